@@ -1,0 +1,76 @@
+"""Conventions for pictures: the packed form, the form networks see, and grids.
+
+Packed pictures are uint8 arrays (N, H, W, C). Networks see float32 tensors (N, C, H, W) in [-1, 1].
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    import torch
+
+PIL_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+
+
+def to_network(pictures: torch.Tensor) -> torch.Tensor:
+    """uint8 (N, H, W, C) -> float32 (N, C, H, W) in [-1, 1], channels last in memory: no copy but the conversion."""
+    return pictures.permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
+
+
+def to_packed(images: torch.Tensor) -> torch.Tensor:
+    """float (N, C, H, W) in [-1, 1] -> uint8 (N, H, W, C), rounded and clamped."""
+    import torch
+
+    return images.float().add(1.0).mul(127.5).round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+def grid(pictures: np.ndarray, columns: int | None = None, gap: int = 2, shade: int = 255) -> np.ndarray:
+    """Lay pictures (N, H, W, C) out row by row into one (rows * (H + gap) + gap, ..., C) picture.
+
+    `columns` defaults to the nearest square; `shade` is the grey level of the gaps (opaque where there is alpha).
+    """
+    count, height, width, channels = pictures.shape
+    columns = columns or math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), shade, np.uint8)
+    if channels == 4:
+        sheet[..., 3] = 255
+    for index, picture in enumerate(pictures):
+        row, column = divmod(index, columns)
+        top, left = gap + row * (height + gap), gap + column * (width + gap)
+        sheet[top : top + height, left : left + width] = picture
+    return sheet
+
+
+def to_pil(picture: np.ndarray) -> Image.Image:
+    """One uint8 picture (H, W, C) with 1, 3 or 4 channels as a Pillow image."""
+    channels = picture.shape[-1]
+    return Image.fromarray(picture[..., 0] if channels == 1 else picture, PIL_MODES[channels])
+
+
+def enlarge(picture: np.ndarray, target: int) -> np.ndarray:
+    """Repeat pixels by the whole factor that brings the longer side nearest to `target` without passing it."""
+    factor = max(1, target // max(picture.shape[:2]))
+    return picture.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def png_bytes(picture: np.ndarray) -> bytes:
+    """A picture (H, W, C) encoded as PNG."""
+    buffer = io.BytesIO()
+    to_pil(picture).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def save_png(path: Path, picture: np.ndarray) -> None:
+    """Write a picture (H, W, C) as PNG so that a reader sees the whole file or none of it."""
+    temporary = path.with_name(f".tmp-{path.name}")
+    temporary.write_bytes(png_bytes(picture))
+    os.replace(temporary, path)
