@@ -35,19 +35,29 @@ Colour = Annotated[str, AfterValidator(_colour)]
 class DataConfig(Settings):
     """A source of pictures and how they are brought to one size and mode."""
 
-    source: str = Field("smileys", description="smileys, a folder or zip of pictures, idx files, CIFAR binary files")
-    split: Literal["train", "test", "all"] = Field("train", description="which part of a source that has parts")
-    size: Size = Field((32, 32), description="height and width in pixels: 32, [64, 48] or '64x48'")
-    channels: Literal["auto", 1, 3, 4] = Field("auto", description="1 grey, 3 colour, 4 colour and alpha; auto: as most pictures have")
+    source: str = Field(
+        default="smileys", description="smileys, a folder or zip of pictures, idx files, CIFAR binary files"
+    )
+    split: Literal["train", "test", "all"] = Field(default="train", description="which part of a source that has parts")
+    size: Size = Field(default=(32, 32), description="height and width in pixels: 32, [64, 48] or '64x48'")
+    channels: Literal["auto", 1, 3, 4] = Field(
+        default="auto", description="1 grey, 3 colour, 4 colour and alpha; auto: as most pictures have"
+    )
     crop: Literal["center", "pad", "stretch", "random"] = Field(
-        "center",
+        default="center",
         description="how another shape is fitted: cut the middle, pad, stretch, or a random cut at every showing",
     )
-    flip: bool = Field(False, description="show half of the pictures mirrored left to right")
-    background: Colour = Field("#ffffff", description="what alpha is composited on, and what padding is filled with")
-    num_images: int | None = Field(None, ge=1, description="use only this many; for smileys: how many are drawn")
-    skip_bad: bool = Field(False, description="leave broken files out instead of stopping")
-    skip_bad_limit: float = Field(0.01, ge=0, le=1, description="stop all the same above this share of broken files")
-    allow_few: bool = Field(False, description="allow fewer pictures than one batch")
-    max_pixels: int = Field(50_000_000, ge=1, description="refuse pictures with more pixels than this")
-    max_bytes: int = Field(64 * 2**20, ge=1, description="refuse files with more bytes than this")
+    flip: bool = Field(default=False, description="show half of the pictures mirrored left to right")
+    background: Colour = Field(
+        default="#ffffff", description="what alpha is composited on, and what padding is filled with"
+    )
+    num_images: int | None = Field(
+        default=None, ge=1, description="use only this many; for smileys: how many are drawn"
+    )
+    skip_bad: bool = Field(default=False, description="leave broken files out instead of stopping")
+    skip_bad_limit: float = Field(
+        default=0.01, ge=0, le=1, description="stop all the same above this share of broken files"
+    )
+    allow_few: bool = Field(default=False, description="allow fewer pictures than one batch")
+    max_pixels: int = Field(default=50_000_000, ge=1, description="refuse pictures with more pixels than this")
+    max_bytes: int = Field(default=64 * 2**20, ge=1, description="refuse files with more bytes than this")

@@ -17,36 +17,40 @@ SCHEMA_VERSION = 1
 class TrainConfig(Settings):
     """How long, how fast, and how often to look. Every interval is in images."""
 
-    total_images: Images = Field(200_000, description="real images shown to the discriminator in the whole run")
-    batch_size: int = Field(64, ge=2, le=65_536, description="pictures a step, over all ranks together")
-    n_critic: int = Field(1, ge=1, le=100, description="discriminator steps for each generator step")
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: mixed, with logits and penalties in float32")
-    log_every: Images = Field(2_000, description="images between rows of metrics.jsonl")
-    sample_every: Images = Field(10_000, description="images between sample grids")
-    checkpoint_every: Images = Field(20_000, description="images between checkpoints")
-    keep_checkpoints: int = Field(3, ge=2, le=1000, description="newest checkpoints to keep")
+    total_images: Images = Field(default=200_000, description="real images shown to the discriminator in the whole run")
+    batch_size: int = Field(default=64, ge=2, le=65_536, description="pictures a step, over all ranks together")
+    n_critic: int = Field(default=1, ge=1, le=100, description="discriminator steps for each generator step")
+    precision: Literal["fp32", "bf16"] = Field(
+        default="fp32", description="bf16: mixed, with logits and penalties in float32"
+    )
+    log_every: Images = Field(default=2_000, description="images between rows of metrics.jsonl")
+    sample_every: Images = Field(default=10_000, description="images between sample grids")
+    checkpoint_every: Images = Field(default=20_000, description="images between checkpoints")
+    keep_checkpoints: int = Field(default=3, ge=2, le=1000, description="newest checkpoints to keep")
     tensorboard: bool = True
-    deterministic: bool = Field(True, description="on a GPU: only reproducible kernels, which exact resume needs")
-    cuda_graph: bool = Field(False, description="on a GPU: replay each iteration as one captured graph")
-    sync_batch_norm: bool = Field(False, description="several GPUs: batch statistics over all ranks")
+    deterministic: bool = Field(
+        default=True, description="on a GPU: only reproducible kernels, which exact resume needs"
+    )
+    cuda_graph: bool = Field(default=False, description="on a GPU: replay each iteration as one captured graph")
+    sync_batch_norm: bool = Field(default=False, description="several GPUs: batch statistics over all ranks")
 
 
 class EvaluateConfig(Settings):
     """What is looked at during training."""
 
-    num_samples: int = Field(64, ge=1, le=1024, description="pictures in a sample grid")
-    weights: Literal["ema", "raw"] = Field("ema", description="averaged weights, or those of the moment")
+    num_samples: int = Field(default=64, ge=1, le=1024, description="pictures in a sample grid")
+    weights: Literal["ema", "raw"] = Field(default="ema", description="averaged weights, or those of the moment")
 
 
 class RunConfig(Settings):
     """Everything that determines a run, apart from the machine."""
 
-    schema_version: int = Field(SCHEMA_VERSION, ge=1)
-    preset: str | None = Field(None, description="the preset this config was made from; for the record only")
-    seed: int = Field(0, ge=0, lt=2**32)
-    data: DataConfig = Field(default_factory=DataConfig)
-    generator: Generator = Field(default_factory=DcganGeneratorConfig)
-    discriminator: Discriminator = Field(default_factory=DcganDiscriminatorConfig)
-    objective: ObjectiveConfig = Field(default_factory=ObjectiveConfig)
-    train: TrainConfig = Field(default_factory=TrainConfig)
-    evaluate: EvaluateConfig = Field(default_factory=EvaluateConfig)
+    schema_version: int = Field(default=SCHEMA_VERSION, ge=1)
+    preset: str | None = Field(default=None, description="the preset this config was made from; for the record only")
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    data: DataConfig = DataConfig()
+    generator: Generator = DcganGeneratorConfig()
+    discriminator: Discriminator = DcganDiscriminatorConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    train: TrainConfig = TrainConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()

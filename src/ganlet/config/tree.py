@@ -1,0 +1,108 @@
+"""Walking the config as a tree of dotted paths: kinds of tagged unions, merging, differences."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from ganlet.config.base import Settings
+from ganlet.config.schema import RunConfig
+
+Tree = dict[str, Any]
+
+
+def kinds(annotation: object) -> dict[str, type[Settings]]:
+    """The members of a tagged union (or of a tuple of them) by their `kind`; empty for anything else."""
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        field = annotation.model_fields.get("kind")
+        return {} if field is None else {typing.get_args(field.annotation)[0]: annotation}
+    found: dict[str, type[Settings]] = {}
+    for part in typing.get_args(annotation):
+        found |= kinds(part)
+    return found
+
+
+def child_model(model: type[Settings], key: str, values: object) -> type[Settings] | None:
+    """The model that validates `key` of `model`, given the values there (whose `kind` picks a union's member)."""
+    field = model.model_fields.get(key)
+    if field is None:
+        return None
+    members = kinds(field.annotation)
+    if members:
+        kind = values.get("kind") if isinstance(values, Mapping) else None
+        return members.get(kind) if isinstance(kind, str) else None
+    annotation = field.annotation
+    return annotation if isinstance(annotation, type) and issubclass(annotation, Settings) else None
+
+
+def merge(base: Tree, overlay: Mapping[str, Any], model: type[Settings] | None = RunConfig) -> Tree:
+    """`base` with `overlay` on top, key by key.
+
+    Where the overlay chooses another `kind`, the new kind starts from its own defaults and takes over only what every
+    kind has (its base class): a preset's network settings must not become errors, or mean something else, because
+    somebody asked for another network.
+    """
+    merged = dict(base)
+    for key, value in overlay.items():
+        old = merged.get(key)
+        if not isinstance(value, Mapping):
+            merged[key] = value
+            continue
+        tagged = value if "kind" in value or not isinstance(old, Mapping) else old
+        new_model = child_model(model, key, tagged) if model else None
+        old = dict(old) if isinstance(old, Mapping) else {}
+        if new_model is not None and "kind" in value and old.get("kind") != value["kind"]:
+            shared = {name: item for name, item in old.items() if name in new_model.__bases__[0].model_fields}
+            old = {**_defaults(new_model), **shared}
+        merged[key] = merge(old, value, new_model)
+    return merged
+
+
+def _defaults(model: type[Settings]) -> Tree:
+    """What a model holds when nothing is set; required fields are left out."""
+    defaults = {
+        name: field.get_default(call_default_factory=True)
+        for name, field in model.model_fields.items()
+        if not field.is_required()
+    }
+    return {name: value.model_dump() if isinstance(value, BaseModel) else value for name, value in defaults.items()}
+
+
+def paths(model: type[Settings] = RunConfig, prefix: str = "") -> Iterator[str]:
+    """Every dotted path that the schema knows, of all kinds."""
+    for name, field in model.model_fields.items():
+        path = f"{prefix}{name}"
+        yield path
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, Settings):
+            yield from paths(annotation, f"{path}.")
+        for member in kinds(annotation).values():
+            if member is not annotation:
+                yield from paths(member, f"{path}.")
+
+
+def flatten(tree: object, prefix: str = "") -> dict[str, object]:
+    """A nested dict (or list) as {dotted path: leaf}."""
+    if isinstance(tree, Mapping):
+        items: list[tuple[object, object]] = list(tree.items())
+    elif isinstance(tree, list | tuple) and any(isinstance(item, Mapping) for item in tree):
+        items = list(enumerate(tree))
+    else:
+        return {prefix: tree}
+    flat: dict[str, object] = {}
+    for key, value in items:
+        flat |= flatten(value, f"{prefix}.{key}" if prefix else str(key))
+    return flat
+
+
+def differences(old: RunConfig, new: RunConfig) -> dict[str, tuple[object, object]]:
+    """{dotted path: (old value, new value)} of everything in which two configs differ."""
+    before, after = flatten(old.model_dump(mode="json")), flatten(new.model_dump(mode="json"))
+    return {
+        path: (before.get(path), after.get(path))
+        for path in sorted(before.keys() | after.keys())
+        if before.get(path) != after.get(path)
+    }
