@@ -1,0 +1,1 @@
+"""How to minimise: the step, the loop, and everything that makes them exact."""

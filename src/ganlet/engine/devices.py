@@ -1,0 +1,75 @@
+"""Which device a run uses, and what it can do."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+import torch
+
+from ganlet.config.schema import RunConfig
+from ganlet.errors import EnvironmentProblem
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device of that name; auto: the GPU if there is one, else the CPU. Raises `EnvironmentProblem`.
+
+    A device that was asked for by name is never silently replaced by another one.
+    """
+    if name not in DEVICES:
+        raise EnvironmentProblem(f"There is no device {name!r}.", expected=", ".join(DEVICES))
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        built = "torch sees no GPU" if torch.version.cuda else f"torch {torch.__version__} is built without CUDA"
+        raise EnvironmentProblem("There is no CUDA device here.", where="--device cuda", got=built, hint="--device cpu")
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise EnvironmentProblem("There is no Apple GPU here.", where="--device mps", hint="--device cpu")
+    if name == "cuda" and "LOCAL_RANK" in os.environ:
+        return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    return torch.device(name)
+
+
+def device_name(device: torch.device) -> str:
+    """What the device is called by its maker."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return platform.processor() or platform.machine()
+
+
+def require_precision(config: RunConfig, device: torch.device) -> None:
+    """Raise `EnvironmentProblem` where the config's precision would only be slow."""
+    if config.train.precision != "bf16":
+        return
+    if device.type == "cpu" and not _cpu_has_fast_bf16():
+        raise EnvironmentProblem(
+            "bf16 on this CPU would be about ten times slower than fp32: it has no instructions for it.",
+            where="train.precision",
+            got="bf16",
+            expected="fp32, or a CPU with AVX512-BF16 or AMX, or a GPU",
+            hint="--set train.precision=fp32",
+        )
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        raise EnvironmentProblem(
+            "This GPU has no bf16.", where="train.precision", got="bf16", hint="--set train.precision=fp32"
+        )
+
+
+def set_determinism(config: RunConfig, device: torch.device) -> None:
+    """On a GPU: choose between reproducible kernels and the fastest ones. A CPU is reproducible as it is."""
+    if device.type != "cuda":
+        return
+    deterministic = config.train.deterministic
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(deterministic)
+    torch.backends.cudnn.deterministic = deterministic
+    torch.backends.cudnn.benchmark = not deterministic
+    torch.backends.cudnn.allow_tf32 = not deterministic
+    torch.backends.cuda.matmul.allow_tf32 = not deterministic
+
+
+def _cpu_has_fast_bf16() -> bool:
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

@@ -1,0 +1,39 @@
+"""The moving average of the generator: what samples are drawn with."""
+
+from __future__ import annotations
+
+import copy
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def start_average(network: Network) -> Network:
+    """A frozen copy of `network`, in evaluation mode, that `update_average` keeps."""
+    return copy.deepcopy(network).eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, network: nn.Module, weight: torch.Tensor) -> None:
+    """Move `average` towards `network` by the share `weight` (a scalar tensor), in place.
+
+    The running statistics of batch normalisation are averaged like the weights that they belong to: the momentary
+    ones would not fit averaged weights. Counters are copied.
+    """
+    old, new = [], []
+    for mine, theirs in zip(_tensors(average), _tensors(network), strict=True):
+        if mine.is_floating_point():
+            old.append(mine)
+            new.append(theirs)
+        else:
+            mine.copy_(theirs)
+    change = torch._foreach_sub(new, old)  # pyright: ignore[reportPrivateImportUsage]
+    torch._foreach_mul_(change, weight)  # pyright: ignore[reportPrivateImportUsage]
+    torch._foreach_add_(old, change)  # pyright: ignore[reportPrivateImportUsage]
+
+
+def _tensors(network: nn.Module) -> list[torch.Tensor]:
+    return [*network.parameters(), *network.buffers()]

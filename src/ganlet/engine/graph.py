@@ -1,0 +1,76 @@
+"""One CUDA graph for a whole iteration: on a GPU, small networks wait for launches, not for arithmetic.
+
+The iteration is recorded once for each pattern of due penalties and replayed over static buffers, into which the
+inputs are copied. Elsewhere, and where the config does not ask for it, iterations simply run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from ganlet.engine.state import TrainState
+from ganlet.engine.step import Due, Inputs, Iteration
+
+WARM_UP = 3
+Runner = Callable[[Inputs, Due], None]
+
+
+def build_runner(iteration: Iteration, state: TrainState, *, cuda_graph: bool) -> Runner:
+    """What carries out iterations on `state`."""
+    if cuda_graph:
+        return GraphRunner(iteration, state)
+    return lambda inputs, due: iteration(state, inputs, due)
+
+
+class GraphRunner:
+    """Replays recorded iterations. The state's tensors must stay where they are; `TrainState.load` copies in place."""
+
+    def __init__(self, iteration: Iteration, state: TrainState) -> None:
+        self.iteration = iteration
+        self.state = state
+        self.graphs: dict[tuple[Due, int], tuple[torch.cuda.CUDAGraph, Inputs]] = {}
+
+    def __call__(self, inputs: Inputs, due: Due) -> None:
+        key = (due, len(inputs.tensors()))
+        if key not in self.graphs:
+            self.graphs[key] = self._record(inputs, due)
+        graph, static = self.graphs[key]
+        copy_inputs(static, inputs)
+        graph.replay()
+
+    def _record(self, inputs: Inputs, due: Due) -> tuple[torch.cuda.CUDAGraph, Inputs]:
+        """Record one iteration without advancing the state: warm-up changes it, so it is put back."""
+        static = clone_inputs(inputs)
+        before = {m: {n: t.clone() for n, t in tensors.items()} for m, tensors in self.state.members().items()}
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(WARM_UP):
+                self.iteration(self.state, static, due)
+        torch.cuda.current_stream().wait_stream(side)
+        for optimizer in (self.state.generator_optimizer, self.state.discriminator_optimizer):
+            optimizer.zero_grad(set_to_none=True)  # so that gradients are allocated inside the graph
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self.iteration(self.state, static, due)
+        self.state.load(before, self.state.images_seen)
+        return graph, static
+
+
+def clone_inputs(inputs: Inputs) -> Inputs:
+    """Inputs in buffers of their own."""
+    return Inputs(
+        real=inputs.real.clone(),
+        latents=inputs.latents.clone(),
+        ema_weight=inputs.ema_weight.clone(),
+        noise=None if inputs.noise is None else inputs.noise.clone(),
+        noise_level=None if inputs.noise_level is None else inputs.noise_level.clone(),
+    )
+
+
+def copy_inputs(static: Inputs, inputs: Inputs) -> None:
+    """Overwrite the buffers of `static` with `inputs` of the same shapes."""
+    for target, source in zip(static.tensors(), inputs.tensors(), strict=True):
+        target.copy_(source)

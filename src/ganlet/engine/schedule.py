@@ -1,0 +1,44 @@
+"""Everything that changes over a run, as pure functions of images seen."""
+
+from __future__ import annotations
+
+import math
+
+from ganlet.config.base import Images
+from ganlet.config.networks import CosineSchedule, MultistepSchedule, Schedule
+
+
+def rate_factor(schedule: Schedule, images_seen: int, total_images: int) -> float:
+    """What the learning rate is multiplied by at a moment: warm-up times the schedule's own curve, in [0, 1]."""
+    warmup = images(schedule.warmup)
+    factor = min(1.0, images_seen / warmup) if warmup else 1.0
+    if isinstance(schedule, CosineSchedule):
+        # Loshchilov & Hutter 2017, equation 5, without restarts.
+        done = min(1.0, images_seen / total_images)
+        factor *= schedule.final + (1.0 - schedule.final) * 0.5 * (1.0 + math.cos(math.pi * done))
+    elif isinstance(schedule, MultistepSchedule):
+        passed = sum(images_seen >= images(milestone) for milestone in schedule.milestones)
+        factor *= schedule.factor**passed
+    return factor
+
+
+def ema_weight(half_life: int, ramp_up: float, images_seen: int, new_images: int) -> float:
+    """Share of the new weights in the average after `new_images` more images; 1 means no averaging.
+
+    With a ramp-up the half-life is at most that share of the images seen, so that the poor first weights are
+    forgotten early (Karras et al. 2020, `ema_rampup`).
+    """
+    if ramp_up:
+        half_life = min(half_life, round(images_seen * ramp_up))
+    return 1.0 - 0.5 ** (new_images / half_life) if half_life else 1.0
+
+
+def crosses(before: int, after: int, every: int) -> bool:
+    """Whether a multiple of `every` lies in (before, after]."""
+    return after // every > before // every
+
+
+def images(length: Images) -> int:
+    """A length of a resolved config as the int that it is."""
+    assert isinstance(length, int), "the config must be resolved first"
+    return length

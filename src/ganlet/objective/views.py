@@ -1,0 +1,18 @@
+"""What the discriminator is shown instead of the images themselves."""
+
+from __future__ import annotations
+
+import torch
+
+
+def noise_level(sigma: float, until: int, images_seen: int) -> float:
+    """Standard deviation of the instance noise at a moment: falls linearly from `sigma` to 0 at `until` images."""
+    return sigma * max(0.0, 1.0 - images_seen / until) if until else 0.0
+
+
+def add_noise(images: torch.Tensor, noise: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
+    """Images with standard normal `noise` of their shape, scaled by `level` (a scalar tensor).
+
+    Instance noise (Sonderby et al. 2017, section 4): smooths both distributions so that they overlap.
+    """
+    return images + level * noise
