@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from ganlet.data.feed import Feed
 
 from ganlet.config.schema import RunConfig
+from ganlet.data.feed import Feed
 from ganlet.engine.distributed import ALONE, Ranks
 from ganlet.engine.schedule import ema_weight, images
 from ganlet.engine.step import Inputs

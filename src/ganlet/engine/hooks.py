@@ -11,20 +11,16 @@ from ganlet.engine.state import TrainState
 
 @dataclass(frozen=True)
 class Moment:
-    """What a hook is shown after each iteration.
-
-    `before` is the clock before the iteration, `images_seen` after it; `is_last` when the loop ends here, for whatever
-    reason.
-    """
+    """What a hook is shown after each iteration: the clock before it and after it, and the state after it."""
 
     state: TrainState
     before: int
     images_seen: int
-    is_last: bool
+    finished: bool  # all images of the run have been seen
 
     def passed(self, every: int) -> bool:
-        """Whether a multiple of `every` images was passed, or the run ends here."""
-        return self.is_last or crosses(self.before, self.images_seen, every)
+        """Whether a multiple of `every` images was passed, or the run is finished."""
+        return self.finished or crosses(self.before, self.images_seen, every)
 
 
 class Hook(Protocol):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ganlet.data.feed import Feed
 from torch import nn
 
 from ganlet.config.schema import RunConfig
+from ganlet.data.feed import Feed
 from ganlet.engine.distributed import ALONE, Ranks
 from ganlet.engine.draws import Draws, seed_layers
 from ganlet.engine.graph import build_runner
@@ -82,13 +82,11 @@ def run_loop(
 
         # Show it around.
         stopped_by = _agreed_signal(stop, ranks, state.images_seen // (train.n_critic * train.batch_size))
-        is_last = state.images_seen >= total or stopped_by != 0
+        finished = state.images_seen >= total
         for hook in hooks:
-            reason = hook(Moment(state, before, state.images_seen, is_last)) or reason
-        if stopped_by:
-            return Outcome(finished=state.images_seen >= total, signal_number=stopped_by)
-        if reason:
-            return Outcome(finished=False, reason=reason)
+            reason = hook(Moment(state, before, state.images_seen, finished)) or reason
+        if not finished and (stopped_by or reason):
+            return Outcome(finished=False, signal_number=stopped_by, reason=reason)
     return Outcome(finished=True)
 
 

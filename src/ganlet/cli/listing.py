@@ -1,0 +1,89 @@
+"""ganlet list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, get_args
+
+import typer
+from pydantic_core import PydanticUndefined
+
+from ganlet.config import presets
+from ganlet.config.base import Settings
+from ganlet.config.networks import Discriminator, Generator
+from ganlet.config.objective import Loss, Penalty
+from ganlet.config.schema import RunConfig
+from ganlet.config.tree import kinds
+from ganlet.errors import ConfigError, nearest
+
+
+def list_things(
+    what: Annotated[
+        str, typer.Argument(help="presets, networks, losses, penalties, datasets or settings.")
+    ] = "presets",
+) -> None:
+    """Show what there is to choose from."""
+    if what not in THINGS:
+        close = nearest(what, THINGS)
+        raise ConfigError(
+            f"There is no list of {what!r}.",
+            expected=", ".join(THINGS),
+            hint=f"ganlet list {close}" if close else "ganlet list presets",
+        )
+    rows = THINGS[what]()
+    width = max(len(name) for name, _ in rows)
+    for name, text in rows:
+        print(f"{name:<{width}}  {text}".rstrip())
+
+
+def _presets() -> list[tuple[str, str]]:
+    return [(name, presets.load(name).summary) for name in presets.names()]
+
+
+def _of_union(annotation: object) -> list[tuple[str, str]]:
+    members = kinds(get_args(annotation)[0])
+    return [(name, (model.__doc__ or "").strip().splitlines()[0]) for name, model in sorted(members.items())]
+
+
+def _networks() -> list[tuple[str, str]]:
+    sides = {"generator": Generator, "discriminator": Discriminator}
+    return [(f"{side}.kind={name}", text) for side, union in sides.items() for name, text in _of_union(union)]
+
+
+def _datasets() -> list[tuple[str, str]]:
+    from ganlet.data.source import SOURCES
+
+    return list(SOURCES.items())
+
+
+def _settings() -> list[tuple[str, str]]:
+    return _walk(RunConfig, "")
+
+
+def _walk(model: type[Settings], prefix: str) -> list[tuple[str, str]]:
+    """A row for every setting: its dotted path, default and description."""
+    rows = []
+    for name, field in model.model_fields.items():
+        path, members = f"{prefix}{name}", kinds(field.annotation)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Settings):
+            rows += _walk(field.annotation, f"{path}.")
+        elif members:
+            for kind, member in members.items():
+                rows += [
+                    (key, f"({kind}) {text}") for key, text in _walk(member, f"{path}.") if not key.endswith(".kind")
+                ]
+            rows.append((f"{path}.kind", ", ".join(members)))
+        else:
+            default = "" if field.default is PydanticUndefined else f"{field.default}  "
+            rows.append((path, f"{default}{field.description or ''}"))
+    return rows
+
+
+THINGS: dict[str, Callable[[], list[tuple[str, str]]]] = {
+    "presets": _presets,
+    "networks": _networks,
+    "losses": lambda: _of_union(Loss),
+    "penalties": lambda: _of_union(Penalty),
+    "datasets": _datasets,
+    "settings": _settings,
+}

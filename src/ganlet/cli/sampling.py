@@ -1,0 +1,31 @@
+"""ganlet sample."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ganlet.cli.options import Device, RunPath
+
+
+def sample(
+    run: RunPath,
+    num: Annotated[int, typer.Option("--num", "-n", help="How many pictures.")] = 64,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same pictures.")] = 0,
+    truncation: Annotated[
+        float | None, typer.Option(help="Keep latents within this: below 1 pictures are more typical, less varied.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="FILE.png for one grid, or a folder for single pictures; default: in RUN.")
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Draw new pictures with the generator of a run."""
+    from ganlet.workflows.sampling import sample as draw
+    from ganlet.workflows.sampling import save_samples
+
+    pictures = draw(run, num, seed=seed, truncation=truncation, device=device)
+    paths = save_samples(pictures, out or run / f"sample-{seed}.png")
+    print(out or paths[0])

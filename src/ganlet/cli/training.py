@@ -1,0 +1,79 @@
+"""ganlet train and ganlet resume."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ganlet.cli.options import Device, Overrides, RunPath, overrides_tree
+from ganlet.config import RunConfig
+from ganlet.workflows.configuring import make_config
+
+
+def train(
+    source: Annotated[
+        str | None,
+        typer.Argument(help="A folder or zip of pictures, idx files, CIFAR binary files, or smileys (the default)."),
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="A recipe; see `ganlet list presets`.")] = None,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings in a YAML file.")] = None,
+    overrides: Overrides = [],  # noqa: B006 - typer copies it
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="The new run folder; default: runs/PRESET.")] = None,
+    device: Device = "auto",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and stop.")] = False,
+) -> None:
+    """Train a generator of pictures like those in SOURCE.
+
+    Without a SOURCE it learns smileys, drawn by code. Without a preset: quick (32x32) on a CPU, standard (64x64) on a
+    GPU.
+    """
+    # Everything that a person may have mistyped is found before torch is imported.
+    changes = overrides_tree(overrides)
+    settings = make_config(preset, source, file=config, overrides=changes)
+    chosen_for_them = preset is None and config is None
+    from ganlet.engine.devices import choose_device
+    from ganlet.workflows.reporting import choose_reporter
+
+    reporter = choose_reporter()
+    if chosen_for_them:
+        name = "quick" if choose_device(device).type == "cpu" else "standard"
+        where = "there is no GPU here" if name == "quick" else "there is a GPU"
+        reporter.say(f"preset {name}, because {where} (choose another with --preset)")
+        settings = make_config(name, source, overrides=changes)
+    if dry_run:
+        from ganlet.workflows.planning import plan
+
+        print(plan(settings, device=device, reporter=reporter))
+        return
+    from ganlet.workflows.training import train as train_run
+
+    run = train_run(settings, out, device=device, reporter=reporter)
+    _tell_where(run.path, settings)
+
+
+def resume(
+    run: RunPath,
+    overrides: Overrides = [],  # noqa: B006 - typer copies it
+    device: Device = "auto",
+    allow_data_change: Annotated[
+        bool, typer.Option("--allow-data-change", help="Go on although the pictures have changed.")
+    ] = False,
+) -> None:
+    """Go on with an interrupted run to the very same end, or extend a finished one."""
+    from ganlet.runs.folder import RunFolder
+
+    changes = overrides_tree(overrides)
+    RunFolder.open(run)
+    from ganlet.workflows.reporting import choose_reporter
+    from ganlet.workflows.training import resume as resume_run
+
+    resumed = resume_run(run, changes, device=device, allow_data_change=allow_data_change, reporter=choose_reporter())
+    _tell_where(resumed.path, resumed.config)
+
+
+def _tell_where(path: Path, config: RunConfig) -> None:
+    print(path / "report.html")
+    print(f"done: open {path / 'report.html'}, or draw more with: ganlet sample {path}", file=sys.stderr)

@@ -1,0 +1,225 @@
+"""Sources made of picture files: a folder, or a zip archive that is read in place and never extracted.
+
+What counts as a picture: a regular file that has the suffix or the first bytes of a format in `decode`. Everything else
+is left alone and counted by suffix; hidden files and folders are not looked at. Links to folders are not followed,
+links to files only as far as they stay within the folder.
+
+Labels: the sub-folders below the folder that all pictures share, unless some picture lies directly in that folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import stat
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from ganlet.data.decode import FORMAT_NAMES, SUFFIXES, BrokenPicture, looks_like_picture
+from ganlet.data.spec import Source, SourcePicture, name_bytes, shown, state_text
+from ganlet.errors import DataError
+
+MAX_MEMBERS = 2_000_000
+MAX_ARCHIVE_BYTES = 64 * 2**30
+MAX_RATIO = 2_000  # deflate cannot do better than 1032, so more is a trick
+START_BYTES = 16
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file within a folder: where it is, its path below the folder, and its state on disk."""
+
+    path: str
+    name: str
+    state: os.stat_result
+
+
+def open_folder(root: Path, max_bytes: int) -> Source:
+    """The pictures in a folder and its sub-folders, sorted by the bytes of their paths."""
+    found = sorted(_walk(os.path.realpath(root)), key=lambda file: name_bytes(file.name))
+    files, ignored = [], Counter[str]()
+    for file in found:
+        if _is_picture(file):
+            files.append(file)
+        else:
+            ignored[_suffix(file.name)] += 1
+    identity = hashlib.blake2b(digest_size=16)
+    for file in files:
+        identity.update(name_bytes(file.name) + b"\0" + state_text(file.state).encode() + b"\0")
+    _require_pictures(root, len(files), ignored)
+    labels, label_names = labels_from_paths([file.name for file in files])
+
+    def pictures() -> Iterator[SourcePicture]:
+        for file, label in zip(files, labels, strict=True):
+            yield SourcePicture(partial(_read_file, file.path, max_bytes), file.name, label)
+
+    return Source("folder", identity.hexdigest(), len(files), pictures, label_names, None, ignored)
+
+
+def open_zip(path: Path, max_bytes: int) -> Source:
+    """The pictures in a zip archive. An archive that looks like an attack is refused as a whole: DataError."""
+    try:
+        state = path.stat()
+        archive = zipfile.ZipFile(path)
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
+        raise DataError("The zip archive cannot be opened.", where=shown(path), got=shown(error)) from error
+    try:
+        members, ignored = _members(archive, path, max_bytes)
+        _require_pictures(path, len(members), ignored)
+    except BaseException:
+        archive.close()
+        raise
+    labels, label_names = labels_from_paths([member.filename for member in members])
+
+    def pictures() -> Iterator[SourcePicture]:
+        for member, label in zip(members, labels, strict=True):
+            yield SourcePicture(partial(_read_member, archive, member), member.filename, label)
+
+    return Source("zip", state_text(state), len(members), pictures, label_names, None, ignored, archive.close)
+
+
+def labels_from_paths(names: Sequence[str]) -> tuple[list[int | None], tuple[str, ...] | None]:
+    """A label for each path and the names of the labels, or no labels at all.
+
+    `pets/cats/1.png` and `pets/dogs/2.png` have the labels cats and dogs; `pets/1.png` and `pets/2.png` have none.
+    """
+    folders = [PurePosixPath(name).parts[:-1] for name in names]
+    # What the first and the last in order begin with, all between them begin with.
+    ends = zip(min(folders), max(folders), strict=False)
+    shared = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], ends))
+    if any(len(folder) == shared for folder in folders):
+        return [None] * len(names), None
+    label_names = sorted({folder[shared] for folder in folders}, key=name_bytes)
+    numbers = {name: number for number, name in enumerate(label_names)}
+    return [numbers[folder[shared]] for folder in folders], tuple(label_names)
+
+
+def _walk(root: str) -> Iterator[Found]:
+    """Regular files below a folder that is given as its real path."""
+    pending = [(root, "")]
+    while pending:
+        folder, prefix = pending.pop()
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    path = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append((path, f"{prefix}{entry.name}/"))
+                    elif os.path.isfile(path) and Path(path).is_relative_to(root):
+                        yield Found(path, prefix + entry.name, os.stat(path))
+        except OSError as error:
+            raise DataError("A folder cannot be read.", where=shown(folder), got=error.strerror) from error
+
+
+def _is_picture(file: Found) -> bool:
+    if _suffix(file.name) in SUFFIXES:
+        return True
+    try:
+        with open(file.path, "rb") as opened:
+            return looks_like_picture(opened.read(START_BYTES))
+    except OSError:
+        return False
+
+
+def _suffix(name: str) -> str:
+    return PurePosixPath(name).suffix.lower()
+
+
+def _require_pictures(where: Path, count: int, ignored: Counter[str]) -> None:
+    if count:
+        return
+    others = ", ".join(f"{number} {shown(suffix) or 'without suffix'}" for suffix, number in ignored.most_common(5))
+    raise DataError(
+        "There are no pictures here.",
+        where=shown(where),
+        got=f"{ignored.total()} other files ({others})" if ignored else "no files",
+        expected=f"at least 2 {FORMAT_NAMES} files, in sub-folders if they have labels",
+    )
+
+
+def _read_file(path: str, max_bytes: int) -> bytes:
+    """The bytes of a file. Raises BrokenPicture when it is too large or cannot be read."""
+    try:
+        # A pipe that has taken the place of the file since it was listed must not make us wait.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with open(handle, "rb") as file:
+            state = os.fstat(handle)
+            if not stat.S_ISREG(state.st_mode):
+                raise BrokenPicture("not a regular file")
+            if state.st_size > max_bytes:
+                raise BrokenPicture(f"{state.st_size} bytes, more than data.max_bytes = {max_bytes}")
+            return file.read()
+    except OSError as error:
+        raise BrokenPicture(f"cannot be read: {error.strerror}") from error
+
+
+def _members(archive: zipfile.ZipFile, path: Path, max_bytes: int) -> tuple[list[zipfile.ZipInfo], Counter[str]]:
+    """The pictures of an archive sorted by the bytes of their names, and how many other files there are by suffix."""
+    infos = archive.infolist()
+    if len(infos) > MAX_MEMBERS:
+        raise _refused(path, f"{len(infos)} members", f"at most {MAX_MEMBERS}")
+    total = sum(info.file_size for info in infos)
+    if total > MAX_ARCHIVE_BYTES:
+        raise _refused(path, f"{total} bytes when unpacked", f"at most {MAX_ARCHIVE_BYTES}")
+    seen: set[PurePosixPath] = set()
+    members, ignored = [], Counter[str]()
+    for info in infos:
+        _check_member(info, path, max_bytes)
+        name = PurePosixPath(info.filename)
+        if name in seen:
+            raise _refused(path, f"two members named {shown(name)}", "each name once")
+        seen.add(name)
+        if info.is_dir() or any(part.startswith(".") for part in name.parts):
+            continue
+        if _suffix(info.filename) in SUFFIXES or looks_like_picture(_start_of(archive, info)):
+            members.append(info)
+        else:
+            ignored[_suffix(info.filename)] += 1
+    return sorted(members, key=lambda info: name_bytes(info.filename)), ignored
+
+
+def _check_member(info: zipfile.ZipInfo, path: Path, max_bytes: int) -> None:
+    """Refuse what a well-meant archive never has. The name is judged as it is stored, before Python tidies it."""
+    stored = info.orig_filename
+    if stored.startswith("/") or "\\" in stored or "\0" in stored or stored[1:2] == ":" or ".." in stored.split("/"):
+        raise _refused(path, f"a member named {shown(stored)}", "plain relative paths")
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise _refused(path, f"{shown(stored)}, which is a link or a device", "files and folders only")
+    if info.file_size > max_bytes:
+        raise _refused(path, f"{shown(stored)} of {info.file_size} bytes", f"at most data.max_bytes = {max_bytes}")
+    if info.file_size > MAX_RATIO * max(info.compress_size, 1):
+        raise _refused(path, f"{shown(stored)}: {info.compress_size} bytes that become {info.file_size}", "no bombs")
+
+
+def _refused(path: Path, got: str, expected: str) -> DataError:
+    return DataError(
+        "The zip archive is refused.",
+        where=shown(path),
+        got=got,
+        expected=expected,
+        hint="if you trust it, unpack it yourself and give the folder",
+    )
+
+
+def _start_of(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    try:
+        with archive.open(info) as member:
+            return member.read(START_BYTES)
+    except Exception:  # whatever cannot be read is no picture
+        return b""
+
+
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """The bytes of a member, never more than declared. Raises BrokenPicture for whatever is wrong with it."""
+    try:
+        return archive.read(info)
+    except Exception as error:  # encrypted, damaged, of a compression that Python lacks, cut off ...
+        raise BrokenPicture(f"cannot be read from the archive: {shown(error)[:100]}") from error

@@ -1,0 +1,211 @@
+"""Walk over a source once: read, decode and fit every picture, and take stock of what was there."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ganlet.config.data import DataConfig
+from ganlet.data.decode import BrokenPicture, Decoded, colour_and_alpha, decode, is_transparent
+from ganlet.data.fit import fit, packed_size, parse_colour
+from ganlet.data.spec import Source, SourcePicture, shown
+from ganlet.errors import DataError
+from ganlet.images import PIL_MODES
+
+log = logging.getLogger(__name__)
+
+DIGEST_BYTES = 16
+CHUNK_BYTES = 2**25  # packed pictures that are in flight at once
+CHUNK_PICTURES = 512
+MAX_THREADS = 8
+LISTED = 10
+
+Progress = Callable[[int, int], None]
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a picture was before it was fitted."""
+
+    mode: str
+    height: int
+    width: int
+    animated: bool
+    transparent: bool
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A picture ready to be packed; see `digest_of`."""
+
+    picture: SourcePicture
+    pixels: np.ndarray
+    digest: bytes
+    origin: Origin
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A picture that cannot be used, and why."""
+
+    picture: SourcePicture
+    reason: str
+
+
+@dataclass
+class Stock:
+    """What a walk over a source has seen so far."""
+
+    modes: Counter[str] = field(default_factory=Counter)
+    num_animated: int = 0
+    num_transparent: int = 0
+    num_enlarged: int = 0
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    broken: list[Broken] = field(default_factory=list)
+
+    def add(self, origin: Origin, size: tuple[int, int]) -> None:
+        """Count a picture that will be shown at `size`."""
+        self.modes[origin.mode] += 1
+        self.sizes[origin.height, origin.width] += 1
+        self.num_animated += origin.animated
+        self.num_transparent += origin.transparent
+        self.num_enlarged += origin.height < size[0] or origin.width < size[1]
+
+    def summary(self) -> dict[str, Any]:
+        """The stock as plain JSON data."""
+        heights, widths = zip(*self.sizes, strict=True)
+        return {
+            "modes": dict(self.modes.most_common()),
+            "num_animated": self.num_animated,
+            "num_transparent": self.num_transparent,
+            "num_enlarged": self.num_enlarged,
+            "num_sizes": len(self.sizes),
+            "smallest_sides": [min(heights), min(widths)],
+            "largest_sides": [max(heights), max(widths)],
+            "skipped": [{"name": shown(broken.picture.name), "reason": broken.reason} for broken in self.broken],
+        }
+
+
+def digest_of(pixels: np.ndarray) -> bytes:
+    """The BLAKE2b digest of a packed picture (H, W, C), contiguous in memory."""
+    return hashlib.blake2b(pixels.data, digest_size=DIGEST_BYTES).digest()
+
+
+def choose_channels(source: Source, config: DataConfig) -> int:
+    """The channels that are meant by `auto`.
+
+    4 when most pictures are partly transparent, else 1 when none is in colour, else 3. Files that only could be
+    transparent, and broken ones, do not count. To be called inside `strict_pillow`.
+    """
+    if config.channels != "auto":
+        return config.channels
+    if source.channels is not None:
+        return source.channels
+    count, num_colour, num_transparent = 0, 0, 0
+    for seen in _in_chunks(source.pictures(), partial(_glance, max_pixels=config.max_pixels), CHUNK_PICTURES):
+        for colour, transparent in filter(None, seen):
+            count += 1
+            num_colour += colour
+            num_transparent += transparent
+    if 2 * num_transparent > count:
+        return 4
+    return 3 if num_colour else 1
+
+
+def ingest(
+    source: Source, config: DataConfig, channels: int, stock: Stock, progress: Progress | None
+) -> Iterator[list[Fitted]]:
+    """Yield the pictures of a source in its order, some at a time, and enter all in `stock`, broken ones too.
+
+    The result does not depend on the number of threads. To be called inside `strict_pillow`.
+    """
+    height, width = packed_size(config.size, config.crop)
+    step = max(1, min(CHUNK_PICTURES, CHUNK_BYTES // (height * width * channels)))
+    done = 0
+    for prepared in _in_chunks(source.pictures(), partial(_prepare, config=config, channels=channels), step):
+        good = []
+        for result in prepared:
+            if isinstance(result, Broken):
+                log.info("broken picture %s: %s", shown(result.picture.name), result.reason)
+                stock.broken.append(result)
+            else:
+                stock.add(result.origin, config.size)
+                good.append(result)
+        yield good
+        done += len(prepared)
+        if progress is not None:
+            progress(done, source.count)
+
+
+def check_broken(stock: Stock, source: Source, config: DataConfig, where: str) -> None:
+    """Stop at broken pictures unless they may be skipped and are few."""
+    if not stock.broken:
+        return
+    count = len(stock.broken)
+    share = count / source.count
+    if config.skip_bad and share <= config.skip_bad_limit:
+        return
+    listed = [f"{shown(broken.picture.name)}: {broken.reason}" for broken in stock.broken[:LISTED]]
+    if count > LISTED:
+        listed.append(f"and {count - LISTED} more")
+    if config.skip_bad:
+        what = f"{count} of {source.count} pictures ({share:.1%}) cannot be used, more than may be skipped."
+        expected, hint = f"at most data.skip_bad_limit = {config.skip_bad_limit:.1%}", "mend or remove them"
+    else:
+        what = f"{count} of {source.count} pictures cannot be used."
+        expected, hint = None, "mend or remove them, or leave them out with --set data.skip_bad=true"
+    raise DataError(what, where=where, got="\n            ".join(listed), expected=expected, hint=hint)
+
+
+def _in_chunks(
+    pictures: Iterator[SourcePicture], work: Callable[[SourcePicture], Result], step: int
+) -> Iterator[list[Result]]:
+    """Apply `work` to `step` pictures at a time, on several threads: Pillow and hashlib let go of the interpreter."""
+    threads = min(MAX_THREADS, os.cpu_count() or 1)
+    with ThreadPoolExecutor(threads) as pool:
+        while chunk := list(itertools.islice(pictures, step)):
+            share = -(-len(chunk) // threads)
+            shares = [chunk[start : start + share] for start in range(0, len(chunk), share)]
+            yield list(itertools.chain.from_iterable(pool.map(partial(_work_all, work), shares)))
+
+
+def _work_all(work: Callable[[SourcePicture], Result], pictures: Sequence[SourcePicture]) -> list[Result]:
+    return [work(picture) for picture in pictures]
+
+
+def _glance(picture: SourcePicture, max_pixels: int) -> tuple[bool, bool] | None:
+    """Whether a file is in colour and whether it is transparent anywhere; None when it is broken."""
+    assert callable(picture.content)
+    try:
+        return colour_and_alpha(picture.content(), max_pixels)
+    except BrokenPicture:
+        return None
+
+
+def _prepare(picture: SourcePicture, config: DataConfig, channels: int) -> Fitted | Broken:
+    try:
+        decoded = _decoded(picture, config.max_pixels)
+    except BrokenPicture as error:
+        return Broken(picture, str(error))
+    before, size = decoded.pixels, packed_size(config.size, config.crop)
+    pixels = np.ascontiguousarray(fit(before, size, channels, config.crop, parse_colour(config.background)))
+    height, width = before.shape[:2]
+    origin = Origin(decoded.mode, height, width, decoded.animated, is_transparent(before))
+    return Fitted(picture, pixels, digest_of(pixels), origin)
+
+
+def _decoded(picture: SourcePicture, max_pixels: int) -> Decoded:
+    if callable(picture.content):
+        return decode(picture.content(), max_pixels)
+    return Decoded(picture.content, PIL_MODES[picture.content.shape[2]], animated=False)

@@ -1,0 +1,248 @@
+"""Sources in the two classic binary formats: MNIST-style idx files and the binary files of CIFAR-10.
+
+idx (LeCun et al. 1998): big-endian 32-bit numbers, first 0x00000803 for pictures (then count, height, width) or
+0x00000801 for labels (then count), followed by bytes; plain or gzip-compressed. CIFAR-10 (Krizhevsky 2009): records
+of a label byte and three planes of 32 x 32 bytes, red, green and blue.
+"""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+import numpy as np
+
+from ganlet.data.spec import Source, SourcePicture, shown, state_text
+from ganlet.errors import DataError
+
+IDX_PICTURES, IDX_LABELS = 0x00000803, 0x00000801
+IDX_NAME = re.compile(r"(?P<before>.*?)(?P<part>train|t10k|test)-images[-.]idx3-ubyte(\.gz)?")
+GZIP_START = b"\x1f\x8b"
+READ_BYTES = 2**22
+MAX_DEFLATE_RATIO = 1032
+MAX_PICTURES = 10**8
+
+CIFAR_FOLDER = "cifar-10-batches-bin"
+CIFAR_PARTS = {"train": tuple(f"data_batch_{number}.bin" for number in range(1, 6)), "test": ("test_batch.bin",)}
+CIFAR_SHAPE = (3, 32, 32)
+CIFAR_RECORD = 1 + 3 * 32 * 32
+CIFAR_LABELS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+@dataclass(frozen=True)
+class IdxFile:
+    """An idx file of pictures that has been looked at, and the labels beside it, if any."""
+
+    path: Path
+    count: int
+    height: int
+    width: int
+    labels: np.ndarray | None
+
+
+def is_idx(start: bytes) -> bool:
+    """Whether the first bytes of a file are those of idx pictures or of a gzip file, which may hold them."""
+    return start.startswith((IDX_PICTURES.to_bytes(4, "big"), GZIP_START))
+
+
+def has_idx(folder: Path) -> bool:
+    """Whether a folder holds idx files of pictures."""
+    return any(IDX_NAME.fullmatch(path.name) for path in folder.iterdir())
+
+
+def open_idx(path: Path, split: str, max_pixels: int) -> Source:
+    """The pictures of one idx file, or of the files of a split in a folder; labels come from the files beside them."""
+    paths = [path] if path.is_file() else _idx_paths(path, split)
+    files = [_look_at(file, max_pixels) for file in paths]
+    labels, label_names = _numbered([file.labels for file in files])
+
+    def pictures() -> Iterator[SourcePicture]:
+        for file, numbers in zip(files, labels, strict=True):
+            for pixels, label in zip(_idx_pictures(file), numbers or itertools.repeat(None), strict=False):
+                yield SourcePicture(pixels, label=label)
+
+    used = [found for file in files for found in (file.path, _labels_path(file.path)) if found]
+    identity = " | ".join(state_text(found.stat()) for found in used)
+    return Source("idx", identity, sum(file.count for file in files), pictures, label_names, channels=1)
+
+
+def _numbered(values: list[np.ndarray | None]) -> tuple[list[list[int] | None], tuple[str, ...] | None]:
+    """Labels of each file as indices into the values that occur, and these as names; none if a file has no labels."""
+    known = [labels for labels in values if labels is not None]
+    if len(known) < len(values):
+        return [None] * len(values), None
+    names = np.unique(np.concatenate(known))
+    return [np.searchsorted(names, labels).tolist() for labels in known], tuple(str(name) for name in names)
+
+
+def find_cifar(folder: Path) -> Path | None:
+    """The folder with the CIFAR-10 files: this one or the official one in it."""
+    names = [name for part in CIFAR_PARTS.values() for name in part]
+    for candidate in (folder, folder / CIFAR_FOLDER):
+        if any((candidate / name).is_file() for name in names):
+            return candidate
+    return None
+
+
+def open_cifar(folder: Path, split: str) -> Source:
+    """The pictures of a split of CIFAR-10, with its labels."""
+    paths = [folder / name for part in _parts(split) for name in CIFAR_PARTS[part]]
+    for path in paths:
+        if not path.is_file():
+            raise DataError("A file of CIFAR-10 is missing.", where=shown(path), hint="or choose another data.split")
+        size = path.stat().st_size
+        if size == 0 or size % CIFAR_RECORD:
+            raise DataError(
+                "A file of CIFAR-10 is damaged.", where=shown(path), got=f"{size} bytes", expected=f"n x {CIFAR_RECORD}"
+            )
+    label_names = _cifar_label_names(folder)
+    for path in paths:
+        worst = int(_records(path)[:, 0].max())
+        if worst >= len(label_names):
+            raise DataError("A label of CIFAR-10 is wrong.", where=shown(path), got=worst, expected="0 to 9")
+
+    def pictures() -> Iterator[SourcePicture]:
+        for path in paths:
+            for record in _records(path):
+                yield SourcePicture(record[1:].reshape(CIFAR_SHAPE).transpose(1, 2, 0), label=int(record[0]))
+
+    count = sum(path.stat().st_size for path in paths) // CIFAR_RECORD
+    identity = " | ".join(state_text(path.stat()) for path in paths)
+    return Source("cifar10", identity, count, pictures, label_names, channels=3)
+
+
+def _parts(split: str) -> tuple[str, ...]:
+    return ("train", "test") if split == "all" else (split,)
+
+
+def _idx_paths(folder: Path, split: str) -> list[Path]:
+    """The picture files of a split in a folder; of a plain and a compressed copy, the plain one."""
+    found: dict[str, dict[str, Path]] = {"train": {}, "test": {}}
+    for path in sorted(folder.iterdir(), reverse=True):
+        if match := IDX_NAME.fullmatch(path.name):
+            found["train" if match["part"] == "train" else "test"][path.name.removesuffix(".gz")] = path
+    paths = []
+    for part in _parts(split):
+        names = [path.name for path in found[part].values()]
+        if len(names) != 1:
+            raise DataError(
+                f"The folder has {len(names)} idx files of pictures for data.split {part}.",
+                where=shown(folder),
+                got=", ".join(shown(name) for name in sorted(names)[:10]) or None,
+                expected="one, such as train-images-idx3-ubyte.gz or t10k-images-idx3-ubyte.gz",
+                hint="give the path of the file itself" if names else "choose another data.split",
+            )
+        paths += found[part].values()
+    return paths
+
+
+def _look_at(path: Path, max_pixels: int) -> IdxFile:
+    """Read the header of a picture file, and its labels, and check that they belong together."""
+    with _opened(path) as file:
+        count, height, width = _header(file, path, IDX_PICTURES, 3)
+    if count > MAX_PICTURES:
+        raise _damaged(path, f"{count} pictures", f"at most {MAX_PICTURES}")
+    if height * width == 0 or height * width > max_pixels:
+        raise _damaged(path, f"pictures of {height} x {width} pixels", f"1 to data.max_pixels = {max_pixels}")
+    _check_length(path, count * height * width)
+    labels_path = _labels_path(path)
+    if labels_path is None:
+        return IdxFile(path, count, height, width, None)
+    with _opened(labels_path) as file:
+        (num_labels,) = _header(file, labels_path, IDX_LABELS, 1)
+        if num_labels != count:
+            raise _damaged(labels_path, f"{num_labels} labels", f"{count}, one for each picture")
+        labels = np.frombuffer(_read(file, labels_path, num_labels), np.uint8)
+        _require_end(file, labels_path)
+    return IdxFile(path, count, height, width, labels)
+
+
+def _check_length(path: Path, num_bytes: int) -> None:
+    """Find a header that claims more than the file can hold, before room is made for it."""
+    size = path.stat().st_size
+    if num_bytes > size * (MAX_DEFLATE_RATIO if _is_compressed(path) else 1):
+        raise _damaged(path, f"a file of {size} bytes", f"{num_bytes} bytes of pictures, as its header says")
+
+
+def _idx_pictures(file: IdxFile) -> Iterator[np.ndarray]:
+    """Each picture as (h, w, 1), read a few megabytes at a time."""
+    size = file.height * file.width
+    step = max(1, READ_BYTES // size)
+    with _opened(file.path) as opened:
+        _header(opened, file.path, IDX_PICTURES, 3)
+        for start in range(0, file.count, step):
+            count = min(step, file.count - start)
+            block = np.frombuffer(_read(opened, file.path, count * size), np.uint8)
+            yield from block.reshape(count, file.height, file.width, 1)
+        _require_end(opened, file.path)
+
+
+def _labels_path(path: Path) -> Path | None:
+    """The file of labels that belongs to a file of pictures."""
+    name = path.name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1")
+    for candidate in (path.with_name(name), path.with_name(name + ".gz")):
+        if candidate != path and candidate.is_file():
+            return candidate
+    return None
+
+
+def _is_compressed(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(2) == GZIP_START
+
+
+def _opened(path: Path) -> IO[bytes]:
+    try:
+        return cast(IO[bytes], gzip.open(path, "rb")) if _is_compressed(path) else open(path, "rb")
+    except OSError as error:
+        raise DataError("An idx file cannot be read.", where=shown(path), got=error.strerror) from error
+
+
+def _header(file: IO[bytes], path: Path, magic: int, dimensions: int) -> tuple[int, ...]:
+    found, *sizes = np.frombuffer(_read(file, path, 4 + 4 * dimensions), ">u4").tolist()
+    if found != magic:
+        raise _damaged(path, f"it starts with 0x{found:08x}", f"0x{magic:08x}")
+    return tuple(sizes)
+
+
+def _read(file: IO[bytes], path: Path, count: int) -> bytes:
+    """Exactly `count` bytes."""
+    try:
+        data = file.read(count)
+    except (EOFError, OSError, zlib.error) as error:
+        raise _damaged(path, shown(error), "a whole file") from error
+    if len(data) < count:
+        raise _damaged(path, "it ends too early", "as many bytes as its header says")
+    return data
+
+
+def _require_end(file: IO[bytes], path: Path) -> None:
+    """Reading past the end also makes gzip compare its checksum."""
+    try:
+        rest = file.read(1)
+    except (EOFError, OSError, zlib.error) as error:
+        raise _damaged(path, shown(error), "a whole file") from error
+    if rest:
+        raise _damaged(path, "it has more bytes than its header says", "no more")
+
+
+def _damaged(path: Path, got: str, expected: str) -> DataError:
+    return DataError("An idx file is damaged.", where=shown(path), got=got, expected=expected)
+
+
+def _records(path: Path) -> np.ndarray:
+    return np.memmap(path, np.uint8, mode="r").reshape(-1, CIFAR_RECORD)
+
+
+def _cifar_label_names(folder: Path) -> tuple[str, ...]:
+    names = folder / "batches.meta.txt"
+    if not names.is_file():
+        return CIFAR_LABELS
+    lines = tuple(names.read_text(encoding="utf-8", errors="replace").split())
+    return lines if len(lines) == len(CIFAR_LABELS) else CIFAR_LABELS

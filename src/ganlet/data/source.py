@@ -1,0 +1,130 @@
+"""From the text of `data.source` to a pack."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ganlet.config.data import DataConfig
+from ganlet.data.fit import packed_size
+from ganlet.data.folder import open_folder, open_zip
+from ganlet.data.ingest import Progress
+from ganlet.data.known import find_cifar, has_idx, is_idx, open_cifar, open_idx
+from ganlet.data.pack import open_or_build
+from ganlet.data.spec import Pack, Source, SourcePicture, shown
+from ganlet.errors import DataError, nearest
+
+SMILEYS_SEED = 0
+SMILEYS_CHANNELS = 3
+DRAWN_AT_ONCE = 256
+START_BYTES = 4
+
+
+def open_source(config: DataConfig, progress: Progress | None = None) -> Pack:
+    """Find the source, pack it unless the cache has it, and open the pack.
+
+    `progress` is called with the number of pictures done and their total. Raises DataError for a source that is
+    missing, broken or too small, ResourceProblem and EnvironmentProblem for the cache folder.
+    """
+    source = find_source(config)
+    try:
+        return open_or_build(source, config, progress)
+    finally:
+        source.close()
+
+
+def require_batch(pack: Pack, batch_size: int, allow_few: bool) -> None:
+    """Raise DataError when there are fewer pictures than one batch has, unless that is wanted."""
+    if len(pack) < batch_size and not allow_few:
+        raise DataError(
+            "There are fewer pictures than one batch has.",
+            where=shown(pack.summary["source"]),
+            got=len(pack),
+            expected=f"at least train.batch_size = {batch_size}",
+            hint="choose a smaller train.batch_size, or show pictures more than once a batch with data.allow_few=true",
+        )
+
+
+def find_source(config: DataConfig) -> Source:
+    """What `data.source` stands for: decided by the name, then by what is on disk there."""
+    if config.source == "smileys":
+        return _smileys(config)
+    path = Path(config.source).expanduser()
+    try:
+        if path.is_dir():
+            return _folder_source(path, config)
+        if path.is_file():
+            return _file_source(path, config)
+    except PermissionError as error:
+        raise DataError("The source cannot be read.", where=shown(path), got=error.strerror) from error
+    raise _missing(path)
+
+
+def _folder_source(path: Path, config: DataConfig) -> Source:
+    if cifar := find_cifar(path):
+        return open_cifar(cifar, config.split)
+    if has_idx(path):
+        return open_idx(path, config.split, config.max_pixels)
+    return open_folder(path, config.max_bytes)
+
+
+def _file_source(path: Path, config: DataConfig) -> Source:
+    with open(path, "rb") as file:
+        start = file.read(START_BYTES)
+    if is_idx(start):
+        return open_idx(path, config.split, config.max_pixels)
+    if zipfile.is_zipfile(path):
+        return open_zip(path, config.max_bytes)
+    raise DataError(
+        "The source is a file of no known kind.",
+        where=shown(path),
+        expected="a folder, a zip archive or an idx file",
+        hint="give the folder that holds the pictures",
+    )
+
+
+def _missing(path: Path) -> DataError:
+    """An error that names the source meant, if a name like it is there."""
+    siblings = {}
+    if path.parent.is_dir():
+        siblings = {sibling.name: sibling for sibling in path.parent.iterdir()}
+    near = nearest(path.name, [*siblings, "smileys"])
+    return DataError(
+        "There is no such source of pictures.",
+        where=shown(path),
+        expected="smileys, a folder, a zip archive or an idx file",
+        hint=f"did you mean {shown(siblings.get(near, near))}?" if near else "ganlet list datasets",
+    )
+
+
+def _smileys(config: DataConfig) -> Source:
+    """Faces drawn at the size they are packed at. What identifies them is the drawing itself: a few of them, small."""
+    from ganlet.data import smileys
+
+    channels = SMILEYS_CHANNELS if config.channels == "auto" else config.channels
+    count = config.num_images or smileys.DEFAULT_COUNT
+    sample, _ = smileys.draw_indices(SMILEYS_SEED, np.arange(DRAWN_AT_ONCE), (32, 32), SMILEYS_CHANNELS)
+
+    def pictures() -> Iterator[SourcePicture]:
+        size = packed_size(config.size, config.crop)
+        for start in range(0, count, DRAWN_AT_ONCE):
+            indices = np.arange(start, min(start + DRAWN_AT_ONCE, count))
+            drawn, labels = smileys.draw_indices(SMILEYS_SEED, indices, size, channels)
+            for pixels, label in zip(drawn, labels.tolist(), strict=True):
+                yield SourcePicture(pixels, label=label)
+
+    identity = hashlib.blake2b(sample.tobytes(), digest_size=16).hexdigest()
+    return Source("smileys", f"{identity} {count}", count, pictures, smileys.LABEL_NAMES, channels)
+
+
+SOURCES: dict[str, str] = {
+    "smileys": "faces drawn by code, at any size: the default, nothing to download",
+    "folder": "a folder of PNG, JPEG, WEBP, BMP and GIF files; sub-folders are labels",
+    "zip": "a zip archive of such files, read in place",
+    "idx": "MNIST-style idx files, plain or gzip-compressed: a folder of them or one file",
+    "cifar10": "a folder with the binary files of CIFAR-10",
+}

@@ -1,0 +1,79 @@
+"""The nouns of the data package: a source, its pictures before and after packing, and the pack."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class SourcePicture:
+    """One picture as its source has it: uint8 pixels (h, w, C) in memory, or a function that reads the bytes of a file.
+
+    `name` is the path within the source, empty where pictures are no files; `label` is an index into the label names.
+    """
+
+    content: np.ndarray | Callable[[], bytes]
+    name: str = ""
+    label: int | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where pictures come from. `pictures()` walks over all `count` of them, always in the same order.
+
+    `identity` is a text that differs whenever the content may have changed. `channels` is what the pictures have, None
+    when only the files can tell. `ignored` counts, by suffix, the files that are no pictures. Call `close` at the end.
+    """
+
+    kind: str
+    identity: str
+    count: int
+    pictures: Callable[[], Iterator[SourcePicture]]
+    label_names: tuple[str, ...] | None = None
+    channels: int | None = None
+    ignored: Mapping[str, int] = field(default_factory=dict)
+    close: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True, eq=False)
+class Pack:
+    """Pictures ready for training, in an order that depends on nothing but what they show.
+
+    `pictures` is a read-only memory map, uint8 (N, H, W, C); `labels` is int64 (N,) or None; `names` are the paths
+    within the source, or None where pictures are no files. `fingerprint` covers the pictures alone. `summary` is plain
+    JSON data about the source: counts, modes, classes, skipped and ignored files.
+    """
+
+    pictures: np.ndarray
+    labels: np.ndarray | None
+    label_names: tuple[str, ...]
+    names: tuple[str, ...] | None
+    fingerprint: str
+    summary: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def name(self, index: int) -> str:
+        """What to call a picture in a message: its path within the source, else its index; escaped."""
+        return shown(self.names[index]) if self.names else str(index)
+
+
+def shown(name: object) -> str:
+    """A name from outside as it may be printed: control, direction and undecodable characters are escaped."""
+    return repr(str(name))[1:-1]
+
+
+def name_bytes(name: str) -> bytes:
+    """What names are sorted by, so that their order is the same on every system."""
+    return name.encode("utf-8", "surrogatepass")
+
+
+def state_text(state: os.stat_result) -> str:
+    """What changes when a file is written or replaced."""
+    return f"{state.st_ino} {state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}"

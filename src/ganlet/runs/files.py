@@ -1,0 +1,125 @@
+"""Writing files so that a reader, a kill -9 or a power cut leaves the whole new file or the whole old one.
+
+Whatever the disk refuses becomes one clear error: a full disk is a `ResourceProblem` (exit code 4), a folder that is
+read-only or has gone is an `EnvironmentProblem` (exit code 3). Temporary files lie beside their targets, never in
+`$TMPDIR`, which may be full or on another disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import os
+import shlex
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from ganlet.errors import EnvironmentProblem, ResourceProblem
+
+TEMPORARY, DELETED = ".tmp-", ".del-"
+
+# EFBIG comes from a limit on the size of one file (ulimit -f): for the user it is the same shortage.
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM}
+UNHARMED = "nothing that was saved before is lost"
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Replace the file at `path` by `data`, durably, in one move; raises as `explained` does and leaves no leftover."""
+    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
+    with explained(path, len(data)):
+        try:
+            write_durable(temporary, data)
+            os.replace(temporary, path)
+            fsync_directory(path.parent)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def write_durable(path: Path, data: bytes) -> None:
+    """Write a file and return once its bytes have reached the disk; raises OSError."""
+    with open(path, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def fsync_directory(path: Path) -> None:
+    """Make the names in a folder durable: without it a power cut can undo a rename. Windows has no such call."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sweep(folder: Path) -> list[str]:
+    """Remove what an interrupted save or prune left in `folder`, and name it; call it only under the run's lock."""
+    entries = sorted(folder.iterdir()) if folder.is_dir() else []
+    leftovers = [entry for entry in entries if entry.name.startswith((TEMPORARY, DELETED))]
+    with explained(folder):
+        for entry in leftovers:
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+    return [entry.name for entry in leftovers]
+
+
+def free_name(path: Path) -> Path:
+    """The first of `path`, path-2, path-3 ... that does not exist yet."""
+    names = (path.name if number == 1 else f"{path.name}-{number}" for number in itertools.count(1))
+    return next(candidate for candidate in map(path.with_name, names) if not candidate.exists())
+
+
+def require_space(folder: Path, num_bytes: int) -> None:
+    """Raise ResourceProblem unless `num_bytes` are free on the disk that holds `folder`."""
+    if shutil.disk_usage(folder).free < num_bytes:
+        raise _disk_full(folder, num_bytes)
+
+
+@contextlib.contextmanager
+def explained(path: Path, num_bytes: int = 0) -> Iterator[None]:
+    """Turn an OSError met on writing `num_bytes` to `path` into ResourceProblem or EnvironmentProblem."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise _disk_full(path, num_bytes, error.strerror) from error
+        raise _not_writable(path, error) from error
+
+
+def _disk_full(path: Path, num_bytes: int, refusal: str | None = None) -> ResourceProblem:
+    folder = next(parent for parent in path.absolute().parents if parent.is_dir())
+    free = shutil.disk_usage(folder).free
+    got = f"{free:,} bytes free in {folder}"
+    if refusal and free >= num_bytes:
+        got += f", but the system says: {refusal} (a quota, a limit on file sizes, or no free inodes)"
+    return ResourceProblem(
+        f"There is no room on the disk; {UNHARMED}.",
+        where=path,
+        got=got,
+        expected=f"{num_bytes:,} bytes",
+        hint=f"make room, then {_next_command(path)}",
+    )
+
+
+def _not_writable(path: Path, error: OSError) -> EnvironmentProblem:
+    reason = "cannot be written to" if error.errno in REFUSED else "has gone, or its disk does not answer"
+    return EnvironmentProblem(
+        f"The folder {reason}; {UNHARMED}.",
+        where=path,
+        got=error.strerror or str(error),
+        expected="a folder on a disk that can be written to",
+        hint=f"make it writable or choose another folder with --out, then {_next_command(path)}",
+    )
+
+
+def _next_command(path: Path) -> str:
+    run = next((parent for parent in path.parents if os.path.isfile(parent / "config.yaml")), None)
+    return "type the same command again" if run is None else f"type: ganlet resume {shlex.quote(str(run))}"

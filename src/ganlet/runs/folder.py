@@ -1,0 +1,113 @@
+"""The folder of a run: where everything lies, making a new one, opening one that is there."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from ganlet.errors import RunError, nearest
+from ganlet.runs.files import TEMPORARY, explained, free_name, fsync_directory, sweep, write_atomic
+from ganlet.runs.lock import RunLock
+
+CONFIG, LOCK = "config.yaml", ".lock"
+
+
+class RunFolder:
+    """The paths of one run. `create` makes a new run and `open` finds one; the constructor only names the paths."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config_path = path / CONFIG
+        self.environment_path = path / "environment.json"
+        self.metrics_path = path / "metrics.jsonl"
+        self.tensorboard_path = path / "tensorboard"
+        self.samples_path = path / "samples"
+        self.checkpoints_path = path / "checkpoints"
+        self.generator_path = path / "generator.safetensors"
+        self.report_path = path / "report.html"
+        self.log_path = path / "log.txt"
+
+    def __repr__(self) -> str:
+        return f"RunFolder({str(self.path)!r})"
+
+    @classmethod
+    def create(cls, path: Path, config_text: str) -> RunFolder:
+        """Make the folder of a new run with its config.yaml.
+
+        Raises RunError when there is something in it already, EnvironmentProblem when it cannot be written to and
+        ResourceProblem on a full disk: before any model is built.
+        """
+        run = cls(path)
+        with explained(path):
+            _require_empty(path)
+            path.mkdir(parents=True, exist_ok=True)
+            # Two processes may have found the same empty folder: under the lock only the first still does.
+            with run.lock():
+                _require_empty(path)
+                run.samples_path.mkdir(exist_ok=True)
+                run.checkpoints_path.mkdir(exist_ok=True)
+                fsync_directory(path.parent)
+                # What makes the folder a run comes last; until then it still counts as empty.
+                write_atomic(run.config_path, config_text.encode())
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """The run at `path`; raises RunError when that is not a run, naming the nearest one that is."""
+        if is_run(path):
+            return cls(path)
+        what = f"This folder is not a run: it has no {CONFIG}." if path.is_dir() else "There is no run here."
+        siblings = {run.name: run for run in _runs_in(path.parent)}
+        close = nearest(path.name, siblings)
+        if inside := _runs_in(path):
+            hint = f"choose one of the {len(inside)} runs in it, such as {shlex.quote(str(inside[0]))}"
+        elif close:
+            hint = f"did you mean {shlex.quote(str(siblings[close]))}?"
+        else:
+            hint = "start a run: ganlet train --out FOLDER"
+        raise RunError(what, where=path, expected="a folder that `ganlet train` made", hint=hint)
+
+    def lock(self) -> RunLock:
+        """The lock that a process holds, in a `with` block, as long as it writes to this run."""
+        return RunLock(self.path / LOCK)
+
+    def sweep(self) -> list[str]:
+        """Remove what interrupted writes left anywhere in this run, and name it; call it only under the lock."""
+        return [*sweep(self.path), *sweep(self.samples_path), *sweep(self.checkpoints_path)]
+
+
+def is_run(path: Path) -> bool:
+    """Whether `path` is the folder of a run."""
+    return (path / CONFIG).is_file()
+
+
+def default_run_path(parent: Path, name: str) -> Path:
+    """The first of parent/name, parent/name-2, parent/name-3 ... that does not exist yet."""
+    return free_name(parent / name)
+
+
+def _require_empty(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise RunError("A run is a folder, and this is a file.", where=path, hint="choose another name with --out")
+    if is_run(path):
+        again = f"go on with it: ganlet resume {shlex.quote(str(path))}, or choose another folder with --out"
+        raise RunError("There is a run in this folder already.", where=path, hint=again)
+    names = sorted(entry.name for entry in path.iterdir() if not _is_ours(entry)) if path.exists() else []
+    if names:
+        raise RunError(
+            "A new run needs an empty folder.",
+            where=path,
+            got=", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else ""),
+            hint="choose another one with --out",
+        )
+
+
+def _is_ours(entry: Path) -> bool:
+    """Whether `create`, had it been interrupted, could have left this."""
+    if entry.name == LOCK or entry.name.startswith(TEMPORARY):
+        return True
+    return entry.name in ("samples", "checkpoints") and entry.is_dir() and not any(entry.iterdir())
+
+
+def _runs_in(folder: Path) -> list[Path]:
+    return sorted(entry for entry in folder.iterdir() if is_run(entry)) if folder.is_dir() else []

@@ -1,0 +1,198 @@
+"""The curves of a run as one figure. Only matplotlib's object interface is used: nothing global is touched."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from ganlet.runs.pictures import short_count
+
+LOSSES, VERDICTS = "Losses", "How real does the discriminator find them?"
+NORMS, PENALTIES = "Gradient norms", "Penalties"
+
+WIDTH, TOP, PANEL, BETWEEN, BOTTOM = 7.2, 0.4, 1.6, 0.7, 0.5  # inches
+DPI = 150
+FEWEST_TO_SMOOTH, SMOOTHING = 12, 0.03  # rows; standard deviation as a share of all rows
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Colours of one theme; what is generated has one colour in all panels."""
+
+    ink: str
+    faint: str
+    discriminator: str
+    generator: str
+    real: str
+    penalties: tuple[str, ...]
+
+
+LIGHT = Palette("#3c4048", "#d9dbe0", "#3f6ea8", "#c06a2c", "#3f8a63", ("#7a5ba6", "#a8528a", "#5b7fa6"))
+DARK = Palette("#c9ccd3", "#3a3e47", "#86aee0", "#e09a62", "#7cc39b", ("#b59ae0", "#dc8fc2", "#93b4d8"))
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve: the key in the log rows, what it is called, its colour."""
+
+    key: str
+    label: str
+    colour: str
+
+
+Curve = tuple[Line, np.ndarray, np.ndarray]
+
+
+def loss_plot(rows: Sequence[Mapping[str, Any]], *, penalties: Sequence[str] = (), dark: bool = False) -> Figure:
+    """Losses, D(real) and D(fake), gradient norms and the named penalties over images seen, on a transparent ground.
+
+    A curve goes straight over rows that have no value for it; without any value it is left out, and a panel without
+    curves too.
+    """
+    palette = DARK if dark else LIGHT
+    panels = [(title, _curves(rows, lines)) for title, lines in _panels(penalties, palette).items()]
+    panels = [(title, curves) for title, curves in panels if curves]
+    num = max(1, len(panels))
+    height = TOP + num * PANEL + (num - 1) * BETWEEN + BOTTOM
+    figure = Figure(figsize=(WIDTH, height))
+    axes = figure.subplots(num, sharex=True, squeeze=False)[:, 0]
+    figure.subplots_adjust(left=0.08, right=0.8, top=1 - TOP / height, bottom=BOTTOM / height, hspace=BETWEEN / PANEL)
+    for ax in axes:
+        _clean(ax, palette)
+    for ax, (title, curves) in zip(axes, panels, strict=False):
+        ax.set_title(title, loc="left", fontsize=11, fontweight="bold", color=palette.ink, pad=8)
+        _draw(ax, title, curves, palette)
+    if not panels:
+        axes[0].set_yticks([])
+        axes[0].text(0.5, 0.5, "nothing was logged", color=palette.ink, ha="center", transform=axes[0].transAxes)
+    axes[-1].set_xlim(0, max([1, *(row["images_seen"] for row in rows)]))
+    axes[-1].set_xlabel("images seen", color=palette.ink, fontsize=10)
+    return figure
+
+
+def _panels(penalties: Sequence[str], palette: Palette) -> dict[str, list[Line]]:
+    colours = palette.penalties
+    return {
+        LOSSES: [
+            Line("discriminator_loss", "discriminator", palette.discriminator),
+            Line("generator_loss", "generator", palette.generator),
+        ],
+        VERDICTS: [
+            Line("real_probability", "D(real)", palette.real),
+            Line("fake_probability", "D(fake)", palette.generator),
+        ],
+        NORMS: [
+            Line("discriminator_gradient_norm", "discriminator", palette.discriminator),
+            Line("generator_gradient_norm", "generator", palette.generator),
+        ],
+        PENALTIES: [Line(name, name.upper(), colours[i % len(colours)]) for i, name in enumerate(penalties)],
+    }
+
+
+def _curves(rows: Sequence[Mapping[str, Any]], lines: Sequence[Line]) -> list[Curve]:
+    """The lines that have any value, each with what is finite of it: images seen (N,) and values (N,).
+
+    Gradient norms of zero have no place on a logarithmic axis and count as missing.
+    """
+    curves = []
+    for line in lines:
+        values = np.array([_number(row.get(line.key)) for row in rows])
+        images = np.array([row["images_seen"] for row in rows])
+        there = np.isfinite(values) & ((values > 0) | (not line.key.endswith("_norm")))
+        if there.any():
+            curves.append((line, images[there], values[there]))
+    return curves
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+def _draw(ax: Axes, title: str, curves: list[Curve], palette: Palette) -> None:
+    ends = []
+    for line, images, values in curves:
+        smooth = smoothed(values)
+        few = len(values) < 3
+        ax.plot(images, values, color=line.colour, linewidth=0.8, alpha=0.3)
+        ax.plot(images, smooth, color=line.colour, linewidth=2, marker="o" if few else None, clip_on=not few)
+        ends.append((float(smooth[-1]), line.label, line.colour))
+    _limit(ax, title, np.concatenate([values for _, _, values in curves]))
+    if title == VERDICTS:
+        ax.axhline(0.5, color=palette.ink, linewidth=0.9, linestyle=(0, (2, 3)))
+        ends.append((0.5, "undecided", palette.ink))
+    _label_ends(ax, ends)
+
+
+def _limit(ax: Axes, title: str, values: np.ndarray) -> None:
+    """Set the scale and ends of the vertical axis for finite `values`."""
+    low, high = values.min(), values.max()
+    if title == VERDICTS:
+        ax.set_ylim(0, 1)
+        ax.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
+    elif title == NORMS:
+        ax.set_yscale("log")
+        ax.set_ylim(low / 1.5, high * 1.5)
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 30 * low else (1,), numticks=7))
+        ax.yaxis.set_minor_locator(NullLocator())
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:g}"))
+    else:
+        room = 0.08 * (high - low) or 0.5
+        ax.set_ylim(0 if low >= 0 else low - room, high + room)
+
+
+def _label_ends(ax: Axes, ends: list[tuple[float, str, str]]) -> None:
+    """Write labels (value, text, colour) right of the axes, moved apart where they lie close together."""
+    ends = sorted(ends)
+    to_axes = ax.transData + ax.transAxes.inverted()
+    heights = _apart([float(to_axes.transform((0, value))[1]) for value, _, _ in ends], 0.14)
+    for height, (_, text, colour) in zip(heights, ends, strict=True):
+        place = {"xy": (1, height), "xytext": (8, 0), "xycoords": "axes fraction", "textcoords": "offset points"}
+        ax.annotate(text, **place, color=colour, fontsize=10.5, fontweight="bold", va="center", annotation_clip=False)
+
+
+def _apart(places: list[float], distance: float) -> list[float]:
+    """Ascending places with at least `distance` between neighbours, in the middle of where they were."""
+    moved = []
+    for place in places:
+        moved.append(max(place, moved[-1] + distance) if moved else place)
+    shift = sum(places) / len(places) - sum(moved) / len(moved) if places else 0
+    return [place + shift for place in moved]
+
+
+def smoothed(values: np.ndarray) -> np.ndarray:
+    """Values (N,) averaged with their neighbours under a bell curve; a few values stay as they are."""
+    if len(values) < FEWEST_TO_SMOOTH:
+        return values
+    deviation = SMOOTHING * len(values) + 0.5
+    reach = min(math.ceil(3 * deviation), (len(values) - 1) // 2)
+    bell = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
+    return np.convolve(values, bell, "same") / np.convolve(np.ones_like(values), bell, "same")
+
+
+def _clean(ax: Axes, palette: Palette) -> None:
+    """Nothing but faint horizontal lines and a base line."""
+    ax.patch.set_alpha(0)
+    for side in ("top", "left", "right"):
+        ax.spines[side].set_visible(False)
+    ax.spines["bottom"].set_color(palette.faint)
+    ax.grid(axis="y", color=palette.faint, linewidth=0.7)
+    ax.set_axisbelow(True)
+    ax.tick_params(which="both", length=0, colors=palette.ink, labelsize=9.5)
+    ax.xaxis.set_major_locator(MaxNLocator(5))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda number, _: short_count(number)))
+    ax.yaxis.set_major_locator(MaxNLocator(4))
+
+
+def figure_png(figure: Figure) -> bytes:
+    """A figure as PNG with a transparent ground."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, transparent=True)
+    return buffer.getvalue()

@@ -1,0 +1,110 @@
+"""Tensors as bytes, and generator.safetensors: all that sampling and export need, in one file without code.
+
+The file is written by us and not by safetensors, whose errors on a full disk are hard to tell from others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+
+from ganlet.errors import RunError, TrainingError
+from ganlet.runs.files import write_atomic
+
+SCHEMA = 1
+# One key only: safetensors writes several in arbitrary order, and equal generators are promised to be equal files.
+KEY = "ganlet"
+
+Tensors = dict[str, torch.Tensor]
+
+
+def snapshot(member: str, tensors: Mapping[str, torch.Tensor]) -> Tensors:
+    """Copies of `tensors` in main memory, contiguous; raises TrainingError for the first that is not finite."""
+    copies = {}
+    for name, tensor in tensors.items():
+        copies[name] = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        if copies[name].is_floating_point() and not copies[name].isfinite().all():
+            raise TrainingError(
+                "A tensor is not finite, so this state was not saved; checkpoints saved before are unharmed.",
+                where=f"{name} of {member}",
+                got="NaN or infinity",
+                hint="resume from the last checkpoint with lower learning rates or a stronger penalty",
+            )
+    return copies
+
+
+def save_generator(
+    path: Path, tensors: Mapping[str, torch.Tensor], config_json: str, extra: Mapping[str, object] | None = None
+) -> None:
+    """Write a generator with the config of its run inside; equal arguments give equal bytes.
+
+    `extra` is plain data that goes beside the config. Raises TrainingError when a tensor is not finite, else as
+    `files.explained` does.
+    """
+    copies = snapshot("the generator", tensors)
+    metadata = {"schema": SCHEMA, "config": json.loads(config_json), **(extra or {})}
+    metadata["sha256"] = _digest(copies, metadata)
+    write_atomic(path, safetensors.torch.save(copies, {KEY: _canonical(metadata)}))
+
+
+def load_generator_file(path: Path) -> tuple[Tensors, dict[str, Any]]:
+    """The tensors and the metadata ("config", "schema", "sha256" and the extras) of a generator file.
+
+    Raises RunError when there is no such file, it is damaged, it is not from ganlet or from a newer one.
+    """
+    try:
+        data = path.read_bytes()
+        tensors = safetensors.torch.load(data)
+    except OSError as error:
+        raise RunError("The generator file cannot be read.", where=path, got=error.strerror) from error
+    except SafetensorError as error:
+        raise RunError("This is no safetensors file, or it is damaged.", where=path, got=error) from error
+    metadata = _metadata(data)
+    if metadata is None or "config" not in metadata:
+        raise RunError(
+            "This safetensors file was not written by ganlet.",
+            where=path,
+            expected="generator.safetensors of a run, which has the config inside",
+        )
+    if metadata.get("schema") != SCHEMA:
+        got, expected = f"schema {metadata.get('schema')}", f"schema {SCHEMA}"
+        hint = "install the ganlet that wrote it: pip install --upgrade ganlet"
+        raise RunError(
+            "Another version of ganlet wrote this generator.", where=path, got=got, expected=expected, hint=hint
+        )
+    expected = metadata.get("sha256")
+    if _digest(tensors, {key: value for key, value in metadata.items() if key != "sha256"}) != expected:
+        hint = "copy it again from where it came, or write it again from a checkpoint with: ganlet resume RUN"
+        raise RunError("The generator file is damaged: its contents do not match its hash.", where=path, hint=hint)
+    return tensors, metadata
+
+
+def _metadata(data: bytes) -> dict[str, Any] | None:
+    """Our part of the header of a valid safetensors file: 8 bytes of length (little-endian), then JSON."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    try:
+        metadata = json.loads(header["__metadata__"][KEY])
+    except (KeyError, ValueError):
+        return None
+    return metadata if isinstance(metadata, dict) else None
+
+
+def _digest(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, object]) -> str:
+    """SHA-256 over metadata and tensors, independent of how safetensors lays them out."""
+    digest = hashlib.sha256(_canonical(metadata).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(_canonical([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True, allow_nan=False)

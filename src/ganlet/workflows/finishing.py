@@ -1,0 +1,36 @@
+"""What a finished run leaves for a person: plots, progression, film and the report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ganlet.engine.devices import device_name
+from ganlet.engine.schedule import images
+from ganlet.engine.state import TrainState
+from ganlet.networks import parameter_count
+from ganlet.runs.history import read_history
+
+if TYPE_CHECKING:
+    from ganlet.workflows.training import Session
+
+
+def finish(session: Session, state: TrainState) -> None:
+    """Draw everything anew from what is in the folder."""
+    _facts(session, state)
+
+
+def _facts(session: Session, state: TrainState) -> dict[str, Any]:
+    """What the report tells that is not in the folder."""
+    rows = [row for row in read_history(session.folder.metrics_path) if "event" not in row]
+    seconds = rows[-1]["seconds"] if rows else 0.0
+    return {
+        "parameters": {
+            "generator": parameter_count(state.generator),
+            "discriminator": parameter_count(state.discriminator),
+        },
+        "data": session.pack.summary,
+        "seconds": seconds,
+        "images_per_second": state.images_seen / seconds if seconds else 0.0,
+        "device": device_name(session.device),
+        "finished": state.images_seen >= images(session.config.train.total_images),
+    }

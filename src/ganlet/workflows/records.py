@@ -1,0 +1,60 @@
+"""What a run notes about itself: environment.json and log.txt."""
+
+from __future__ import annotations
+
+import json
+import logging
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from ganlet.config.tree import Tree
+from ganlet.data.spec import Pack
+from ganlet.runs.environment import differences
+from ganlet.runs.files import write_atomic
+from ganlet.runs.folder import RunFolder
+from ganlet.workflows.reporting import Reporter
+
+
+def read_environment(folder: RunFolder) -> Tree:
+    """environment.json, or nothing where the run was killed before it was written."""
+    if not folder.environment_path.exists():
+        return {}
+    return json.loads(folder.environment_path.read_text())
+
+
+def write_environment(folder: RunFolder, now: Tree, pack: Pack, reporter: Reporter) -> str:
+    """Add this session to environment.json, and say what makes a resume inexact. Returns the run's id."""
+    before = read_environment(folder)
+    sessions = before.get("sessions", [])
+    changed = differences(sessions[-1], now) if sessions else []
+    if changed:
+        details = ", ".join(f"{key}: {sessions[-1].get(key)} -> {now.get(key)}" for key in changed)
+        reporter.say(f"not exact: this is not the machine or software of before ({details})")
+    run_id = before.get("run_id") or uuid.uuid4().hex
+    record = {
+        "run_id": run_id,
+        "created": before.get("created") or datetime.now(UTC).isoformat(timespec="seconds"),
+        "data": {**pack.summary, "fingerprint": pack.fingerprint},
+        "sessions": [*sessions, now],
+    }
+    write_atomic(folder.environment_path, json.dumps(record, indent=2).encode())
+    return run_id
+
+
+@contextmanager
+def log_file(folder: RunFolder) -> Iterator[None]:
+    """Within this context everything that ganlet logs goes to log.txt too."""
+    handler = logging.FileHandler(folder.log_path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    root = logging.getLogger("ganlet")
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+        handler.close()

@@ -1,0 +1,86 @@
+"""What must hold before a run may start or go on; each failure is one clear error, before anything is touched."""
+
+from __future__ import annotations
+
+import torch
+
+from ganlet.config import RunConfig, differences
+from ganlet.data.source import open_source, require_batch
+from ganlet.data.spec import Pack
+from ganlet.engine.distributed import Ranks
+from ganlet.errors import CheckpointError, ConfigError, DataError, EnvironmentProblem
+from ganlet.runs.folder import RunFolder
+from ganlet.workflows.records import read_environment
+from ganlet.workflows.reporting import Reporter
+
+# What a resumed run may change, because it changes only how far it goes and how it is watched.
+CHANGEABLE = (
+    "train.total_images",
+    "train.log_every",
+    "train.sample_every",
+    "train.checkpoint_every",
+    "train.keep_checkpoints",
+    "train.tensorboard",
+)
+
+
+def open_pictures(config: RunConfig, here: Ranks, reporter: Reporter) -> Pack:
+    """The packed pictures; with several ranks the first one packs and the others find them in the cache."""
+    if not here.is_first:
+        here.barrier()
+    pack = open_source(config.data, lambda done, total: reporter.progress("reading pictures", done, total))
+    if here.is_first:
+        here.barrier()
+    require_batch(pack, config.train.batch_size, config.data.allow_few)
+    for skipped in pack.summary.get("skipped", []):
+        reporter.say(f"left out: {skipped['name']}: {skipped['reason']}")
+    return pack
+
+
+def require_divisible(config: RunConfig, here: Ranks) -> None:
+    """Raise `ConfigError` or `EnvironmentProblem` where the config does not suit the number of processes."""
+    if config.train.batch_size % here.world:
+        raise ConfigError(
+            "The batch cannot be shared out evenly.",
+            where="train.batch_size",
+            got=f"{config.train.batch_size} pictures for {here.world} processes",
+            expected=f"a multiple of {here.world}",
+        )
+    if config.train.sync_batch_norm and (here.world == 1 or not torch.cuda.is_available()):
+        raise EnvironmentProblem(
+            "Batch statistics can be shared only between several GPUs.",
+            where="train.sync_batch_norm",
+            hint="--set train.sync_batch_norm=false",
+        )
+
+
+def require_changeable(
+    old: RunConfig, new: RunConfig, folder: RunFolder, error: type[ConfigError | CheckpointError], what: str
+) -> None:
+    """Raise `error` with the difference of two configs, unless a resumed run may differ in that."""
+    changed = differences(old, new)
+    refused = {path: values for path, values in changed.items() if path not in CHANGEABLE}
+    if refused:
+        lines = "\n".join(f"  {path}: {before!r} -> {after!r}" for path, (before, after) in refused.items())
+        raise error(
+            f"{what}\n{lines}",
+            where=folder.config_path,
+            expected="changes only in " + ", ".join(CHANGEABLE),
+            hint="put the old values back, or start a new run with ganlet train",
+        )
+
+
+def require_same_pictures(folder: RunFolder, pack: Pack, allowed: bool, reporter: Reporter) -> None:
+    """Raise `DataError` when the pictures are not those that the run was started with."""
+    before = read_environment(folder).get("data", {}).get("fingerprint")
+    if before in (None, pack.fingerprint):
+        return
+    if not allowed:
+        raise DataError(
+            "The pictures have changed since this run was started.",
+            where=pack.summary.get("source"),
+            got=f"fingerprint {pack.fingerprint[:12]}",
+            expected=f"fingerprint {before[:12]}",
+            hint=f"put the old pictures back, or: ganlet resume {folder.path} --allow-data-change",
+        )
+    reporter.say("not exact: the pictures have changed since this run was started")

@@ -1,0 +1,93 @@
+"""From latents to pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ganlet.config import RunConfig, validate
+from ganlet.engine.devices import choose_device
+from ganlet.engine.draws import normal
+from ganlet.errors import ConfigError, RunError
+from ganlet.images import save_png, to_packed
+from ganlet.networks import Generator, build_generator
+from ganlet.randomness import derive
+from ganlet.runs.folder import RunFolder
+from ganlet.runs.pictures import save_sheet
+from ganlet.runs.weights import load_generator_file
+
+BATCH = 64
+
+
+@torch.inference_mode()
+def generate(generator: Generator, latents: torch.Tensor) -> np.ndarray:
+    """Latents (N, latent_size) -> uint8 pictures (N, H, W, C), in evaluation mode, in batches of 64."""
+    device = next(generator.parameters()).device
+    was_training = generator.training
+    generator.eval()
+    pictures = [to_packed(generator(part.to(device))).cpu().numpy() for part in latents.split(BATCH)]
+    generator.train(was_training)
+    return np.concatenate(pictures)
+
+
+def latents_for(num: int, seed: int, latent_size: int, truncation: float | None = None) -> torch.Tensor:
+    """Latents (num, latent_size); the first ones are the same for every `num`.
+
+    With a truncation, numbers beyond it are drawn anew (Brock et al. 2019, section 3.1): pictures become more typical
+    and less varied.
+    """
+    parts = []
+    for part in range(-(-num // BATCH)):
+        if truncation is None:
+            parts.append(normal(seed, "sample", part, (BATCH, latent_size)))
+        else:
+            random = torch.Generator().manual_seed(derive(seed, "sample", part))
+            latents = torch.empty(BATCH, latent_size)
+            parts.append(torch.nn.init.trunc_normal_(latents, 0.0, 1.0, -truncation, truncation, generator=random))
+    return torch.cat(parts)[:num]
+
+
+def load_generator(path: Path, device: str = "auto") -> tuple[Generator, RunConfig]:
+    """The generator in a generator.safetensors, with its config. Raises `RunError`."""
+    tensors, metadata = load_generator_file(path)
+    config = validate(metadata["config"])
+    generator = build_generator(config)
+    try:
+        generator.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise RunError("The weights do not fit the config beside them.", where=path, got=str(error)) from None
+    generator.to(choose_device(device)).eval()
+    return generator, config
+
+
+def sample(
+    run: str | Path, num: int = 16, *, seed: int = 0, truncation: float | None = None, device: str = "auto"
+) -> np.ndarray:
+    """`num` new pictures from a run: uint8 (num, H, W, C). Raises `RunError` or `ConfigError`."""
+    if num < 1:
+        raise ConfigError("There must be at least one picture to draw.", where="--num", got=num)
+    if truncation is not None and truncation <= 0:
+        raise ConfigError("A truncation must be above 0.", where="--truncation", got=truncation)
+    path = RunFolder.open(Path(run)).generator_path
+    if not path.exists():
+        raise RunError(
+            "This run has no generator yet: nothing was saved so far.", where=run, hint=f"ganlet resume {run}"
+        )
+    generator, config = load_generator(path, device)
+    return generate(generator, latents_for(num, seed, config.generator.latent_size, truncation))
+
+
+def save_samples(pictures: np.ndarray, out: Path) -> list[Path]:
+    """Write pictures (N, H, W, C): one grid if `out` ends in .png, else one file each into the folder `out`."""
+    if out.suffix == ".png":
+        out.parent.mkdir(parents=True, exist_ok=True)
+        save_sheet(out, pictures)
+        return [out]
+    out.mkdir(parents=True, exist_ok=True)
+    width = max(4, len(str(len(pictures) - 1)))
+    paths = [out / f"{index:0{width}}.png" for index in range(len(pictures))]
+    for path, picture in zip(paths, pictures, strict=True):
+        save_png(path, picture)
+    return paths

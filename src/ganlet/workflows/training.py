@@ -1,0 +1,188 @@
+"""Training a new run, and resuming one: both end in `_carry_on`."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import signal
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ganlet.config import RunConfig, differences, dump_yaml, read_yaml, resolve, validate, without_effect
+from ganlet.config.tree import merge
+from ganlet.data.feed import Feed
+from ganlet.data.spec import Pack
+from ganlet.engine.devices import choose_device, require_precision, set_determinism
+from ganlet.engine.distributed import Ranks, ranks
+from ganlet.engine.hooks import Hook
+from ganlet.engine.loop import run_loop
+from ganlet.engine.signals import stop_on_signals
+from ganlet.engine.state import build_state
+from ganlet.errors import CheckpointError, ConfigError, Interrupted
+from ganlet.runs import checkpoint
+from ganlet.runs.checkpoint import Checkpoint
+from ganlet.runs.folder import RunFolder, default_run_path
+from ganlet.workflows.finishing import finish
+from ganlet.workflows.records import log_file, read_environment
+from ganlet.workflows.reporting import Reporter, Silent
+from ganlet.workflows.requirements import (
+    open_pictures,
+    require_changeable,
+    require_divisible,
+    require_same_pictures,
+)
+from ganlet.workflows.run import Run
+from ganlet.workflows.watching import watch
+
+logger = logging.getLogger("ganlet")
+
+
+@dataclass(frozen=True)
+class Session:
+    """One process's work on a run: everything that is fixed before the first iteration."""
+
+    config: RunConfig  # resolved
+    folder: RunFolder
+    pack: Pack
+    device: torch.device
+    ranks: Ranks
+    reporter: Reporter
+    hooks: Sequence[Hook]
+
+
+def train(
+    config: RunConfig,
+    out: str | Path | None = None,
+    *,
+    device: str = "auto",
+    reporter: Reporter | None = None,
+    hooks: Sequence[Hook] = (),
+) -> Run:
+    """Train a generator in a new run folder and return the run.
+
+    Args:
+        config: may leave things open (`auto`, epochs); the run folder holds what they became.
+        out: the folder, which must be new or empty; default: the first free runs/PRESET.
+        device: auto, cpu, cuda or mps. Under `torchrun` each process trains on its share of every batch.
+        reporter: where progress is told; default: nowhere.
+        hooks: observers that are shown every iteration and may ask to stop.
+
+    Raises an error of the `GanletError` family; bad input is found before there is a folder. On SIGINT and SIGTERM the
+    run is saved and `Interrupted` is raised.
+    """
+    reporter = reporter or Silent()
+    chosen = choose_device(device)
+    require_precision(config, chosen)
+    with ranks(chosen.type) as here:
+        require_divisible(config, here)
+        pack = open_pictures(config, here, reporter)
+        config = resolve(config, num_pictures=len(pack), channels=pack.pictures.shape[-1])
+        for note in without_effect(config):
+            reporter.say(f"note: {note}")
+        path = Path(out) if out is not None else default_run_path(Path("runs"), config.preset or "run")
+        if here.is_first:
+            RunFolder.create(path, dump_yaml(config))
+        here.barrier()
+        return _carry_on(Session(config, RunFolder(path), pack, chosen, here, reporter, hooks), restored=None)
+
+
+def resume(
+    run: str | Path,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    device: str = "auto",
+    allow_data_change: bool = False,
+    reporter: Reporter | None = None,
+    hooks: Sequence[Hook] = (),
+) -> Run:
+    """Go on with a run from its newest sound checkpoint, to the same end as if it had never stopped.
+
+    `overrides` (nested, as in a config file) may change how far the run goes and how it is watched; see
+    `requirements.CHANGEABLE`. Raises `CheckpointError` when the checkpoint belongs to another config, `DataError` when
+    the pictures have changed and `allow_data_change` is not given.
+    """
+    reporter = reporter or Silent()
+    folder = RunFolder.open(Path(run))
+    saved = validate(read_yaml(folder.config_path))
+    wanted = validate(merge(saved.model_dump(), overrides or {}))
+    require_changeable(saved, wanted, folder, ConfigError, "These settings cannot be changed on resume.")
+    chosen = choose_device(device)
+    require_precision(wanted, chosen)
+    with ranks(chosen.type) as here:
+        require_divisible(wanted, here)
+        pack = open_pictures(wanted, here, reporter)
+        config = resolve(wanted, num_pictures=len(pack), channels=pack.pictures.shape[-1])
+        require_same_pictures(folder, pack, allow_data_change, reporter)
+        restored = checkpoint.load(folder.checkpoints_path, run_id=read_environment(folder).get("run_id"))
+        if restored is not None:
+            for problem in restored.problems:
+                reporter.say(f"damaged, so the one before is used: {problem}")
+            trained = validate(restored.meta["config"])
+            require_changeable(trained, config, folder, CheckpointError, "The checkpoint belongs to another config.")
+            _note_extension(trained, config, reporter)
+        seen = restored.images_seen if restored else 0
+        reporter.say(f"resuming {folder.path} after {seen:,} images")
+        return _carry_on(Session(config, folder, pack, chosen, here, reporter, hooks), restored)
+
+
+def _carry_on(session: Session, restored: Checkpoint | None) -> Run:
+    """Train from the start or from a checkpoint to the end, save, and leave the run's pictures and report."""
+    config, folder, here = session.config, session.folder, session.ranks
+    set_determinism(config, session.device)
+    with ExitStack() as stack:
+        stack.callback(session.reporter.close)
+        stop = stack.enter_context(stop_on_signals())
+        if here.is_first:
+            stack.enter_context(folder.lock())
+            stack.enter_context(log_file(folder))
+            folder.sweep()
+        state = build_state(config, session.device)
+        if restored is not None:
+            state.load(restored.members, restored.images_seen)
+        feed = Feed(
+            session.pack,
+            size=config.data.size,
+            seed=config.seed,
+            flip=config.data.flip,
+            random_crop=config.data.crop == "random",
+            device=session.device,
+        )
+        hooks = list(session.hooks)
+        saver = None
+        if here.is_first:
+            watchers = watch(stack, session, state, restored)
+            hooks, saver = [*watchers.hooks, *hooks], watchers.saver
+        try:
+            outcome = run_loop(config, state, feed, hooks, here, stop)
+            if saver:
+                saver.save(state)
+        except Exception:
+            logger.exception("the run ended with an error after %s images", state.images_seen)
+            raise
+        if here.is_first and not outcome.signal_number:
+            session.reporter.say("drawing the pictures and the report")
+            finish(session, state)
+        here.barrier()
+    if outcome.signal_number:
+        raise Interrupted(
+            outcome.signal_number,
+            f"Stopped by {signal.Signals(outcome.signal_number).name} after {state.images_seen:,} images; "
+            "everything is saved.",
+            hint=f"ganlet resume {shlex.quote(str(folder.path))}",
+        )
+    return Run(folder.path)
+
+
+def _note_extension(trained: RunConfig, config: RunConfig, reporter: Reporter) -> None:
+    """Say so where another length changes what came before: a schedule that spans the run."""
+    if "train.total_images" not in differences(trained, config):
+        return
+    sides = {"generator": config.generator.optimizer, "discriminator": config.discriminator.optimizer}
+    for name, optimizer in sides.items():
+        if optimizer.schedule.kind == "cosine":
+            reporter.say(f"note: the {name}'s cosine schedule now spans the new length, so its rate jumps here")
