@@ -267,6 +267,7 @@ def test_grey_is_the_luma_of_the_colours() -> None:
     colour = smileys.draw(attributes, (32, 32), 3) @ np.array([0.299, 0.587, 0.114])
     grey = smileys.draw(attributes, (32, 32), 1)[..., 0]
     assert np.abs(grey - colour).max() <= 1.01  # each is rounded once
+    assert np.abs(grey - colour)[:, 0].max() <= 0.51  # only the grey one where nothing but background is
 
 
 def test_alpha_over_the_background_is_the_colour_drawing() -> None:

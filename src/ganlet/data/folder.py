@@ -12,13 +12,14 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import posixpath
 import stat
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from ganlet.data.decode import FORMAT_NAMES, SUFFIXES, BrokenPicture, looks_like_picture
 from ganlet.data.spec import Source, SourcePicture, name_bytes, shown, state_text
@@ -69,16 +70,17 @@ def open_zip(path: Path, max_bytes: int) -> Source:
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
         raise DataError("The zip archive cannot be opened.", where=shown(path), got=shown(error)) from error
     try:
-        members, ignored = _members(archive, path, max_bytes)
-        _require_pictures(path, len(members), ignored)
+        found, ignored = _members(archive, path, max_bytes)
+        _require_pictures(path, len(found), ignored)
     except BaseException:
         archive.close()
         raise
-    labels, label_names = labels_from_paths([member.filename for member in members])
+    members = sorted(found.items(), key=lambda item: name_bytes(item[0]))
+    labels, label_names = labels_from_paths([name for name, _ in members])
 
     def pictures() -> Iterator[SourcePicture]:
-        for member, label in zip(members, labels, strict=True):
-            yield SourcePicture(partial(_read_member, archive, member), member.filename, label)
+        for (name, member), label in zip(members, labels, strict=True):
+            yield SourcePicture(partial(_read_member, archive, member), name, label)
 
     return Source("zip", state_text(state), len(members), pictures, label_names, None, ignored, archive.close)
 
@@ -88,7 +90,7 @@ def labels_from_paths(names: Sequence[str]) -> tuple[list[int | None], tuple[str
 
     `pets/cats/1.png` and `pets/dogs/2.png` have the labels cats and dogs; `pets/1.png` and `pets/2.png` have none.
     """
-    folders = [PurePosixPath(name).parts[:-1] for name in names]
+    folders = [name.split("/")[:-1] for name in names]
     # What the first and the last in order begin with, all between them begin with.
     ends = zip(min(folders), max(folders), strict=False)
     shared = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], ends))
@@ -109,13 +111,20 @@ def _walk(root: str) -> Iterator[Found]:
                 for entry in entries:
                     if entry.name.startswith("."):
                         continue
-                    path = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
                     if entry.is_dir(follow_symlinks=False):
-                        pending.append((path, f"{prefix}{entry.name}/"))
-                    elif os.path.isfile(path) and Path(path).is_relative_to(root):
-                        yield Found(path, prefix + entry.name, os.stat(path))
+                        pending.append((entry.path, f"{prefix}{entry.name}/"))
+                    elif entry.is_file(follow_symlinks=False):
+                        yield Found(entry.path, prefix + entry.name, entry.stat())
+                    elif entry.is_symlink() and (target := _file_within(entry.path, root)):
+                        yield Found(target, prefix + entry.name, os.stat(target))
         except OSError as error:
             raise DataError("A folder cannot be read.", where=shown(folder), got=error.strerror) from error
+
+
+def _file_within(link: str, root: str) -> str | None:
+    """The file that a link leads to, if there is one and it lies below `root`."""
+    target = os.path.realpath(link)
+    return target if os.path.isfile(target) and Path(target).is_relative_to(root) else None
 
 
 def _is_picture(file: Found) -> bool:
@@ -129,7 +138,7 @@ def _is_picture(file: Found) -> bool:
 
 
 def _suffix(name: str) -> str:
-    return PurePosixPath(name).suffix.lower()
+    return posixpath.splitext(name)[1].lower()
 
 
 def _require_pictures(where: Path, count: int, ignored: Counter[str]) -> None:
@@ -160,29 +169,29 @@ def _read_file(path: str, max_bytes: int) -> bytes:
         raise BrokenPicture(f"cannot be read: {error.strerror}") from error
 
 
-def _members(archive: zipfile.ZipFile, path: Path, max_bytes: int) -> tuple[list[zipfile.ZipInfo], Counter[str]]:
-    """The pictures of an archive sorted by the bytes of their names, and how many other files there are by suffix."""
+def _members(archive: zipfile.ZipFile, path: Path, max_bytes: int) -> tuple[dict[str, zipfile.ZipInfo], Counter[str]]:
+    """The pictures of an archive by name, and how many other files there are by suffix."""
     infos = archive.infolist()
     if len(infos) > MAX_MEMBERS:
         raise _refused(path, f"{len(infos)} members", f"at most {MAX_MEMBERS}")
     total = sum(info.file_size for info in infos)
     if total > MAX_ARCHIVE_BYTES:
         raise _refused(path, f"{total} bytes when unpacked", f"at most {MAX_ARCHIVE_BYTES}")
-    seen: set[PurePosixPath] = set()
-    members, ignored = [], Counter[str]()
+    seen: set[str] = set()
+    members, ignored = {}, Counter[str]()
     for info in infos:
         _check_member(info, path, max_bytes)
-        name = PurePosixPath(info.filename)
+        name = posixpath.normpath(info.filename)
         if name in seen:
             raise _refused(path, f"two members named {shown(name)}", "each name once")
         seen.add(name)
-        if info.is_dir() or any(part.startswith(".") for part in name.parts):
+        if info.is_dir() or any(part.startswith(".") for part in name.split("/")):
             continue
-        if _suffix(info.filename) in SUFFIXES or looks_like_picture(_start_of(archive, info)):
-            members.append(info)
+        if _suffix(name) in SUFFIXES or looks_like_picture(_start_of(archive, info)):
+            members[name] = info
         else:
-            ignored[_suffix(info.filename)] += 1
-    return sorted(members, key=lambda info: name_bytes(info.filename)), ignored
+            ignored[_suffix(name)] += 1
+    return members, ignored
 
 
 def _check_member(info: zipfile.ZipInfo, path: Path, max_bytes: int) -> None:

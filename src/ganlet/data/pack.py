@@ -103,7 +103,7 @@ def _opened(cache: Path, key_path: Path) -> Pack | None:
 
 
 def _mapped(path: Path, shape: list[int]) -> np.memmap:
-    """The pictures of a pack as a read-only map. Raises OSError or ValueError when the file is not what it should be."""
+    """The pictures of a pack as a read-only map. Raises OSError or ValueError when it is damaged."""
     pictures = np.lib.format.open_memmap(path, mode="r")
     whole = path.stat().st_size == pictures.offset + pictures.nbytes
     if list(pictures.shape) != shape or pictures.dtype != np.uint8 or not whole:

@@ -113,7 +113,7 @@ def _draw_rows(rows: list[tuple[str, np.ndarray]]) -> Image.Image:
     gap = 4
     font = ImageFont.load_default(min(24, max(14, height // 4)))
     heading = "images seen"
-    small = ImageFont.load_default(14)
+    small = ImageFont.load_default(16)
     margin = math.ceil(max(small.getlength(heading), *(font.getlength(label) for label, _ in rows))) + 20
     top = 26
     canvas = Image.new("RGBA", (margin + num * (width + gap) - gap, top + len(rows) * (height + gap) - gap))
@@ -159,7 +159,7 @@ def _frame(pictures: np.ndarray, images_seen: int, total: int) -> Image.Image:
     draw = ImageDraw.Draw(frame)
     draw.rectangle((0, sheet.height, sheet.width * min(1.0, images_seen / max(total, 1)), sheet.height + 3), ACCENT)
     middle = (sheet.width / 2, sheet.height + strip / 2 + 2)
-    draw.text(middle, f"{images_seen:,} images", PAPER_INK, font=ImageFont.load_default(16), anchor="mm")
+    draw.text(middle, f"{images_seen:,}  images", PAPER_INK, font=ImageFont.load_default(16), anchor="mm")
     return frame
 
 

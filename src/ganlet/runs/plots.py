@@ -18,7 +18,7 @@ from ganlet.runs.pictures import short_count
 LOSSES, VERDICTS = "Losses", "How real does the discriminator find them?"
 NORMS, PENALTIES = "Gradient norms", "Penalties"
 
-WIDTH, TOP, PANEL, BETWEEN, BOTTOM = 7.2, 0.4, 1.6, 0.7, 0.5  # inches
+WIDTH, TOP, PANEL, BETWEEN, BOTTOM = 6.6, 0.4, 1.6, 0.7, 0.5  # inches
 DPI = 150
 FEWEST_TO_SMOOTH, SMOOTHING = 12, 0.03  # rows; standard deviation as a share of all rows
 
@@ -64,7 +64,9 @@ def loss_plot(rows: Sequence[Mapping[str, Any]], *, penalties: Sequence[str] = (
     height = TOP + num * PANEL + (num - 1) * BETWEEN + BOTTOM
     figure = Figure(figsize=(WIDTH, height))
     axes = figure.subplots(num, sharex=True, squeeze=False)[:, 0]
-    figure.subplots_adjust(left=0.08, right=0.8, top=1 - TOP / height, bottom=BOTTOM / height, hspace=BETWEEN / PANEL)
+    figure.subplots_adjust(
+        left=0.085, right=0.785, top=1 - TOP / height, bottom=BOTTOM / height, hspace=BETWEEN / PANEL
+    )
     for ax in axes:
         _clean(ax, palette)
     for ax, (title, curves) in zip(axes, panels, strict=False):

@@ -1,0 +1,65 @@
+"""How much memory a run will take, measured on a tiny batch before anything is started."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from ganlet.config.schema import RunConfig
+from ganlet.engine.state import TrainState
+
+ADAM_COPIES = 4  # weight, gradient and two moments of each parameter
+BYTES = 4
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """Bytes of the weights with all that belongs to them, and of what one batch keeps for its backward passes."""
+
+    weights: int
+    batch: int
+
+    @property
+    def total(self) -> int:
+        """Bytes altogether, without torch itself and the pictures."""
+        return self.weights + self.batch
+
+
+def estimate_memory(config: RunConfig, state: TrainState) -> MemoryEstimate:
+    """The largest amount that one iteration holds at a time.
+
+    That is in the discriminator step: the generator's graph waits for its own step while the discriminator's graphs of
+    real and fake images are there, twice over where a penalty differentiates through their gradients.
+    """
+    generator, discriminator = state.generator, state.discriminator
+    parameters = sum(p.numel() for net in (generator, discriminator) for p in net.parameters())
+    averaged = sum(t.numel() for t in [*state.average.parameters(), *state.average.buffers()])
+    graphs = 4 if config.objective.penalties else 2
+    kept = {}
+    for batch in (2, 4):
+        latents = torch.zeros(batch, generator.latent_size)
+        images = torch.zeros(batch, *generator(latents).shape[1:])
+        kept[batch] = _saved_bytes(generator, latents) + graphs * _saved_bytes(discriminator, images)
+    # The weights, kept for the backward pass too, are the same in both and cancel out.
+    per_image = (kept[4] - kept[2]) / 2
+    return MemoryEstimate(
+        weights=BYTES * (ADAM_COPIES * parameters + averaged),
+        batch=round(per_image * config.train.batch_size),
+    )
+
+
+def _saved_bytes(network: nn.Module, inputs: torch.Tensor) -> int:
+    """Bytes of all distinct tensors that a forward pass keeps for its backward pass."""
+    kept: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        result = network(inputs)
+    del result
+    return sum(kept.values())

@@ -1,0 +1,49 @@
+"""What a run would do, without doing it."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from ganlet.config import RunConfig, dump_yaml, resolve, without_effect
+from ganlet.engine.devices import choose_device, device_name, require_precision
+from ganlet.engine.distributed import ALONE
+from ganlet.engine.estimate import estimate_memory
+from ganlet.engine.schedule import images
+from ganlet.engine.state import build_state
+from ganlet.networks import parameter_count
+from ganlet.workflows.reporting import Reporter, Silent
+from ganlet.workflows.requirements import open_pictures, require_divisible
+
+
+def plan(config: RunConfig, *, device: str = "auto", reporter: Reporter | None = None) -> str:
+    """The resolved config as YAML, below comments with what the run would take. Makes no run folder.
+
+    Raises what `train` would raise before it starts.
+    """
+    chosen = choose_device(device)
+    require_precision(config, chosen)
+    require_divisible(config, ALONE)
+    pack = open_pictures(config, ALONE, reporter or Silent())
+    config = resolve(config, num_pictures=len(pack), channels=pack.pictures.shape[-1])
+    state = build_state(config, torch.device("cpu"))
+    memory = estimate_memory(config, state)
+    total, per_iteration = images(config.train.total_images), config.train.batch_size * config.train.n_critic
+    height, width = config.data.size
+    facts = [
+        f"pictures:       {len(pack):,} of {height} x {width}, {pack.pictures.shape[-1]} channels",
+        f"length:         {total:,} images = {math.ceil(total / per_iteration):,} iterations of {per_iteration} "
+        f"= {total / len(pack):.1f} epochs",
+        f"generator:      {parameter_count(state.generator):,} parameters",
+        f"discriminator:  {parameter_count(state.discriminator):,} parameters",
+        f"memory:         about {_megabytes(memory.total)} ({_megabytes(memory.weights)} weights and optimisers, "
+        f"{_megabytes(memory.batch)} a batch)",
+        f"device:         {chosen} ({device_name(chosen)})",
+        *(f"note:           {note}" for note in without_effect(config)),
+    ]
+    return "\n".join([*(f"# {fact}" for fact in facts), dump_yaml(config).rstrip()])
+
+
+def _megabytes(count: int) -> str:
+    return f"{max(1, round(count / 2**20)):,} MB"

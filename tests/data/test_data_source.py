@@ -1,0 +1,214 @@
+import gzip
+import shutil
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ganlet.config.data import DataConfig
+from ganlet.data import smileys
+from ganlet.data.source import SOURCES, find_source, require_batch
+from ganlet.errors import DataError
+
+
+def grey(shade=0):
+    return np.full((8, 8, 1), shade, np.uint8)
+
+
+def colour(shade=0):
+    return np.full((8, 8, 3), shade, np.uint8)
+
+
+def rgba(alpha, shade=0):
+    return np.full((8, 8, 4), (shade, shade, shade, alpha), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "expected"),
+    [
+        ([grey(), grey(1)], 1),
+        ([grey(), np.zeros((8, 8), np.uint16)], 1),
+        ([grey(), grey(1), colour()], 3),
+        ([rgba(255), rgba(255, 1)], 3),
+        ([rgba(0), colour()], 3),
+        ([rgba(0), rgba(254), colour()], 4),
+        ([grey(), grey(1), Image.new("LA", (8, 8), (3, 9))], 1),
+        ([Image.new("LA", (8, 8), (3, 9)), rgba(9)], 4),
+    ],
+)
+def test_auto_channels(pictures, expected, write_folder, open_pack):
+    pack = open_pack(write_folder({f"{i}.png": picture for i, picture in enumerate(pictures)}), size=8)
+    assert pack.pictures.shape[3] == pack.summary["channels"] == expected
+
+
+def test_broken_files_do_not_vote_on_channels(write_folder, open_pack):
+    root = write_folder({"a.png": grey(), "b.png": grey(1), "c.png": b"", "d.png": b"text"})
+    assert open_pack(root, skip_bad=True, skip_bad_limit=1).pictures.shape[3] == 1
+
+
+def test_alpha_is_composited_on_the_background(write_folder, open_pack):
+    root = write_folder({"a.png": rgba(51, shade=255), "b.png": colour(7)})
+    pack = open_pack(root, size=8, background="#0a80ff")
+    shown = {name: picture[0, 0].tolist() for name, picture in zip(pack.names, pack.pictures, strict=True)}
+    assert shown == {"a.png": [59, 153, 255], "b.png": [7, 7, 7]}  # 255 * 0.2 + 10 * 0.8, 255 * 0.2 + 128 * 0.8
+
+
+def test_random_cuts_are_packed_larger(write_folder, open_pack):
+    pack = open_pack(write_folder({"a.png": grey(), "b.png": grey(1)}), size=(16, 24), crop="random")
+    assert pack.pictures.shape == (2, 18, 27, 1)
+    assert (pack.summary["size"], pack.summary["packed_size"]) == ([16, 24], [18, 27])
+
+
+@pytest.mark.parametrize(
+    ("settings", "size", "channels"), [({}, (32, 32), 3), ({"size": 16, "channels": 1}, (16, 16), 1)]
+)
+def test_smileys(open_pack, settings, size, channels):
+    pack = open_pack("smileys", num_images=300, **settings)
+    drawn, labels = smileys.draw_indices(0, np.arange(300), size, channels)
+    assert pack.pictures.shape == drawn.shape
+    expected = sorted((picture.tobytes(), label) for picture, label in zip(drawn, labels, strict=True))
+    assert (
+        sorted((picture.tobytes(), label) for picture, label in zip(pack.pictures, pack.labels, strict=True))
+        == expected
+    )
+    assert pack.label_names == smileys.LABEL_NAMES
+    assert pack.names is None
+    assert pack.name(7) == "7"
+
+
+def test_smileys_with_random_cuts_are_drawn_larger(open_pack):
+    assert open_pack("smileys", num_images=4, size=16, crop="random").pictures.shape == (4, 18, 18, 3)
+
+
+def test_other_drawings_are_another_pack(open_pack, monkeypatch):
+    first = open_pack("smileys", num_images=4)
+    draw = smileys.draw_indices
+
+    def darker(*arguments):
+        pictures, labels = draw(*arguments)
+        return pictures // 2, labels
+
+    monkeypatch.setattr(smileys, "draw_indices", darker)
+    assert open_pack("smileys", num_images=4).fingerprint != first.fingerprint
+
+
+@pytest.fixture
+def every_source(tmp_path, write_folder, noise):
+    """A small source of each kind: its `data.source`."""
+    folder = write_folder({"a.png": grey(), "b.png": grey(1)})
+    idx = tmp_path / "idx"
+    idx.mkdir()
+    drawn = noise(4, 28, 28)
+    (idx / "train-images-idx3-ubyte.gz").write_bytes(
+        gzip.compress(struct.pack(">4I", 0x803, *drawn.shape) + drawn.tobytes())
+    )
+    cifar = tmp_path / "cifar" / "cifar-10-batches-bin"
+    cifar.mkdir(parents=True)
+    for number in range(1, 6):
+        (cifar / f"data_batch_{number}.bin").write_bytes(bytes([number]) + noise(3072, seed=number).tobytes())
+    return {
+        "smileys": "smileys",
+        "folder": folder,
+        "zip": shutil.make_archive(str(tmp_path / "archive"), "zip", folder),
+        "idx": idx,
+        "cifar10": cifar.parent,
+    }
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_every_kind_of_source_is_opened_and_cached(kind, every_source, open_pack, monkeypatch):
+    calls = []
+    pack = open_pack(every_source[kind], num_images=2)
+    again = open_pack(every_source[kind], num_images=2)
+    monkeypatch.setattr("ganlet.data.pack._build", lambda *arguments: calls.append(arguments))
+    assert pack.summary["kind"] == again.summary["kind"] == kind
+    assert len(open_pack(every_source[kind], num_images=2)) == 2
+    assert not calls
+
+
+def test_a_file_of_idx_pictures_may_be_named(every_source, open_pack):
+    assert open_pack(every_source["idx"] / "train-images-idx3-ubyte.gz").summary["kind"] == "idx"
+
+
+def test_a_changed_archive_is_packed_anew(every_source, open_pack, write_folder):
+    before = open_pack(every_source["zip"])
+    write_folder({"c.png": grey(9)})
+    shutil.make_archive(every_source["zip"].removesuffix(".zip"), "zip", every_source["folder"])
+    assert len(open_pack(every_source["zip"])) == len(before) + 1
+
+
+def test_progress_counts_up_to_the_total(write_folder):
+    from ganlet.data.source import open_source
+
+    calls = []
+    config = DataConfig(source=str(write_folder({f"{i}.png": grey(i) for i in range(7)})))
+    open_source(config, lambda done, total: calls.append((done, total)))
+    assert calls[-1] == (7, 7)
+    open_source(config, lambda done, total: pytest.fail("packed again"))
+
+
+def test_the_summary_names_the_source_as_it_was_given(write_folder, open_pack, monkeypatch):
+    root = write_folder({"a.png": grey(), "b.png": grey(1)})
+    open_pack(root)
+    monkeypatch.chdir(root.parent)
+    assert open_pack("pictures").summary["source"] == "pictures"
+
+
+def test_a_path_may_start_at_home(write_folder, open_pack, monkeypatch):
+    root = write_folder({"a.png": grey(), "b.png": grey(1)})
+    monkeypatch.setenv("HOME", str(root.parent))
+    assert len(open_pack("~/pictures")) == 2
+
+
+def test_a_folder_that_is_called_smileys_needs_a_path(write_folder, monkeypatch):
+    root = write_folder({"a.png": grey(), "b.png": grey(1)}, root="smileys")
+    monkeypatch.chdir(root.parent)
+    assert find_source(DataConfig(source="./smileys")).kind == "folder"
+    assert find_source(DataConfig(source="smileys")).kind == "smileys"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("smilies", "did you mean smileys?"),
+        ("celebs", "ganlet list datasets"),
+        ("{root}/picture", "did you mean {root}/pictures?"),
+        ("{root}/nowhere/at/all", "ganlet list datasets"),
+    ],
+)
+def test_a_source_that_is_not_there(write_folder, monkeypatch, name, hint):
+    root = write_folder({"a.png": grey()}).parent
+    (root / "elsewhere").mkdir()
+    monkeypatch.chdir(root / "elsewhere")
+    with pytest.raises(DataError, match="no such source") as caught:
+        find_source(DataConfig(source=name.format(root=root)))
+    assert caught.value.where == name.format(root=root)
+    assert caught.value.hint == hint.format(root=root)
+
+
+def test_a_file_of_no_known_kind(write_folder):
+    root = write_folder({"a.png": grey()})
+    with pytest.raises(DataError, match="no known kind"):
+        find_source(DataConfig(source=str(root / "a.png")))
+
+
+def test_a_name_with_a_newline_is_shown_escaped():
+    with pytest.raises(DataError, match=r"no\\nwhere"):
+        find_source(DataConfig(source="no\nwhere"))
+
+
+def test_a_batch_needs_its_pictures(write_folder, open_pack):
+    pack = open_pack(write_folder({f"{i}.png": grey(i) for i in range(5)}))
+    require_batch(pack, 5, allow_few=False)
+    require_batch(pack, 6, allow_few=True)
+    with pytest.raises(DataError, match="fewer pictures than one batch") as caught:
+        require_batch(pack, 6, allow_few=False)
+    assert (caught.value.got, caught.value.expected) == (5, "at least train.batch_size = 6")
+
+
+def test_sources_are_found_without_torch():
+    script = "import sys, ganlet.data.source; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
