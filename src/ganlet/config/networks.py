@@ -9,6 +9,7 @@ from pydantic import Field
 from ganlet.config.base import Images, Settings
 
 Norm = Literal["none", "batch", "instance", "group"]
+Latents = Literal["normal", "uniform"]
 Initial = Literal["normal", "xavier", "kaiming", "orthogonal"]
 
 
@@ -62,9 +63,8 @@ class EmaConfig(Settings):
 class GeneratorSettings(Settings):
     """What every generator has."""
 
-    latent_size: int = Field(
-        default=100, ge=1, le=2048, description="numbers drawn from a normal distribution for a picture"
-    )
+    latent_size: int = Field(default=100, ge=1, le=2048, description="numbers drawn for a picture")
+    latents: Latents = Field(default="normal", description="their distribution; uniform: between -1 and 1")
     initial: Initial = Field(default="normal", description="distribution of the initial weights")
     optimizer: OptimizerConfig = OptimizerConfig()
     ema: EmaConfig = EmaConfig()

@@ -151,7 +151,7 @@ def _as_decoded(transparent: int | tuple[int, ...], image: Image.Image, data: by
     """The transparent colour of a grey or colour PNG, which is in the file's own bit depth, as the pixels are."""
     colour = np.atleast_1d(transparent)
     depth = data[PNG_DEPTH_AT] if image.format == "PNG" and image.mode != "1" else 8
-    return colour if depth == 16 else colour * 255 // (2**depth - 1)
+    return colour >> 8 if depth == 16 else colour * 255 // (2**depth - 1)
 
 
 def _with_transparent(pixels: np.ndarray, differs: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from ganlet.config.networks import Latents
 from ganlet.config.schema import RunConfig
 from ganlet.data.feed import Feed
 from ganlet.engine.distributed import ALONE, Ranks
@@ -35,7 +36,8 @@ class Draws:
             self.feed.images(images_seen + step * train.batch_size, train.batch_size, self.ranks.rank, self.ranks.world)
             for step in range(train.n_critic)
         ]
-        latents = self._normal("latents", images_seen, (train.n_critic, train.batch_size, generator.latent_size), 1)
+        shape = (train.n_critic, train.batch_size, generator.latent_size)
+        latents = self._share(draw(generator.latents, self.config.seed, "latents", images_seen, shape, self.device), 1)
         new_images = train.n_critic * train.batch_size
         weight = ema_weight(
             images(generator.ema.half_life), generator.ema.ramp_up, images_seen + new_images, new_images
@@ -46,7 +48,7 @@ class Draws:
             channels, (height, width) = self.config.data.channels, self.config.data.size
             assert channels != "auto"
             shape = (train.n_critic + 1, 2, train.batch_size, channels, height, width)
-            noise = self._normal("instance_noise", images_seen, shape, 2)
+            noise = self._share(draw("normal", self.config.seed, "instance_noise", images_seen, shape, self.device), 2)
         return Inputs(
             real=torch.stack(real).to(self.device),
             latents=latents,
@@ -59,18 +61,27 @@ class Draws:
         settings, total = self.config.objective.instance_noise, self.config.train.total_images
         return noise_level(settings.sigma, images(total if settings.until is None else settings.until), images_seen)
 
-    def _normal(self, stream: str, images_seen: int, shape: tuple[int, ...], batch_axis: int) -> torch.Tensor:
-        """Standard normal numbers for the whole batch, of which this rank's share along `batch_axis` is returned."""
-        whole = normal(self.config.seed, stream, images_seen, shape, self.device)
-        share = shape[batch_axis] // self.ranks.world
+    def _share(self, whole: torch.Tensor, batch_axis: int) -> torch.Tensor:
+        """This rank's share of what was drawn for the whole batch."""
+        share = whole.shape[batch_axis] // self.ranks.world
         return whole.narrow(batch_axis, self.ranks.rank * share, share)
 
 
-def normal(
-    seed: int, stream: str, images_seen: int, shape: tuple[int, ...], device: torch.device | str = "cpu"
+def draw(
+    kind: Latents,
+    seed: int,
+    stream: str,
+    images_seen: int,
+    shape: tuple[int, ...],
+    device: torch.device | str = "cpu",
 ) -> torch.Tensor:
-    """Standard normal numbers of a stream at a moment, drawn on `device` (devices differ in what they draw)."""
+    """Numbers of a stream at a moment, drawn on `device` (devices differ in what they draw).
+
+    `kind` is "normal" (mean 0, deviation 1) or "uniform" (between -1 and 1; Radford et al. 2015).
+    """
     random = torch.Generator(device=device).manual_seed(derive(seed, stream, images_seen))
+    if kind == "uniform":
+        return torch.rand(shape, generator=random, device=device).mul_(2.0).sub_(1.0)
     return torch.randn(shape, generator=random, device=device)
 
 

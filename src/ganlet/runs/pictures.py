@@ -102,7 +102,7 @@ def progression(folder: RunFolder, config: RunConfig) -> Path | None:
         return None
     path = folder.samples_path / "progression.png"
     buffer = io.BytesIO()
-    _draw_rows(rows).save(buffer, "PNG", optimize=True)
+    _draw_rows(rows).save(buffer, "PNG")
     write_atomic(path, buffer.getvalue())
     return path
 

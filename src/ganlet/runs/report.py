@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image, features
 
 from ganlet.config import dump_yaml
-from ganlet.images import enlarge, to_pil
+from ganlet.images import enlarge, png_bytes
 from ganlet.runs import story
 from ganlet.runs.files import write_atomic
 from ganlet.runs.folder import RunFolder
@@ -130,10 +130,8 @@ def _progression(told: Story) -> str:
     path = progression(told.folder, told.config)
     if path is None:
         return ""
-    with Image.open(path) as image:
-        source = _still(image)
     return f"""<figure class="progression">
-<div><img src="{source}" alt="Generated pictures, one row for each moment of the run, the same latents in each row"></div>
+<div><img src="{_still(path.read_bytes())}" alt="Generated pictures, one row for each moment of the run, the same latents in each row"></div>
 <figcaption>A row for each moment, a column for each latent; the moments lie closer together at the start, where most
 happens. Follow a column downwards to see one picture grow. Columns that become alike would mean that the generator
 repeats itself, which is called mode collapse.</figcaption>
@@ -194,19 +192,18 @@ def _sheet(path: Path, alt: str, caption: str) -> str:
     with Image.open(path, formats=["PNG"]) as image:
         pixels = np.asarray(image)
     pixels = enlarge(pixels.reshape(*pixels.shape[:2], -1), STILL_SIDE)
-    source = _still(to_pil(opaque(pixels)))
+    source = _still(png_bytes(opaque(pixels)))
     return f'<figure>\n<img class="print" src="{source}" alt="{alt}">\n<figcaption>{caption}</figcaption>\n</figure>\n'
 
 
-def _still(image: Image.Image) -> str:
+def _still(png: bytes) -> str:
     """A picture inside the page: bit by bit where that is small enough, else within 1100 pixels and less sharp."""
+    if len(png) <= STILL_BYTES or not features.check("webp"):
+        return _data_uri(png, "png")
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
-    if buffer.tell() <= STILL_BYTES or not features.check("webp"):
-        return _data_uri(buffer.getvalue(), "png")
-    image.thumbnail((STILL_SIDE, STILL_SIDE), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=STILL_QUALITY)
+    with Image.open(io.BytesIO(png)) as image:
+        image.thumbnail((STILL_SIDE, STILL_SIDE), Image.Resampling.LANCZOS)
+        image.save(buffer, "WEBP", quality=STILL_QUALITY)
     return _data_uri(buffer.getvalue(), "webp")
 
 

@@ -9,6 +9,7 @@ from ganlet.engine.schedule import images
 from ganlet.engine.state import TrainState
 from ganlet.networks import parameter_count
 from ganlet.runs.history import read_history
+from ganlet.runs.report import write_report
 
 if TYPE_CHECKING:
     from ganlet.workflows.training import Session
@@ -16,12 +17,12 @@ if TYPE_CHECKING:
 
 def finish(session: Session, state: TrainState) -> None:
     """Draw everything anew from what is in the folder."""
-    _facts(session, state)
-
-
-def _facts(session: Session, state: TrainState) -> dict[str, Any]:
-    """What the report tells that is not in the folder."""
     rows = [row for row in read_history(session.folder.metrics_path) if "event" not in row]
+    write_report(session.folder, facts=_facts(session, state, rows))
+
+
+def _facts(session: Session, state: TrainState, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the report tells that is not in the folder."""
     seconds = rows[-1]["seconds"] if rows else 0.0
     return {
         "parameters": {

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from ganlet.config import RunConfig, validate
+from ganlet.config.networks import GeneratorSettings
 from ganlet.engine.devices import choose_device
-from ganlet.engine.draws import normal
+from ganlet.engine.draws import draw
 from ganlet.errors import ConfigError, RunError
 from ganlet.images import save_png, to_packed
 from ganlet.networks import Generator, build_generator
@@ -32,20 +33,22 @@ def generate(generator: Generator, latents: torch.Tensor) -> np.ndarray:
     return np.concatenate(pictures)
 
 
-def latents_for(num: int, seed: int, latent_size: int, truncation: float | None = None) -> torch.Tensor:
+def latents_for(num: int, seed: int, settings: GeneratorSettings, truncation: float | None = None) -> torch.Tensor:
     """Latents (num, latent_size); the first ones are the same for every `num`.
 
-    With a truncation, numbers beyond it are drawn anew (Brock et al. 2019, section 3.1): pictures become more typical
-    and less varied.
+    With a truncation, normal latents are drawn anew where they lie beyond it (Brock et al. 2019, section 3.1), and
+    uniform ones are drawn up to it: pictures become more typical and less varied.
     """
+    shape = (BATCH, settings.latent_size)
     parts = []
     for part in range(-(-num // BATCH)):
-        if truncation is None:
-            parts.append(normal(seed, "sample", part, (BATCH, latent_size)))
-        else:
+        if truncation is not None and settings.latents == "normal":
             random = torch.Generator().manual_seed(derive(seed, "sample", part))
-            latents = torch.empty(BATCH, latent_size)
-            parts.append(torch.nn.init.trunc_normal_(latents, 0.0, 1.0, -truncation, truncation, generator=random))
+            latents = torch.empty(shape)
+            torch.nn.init.trunc_normal_(latents, 0.0, 1.0, -truncation, truncation, generator=random)
+        else:
+            latents = draw(settings.latents, seed, "sample", part, shape) * min(truncation or 1.0, 1.0)
+        parts.append(latents)
     return torch.cat(parts)[:num]
 
 
@@ -76,7 +79,7 @@ def sample(
             "This run has no generator yet: nothing was saved so far.", where=run, hint=f"ganlet resume {run}"
         )
     generator, config = load_generator(path, device)
-    return generate(generator, latents_for(num, seed, config.generator.latent_size, truncation))
+    return generate(generator, latents_for(num, seed, config.generator, truncation))
 
 
 def save_samples(pictures: np.ndarray, out: Path) -> list[Path]:

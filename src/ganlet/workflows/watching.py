@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ganlet.config import RunConfig, dump_yaml
-from ganlet.engine.draws import normal
+from ganlet.engine.draws import draw
 from ganlet.engine.hooks import Hook, Moment
 from ganlet.engine.schedule import images
 from ganlet.engine.state import TrainState
@@ -89,8 +89,10 @@ class Sampler:
     def save(self, state: TrainState, images_seen: int) -> None:
         """Draw and save the grid of this moment."""
         settings = self.config.evaluate
-        shape = (settings.num_samples, self.config.generator.latent_size)
-        pictures = generate(shown_generator(state, self.config), normal(self.config.seed, "preview", 0, shape))
+        generator = self.config.generator
+        shape = (settings.num_samples, generator.latent_size)
+        latents = draw(generator.latents, self.config.seed, "preview", 0, shape)
+        pictures = generate(shown_generator(state, self.config), latents)
         save_sheet(self.folder.samples_path / f"{images_seen:09}.png", pictures)
         if self.mirror:
             self.mirror.picture("samples", grid(pictures), images_seen)
