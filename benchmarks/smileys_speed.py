@@ -1,7 +1,7 @@
 """How many smileys are drawn a second on one core: `python benchmarks/smileys_speed.py`.
 
 Drawing is plain NumPy arithmetic in one thread, so the processor time is counted, which other work on the machine
-disturbs less than the clock on the wall. Each line is the median of several runs over fresh faces; the lines take turns.
+disturbs less than the clock on the wall. A line is the median of several runs over fresh faces; the lines take turns.
 """
 
 from __future__ import annotations

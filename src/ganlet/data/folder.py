@@ -157,7 +157,7 @@ def _read_file(path: str, max_bytes: int) -> bytes:
     """The bytes of a file. Raises BrokenPicture when it is too large or cannot be read."""
     try:
         # A pipe that has taken the place of the file since it was listed must not make us wait.
-        handle = os.open(path, os.O_RDONLY | 0 | getattr(os, "O_BINARY", 0))
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with open(handle, "rb") as file:
             state = os.fstat(handle)
             if not stat.S_ISREG(state.st_mode):
