@@ -83,3 +83,9 @@ def open_pack():
         return open_source(DataConfig(source=str(source), **settings))
 
     return open_pack
+
+
+@pytest.fixture
+def no_decoding(monkeypatch):
+    """From when it is called, to decode anything fails the test."""
+    return lambda: monkeypatch.setattr("ganlet.data.ingest.decode", lambda *_: pytest.fail("decoded again"))

@@ -2,8 +2,8 @@
 
 The cache folder is GANLET_CACHE, or what the system has for such things, and holds
 
-- `packs/FINGERPRINT.npy`: pictures (N, H, W, C), sorted by the BLAKE2b digests of their bytes. Equal sets of pictures
-  share one file, whatever they are called and wherever they came from;
+- `packs/FINGERPRINT.npy`: pictures (N, H, W, C), sorted by the BLAKE2b digests of their bytes (equal ones by label,
+  then as the source has them). Equal sets of pictures share one file, whatever they are called and wherever they are;
 - `keys/KEY.json`: which pack a source gave with certain settings, with its labels, names and summary. The key covers
   the state of the source on disk, so a source that has not changed is never decoded again.
 
@@ -33,7 +33,7 @@ from ganlet.config.data import DataConfig
 from ganlet.data.decode import strict_pillow
 from ganlet.data.fit import packed_size
 from ganlet.data.ingest import Fitted, Progress, Stock, check_broken, choose_channels, digest_of, ingest
-from ganlet.data.spec import Pack, Source, name_bytes, shown
+from ganlet.data.spec import Pack, Source, shown
 from ganlet.errors import DataError, EnvironmentProblem, ResourceProblem
 
 PACK_VERSION = 1
@@ -152,7 +152,7 @@ def _write_pack(
     where = shown(config.source)
     check_broken(stock, source, config, where)
     count = _wanted(len(digests), config, where)
-    order = sorted(range(len(digests)), key=lambda i: (digests[i], labels[i] or 0, name_bytes(names[i])))[:count]
+    order = sorted(range(len(digests)), key=lambda i: (digests[i], labels[i] or 0))[:count]
     _gather(building / "unsorted", order, len(digests), shape, building / "pictures.npy")
 
     digests = [digests[i] for i in order]

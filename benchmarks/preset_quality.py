@@ -1,0 +1,182 @@
+"""Does a preset learn, keep its variety, and end as good as it ever was? Several sources and seeds, one table.
+
+At six moments of a run, fakes drawn with the averaged weights are compared with real pictures by the Frechet distance
+between features: FD (ResNet-56, CIFAR-10), on pictures brought to 32 x 32, grey ones repeated over 3 channels. It is
+no FID, and comparable only with figures of this script. Beside it stands the diversity: the mean distance between
+pairs of fakes, as a share of that between pairs of real pictures; a collapse to one picture gives 0.
+
+    python benchmarks/preset_quality.py --preset quick --sources smileys path/to/fashion-mnist path/to/cifar-bin \
+        --extractor path/to/extractors --seeds 5 [--set KEY=VALUE ...] [--json FILE] [--grids DIR]
+
+The extractor's folder holds cifar_resnet.py and resnet56-cifar10.safetensors. The floor is the distance between two
+halves of the real pictures, with as many in the second half as there are fakes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from ganlet.config import RunConfig, parse_override, resolve
+from ganlet.config.tree import merge
+from ganlet.data.source import open_source
+from ganlet.engine.draws import draw
+from ganlet.engine.hooks import Moment
+from ganlet.runs.pictures import save_sheet
+from ganlet.workflows.configuring import make_config
+from ganlet.workflows.sampling import generate
+from ganlet.workflows.training import train
+
+NUM_FAKES = 2_000
+NUM_REALS = 10_000
+MOMENTS = 6
+
+
+class Extractor:
+    """Pictures uint8 (N, H, W, C) -> features float64 (N, 64)."""
+
+    def __init__(self, folder: Path) -> None:
+        sys.path.insert(0, str(folder))
+        import cifar_resnet
+
+        network = cifar_resnet.load(str(folder / "resnet56-cifar10.safetensors"))
+        self.network = network.to(memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def __call__(self, pictures: np.ndarray) -> np.ndarray:
+        parts = []
+        for part in torch.from_numpy(np.ascontiguousarray(pictures)).split(250):
+            images = part.permute(0, 3, 1, 2).float() / 255.0
+            if images.shape[1] == 1:
+                images = images.expand(-1, 3, -1, -1)
+            if images.shape[2:] != (32, 32):
+                images = functional.interpolate(images, size=(32, 32), mode="bilinear", antialias=True)
+            parts.append(self.network(images.contiguous(memory_format=torch.channels_last))[0])
+        return torch.cat(parts).double().numpy()
+
+
+def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
+    """Squared Frechet distance between normal fits of two sets of features (N, F) (Dowson & Landau 1982)."""
+    mean_1, mean_2 = first.mean(0), second.mean(0)
+    covariance_1, covariance_2 = np.cov(first, rowvar=False), np.cov(second, rowvar=False)
+    eigenvalues = np.linalg.eigvals(covariance_1 @ covariance_2)
+    cross = np.sqrt(np.clip(eigenvalues.real, 0, None)).sum()
+    return float(((mean_1 - mean_2) ** 2).sum() + np.trace(covariance_1) + np.trace(covariance_2) - 2 * cross)
+
+
+def spread(features: np.ndarray) -> float:
+    """Mean distance between the two halves' pairs (N/2 of them)."""
+    half = len(features) // 2
+    return float(np.linalg.norm(features[:half] - features[half : 2 * half], axis=1).mean())
+
+
+@dataclass
+class Judge:
+    """A hook that measures the run at a few moments."""
+
+    config: RunConfig
+    extractor: Extractor
+    reals: np.ndarray  # features (N, F)
+    grid: Path | None
+    distances: list[float]
+    diversities: list[float]
+    seconds: float = 0.0  # spent on measuring
+
+    def __call__(self, moment: Moment) -> None:
+        total = self.config.train.total_images
+        assert isinstance(total, int)
+        if not moment.passed(-(-total // MOMENTS)):
+            return
+        start = time.monotonic()
+        settings = self.config.generator
+        latents = draw(settings.latents, self.config.seed, "judge", 0, (NUM_FAKES, settings.latent_size))
+        pictures = generate(moment.state.average, latents)
+        features = self.extractor(pictures)
+        self.distances.append(round(frechet_distance(features, self.reals[:NUM_REALS]), 2))
+        self.diversities.append(round(spread(features) / spread(self.reals), 2))
+        if self.grid and moment.finished:
+            save_sheet(self.grid, pictures[:64])
+        self.seconds += time.monotonic() - start
+
+
+def measure(
+    config: RunConfig, pictures: np.ndarray, reals: np.ndarray, extractor: Extractor, grid: Path | None
+) -> dict[str, Any]:
+    """One run, measured."""
+    config = resolve(config, num_pictures=len(pictures), channels=pictures.shape[-1])
+    judge = Judge(config, extractor, reals, grid, [], [])
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        train(config, Path(folder) / "run", device="cpu", hooks=[judge])
+    seconds = time.monotonic() - start - judge.seconds
+    return {
+        "distances": judge.distances,
+        "diversities": judge.diversities,
+        "last_to_best": round(judge.distances[-1] / min(judge.distances), 3),
+        "images_per_second": round(int(config.train.total_images) / seconds),
+    }
+
+
+def main() -> None:
+    """Measure and print a Markdown table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--preset", default="quick")
+    parser.add_argument("--sources", nargs="+", default=["smileys"])
+    parser.add_argument("--extractor", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--set", action="append", default=[], dest="overrides")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--grids", type=Path)
+    arguments = parser.parse_args()
+    overrides: dict[str, Any] = {}
+    for text in arguments.overrides:
+        overrides = merge(overrides, parse_override(text), None)
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    extractor = Extractor(arguments.extractor)
+    print(
+        f"preset {arguments.preset} {' '.join(arguments.overrides)}: FD (ResNet-56, CIFAR-10), {NUM_FAKES:,} fakes of "
+        f"the averaged weights against {NUM_REALS:,} training pictures; {date.today()}, commit {commit}, "
+        f"torch {torch.__version__}, {torch.get_num_threads()} threads\n"
+    )
+    print(f"| source | seed | floor | FD at {MOMENTS} moments | last / best | diversity at the end | images/s |")
+    print("|---|---|---|---|---|---|---|")
+    rows = []
+    for source in arguments.sources:
+        config = make_config(arguments.preset, source, overrides=overrides)
+        pictures = open_source(config.data).pictures
+        reals = extractor(pictures[: NUM_REALS + NUM_FAKES])
+        floor = round(frechet_distance(reals[NUM_REALS:], reals[:NUM_REALS]), 2)
+        for seed in range(arguments.seeds):
+            name = Path(source).name
+            grid = arguments.grids / f"{arguments.preset}-{name}-{seed}.png" if arguments.grids else None
+            if grid:
+                grid.parent.mkdir(parents=True, exist_ok=True)
+            seeded = make_config(arguments.preset, source, overrides={**overrides, "seed": seed})
+            row = {"source": name, "seed": seed, "floor": floor, **measure(seeded, pictures, reals, extractor, grid)}
+            rows.append(row)
+            print(
+                f"| {name} | {seed} | {floor} | {' '.join(map(str, row['distances']))} | {row['last_to_best']} "
+                f"| {row['diversities'][-1]} | {row['images_per_second']} |",
+                flush=True,
+            )
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"commit": commit, "preset": arguments.preset, "rows": rows}) + "\n")
+
+
+if __name__ == "__main__":
+    main()
