@@ -60,7 +60,7 @@ class Extractor:
     @torch.inference_mode()
     def __call__(self, pictures: np.ndarray) -> np.ndarray:
         parts = []
-        for part in torch.from_numpy(np.ascontiguousarray(pictures)).split(250):
+        for part in torch.from_numpy(np.array(pictures)).split(250):
             images = part.permute(0, 3, 1, 2).float() / 255.0
             if images.shape[1] == 1:
                 images = images.expand(-1, 3, -1, -1)

@@ -29,7 +29,8 @@ PROGRESSION_ROWS, PROGRESSION_COLUMNS, PROGRESSION_CELL = 9, 10, 88
 
 FILM_PICTURES, FILM_SIDE, FILM_FRAMES = 36, 460, 120
 FILM_BYTES = 1_600_000
-WEBP = {"quality": 60, "method": 2}
+# kmax=1: each frame stands for itself. Else small changes are dropped, and a slow change is never seen.
+WEBP = {"quality": 55, "method": 2, "kmax": 1}
 FILM_MS, SLOWEST_MS, LAST_MS = 9_000, 500, 3_000  # all frames but the last, one of them at most, the last one
 
 INK = (125, 125, 125)  # on nothing: is read on white and on black
@@ -53,31 +54,32 @@ def read_sheet(
     rows = math.ceil(count / columns)
     shape = rows * (height + GAP) + GAP, columns * (width + GAP) + GAP
     factor = max(1, SHEET_SIDE // max(shape))
-    sheet = _read_png(path, channels)
-    expected = (shape[0] * factor, shape[1] * factor)
-    if sheet.shape[:2] != expected:
+    sheet = read_png(path)
+    expected = (shape[0] * factor, shape[1] * factor, channels)
+    if sheet.shape != expected:
         raise RunError(
             "This is not the grid of pictures that was expected here.",
             where=path,
-            got=f"{sheet.shape[0]}x{sheet.shape[1]} pixels",
-            expected=f"{expected[0]}x{expected[1]}: {count} pictures of {height}x{width}",
+            got="{}x{} pixels with {} channels".format(*sheet.shape),
+            expected="{}x{} with {}".format(*expected) + f": {count} pictures of {height}x{width}",
         )
     cells = sheet[::factor, ::factor][GAP:, GAP:].reshape(rows, height + GAP, columns, width + GAP, channels)
     return cells[:, :height, :, :width].swapaxes(1, 2).reshape(-1, height, width, channels)[:count]
 
 
-def _read_png(path: Path, channels: int) -> np.ndarray:
+def read_png(path: Path) -> np.ndarray:
+    """A picture (H, W, C) from a PNG file of a run. Raises RunError when there is none in it."""
     try:
         with Image.open(path, formats=["PNG"]) as image:
             pixels = np.asarray(image)
             mode = image.mode
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise RunError("A sample grid cannot be read.", where=path, got=error) from error
-    if mode != PIL_MODES[channels]:
+        raise RunError("This picture cannot be read.", where=path, got=error) from error
+    if mode not in PIL_MODES.values():
         raise RunError(
-            "A sample grid has another mode than the run.", where=path, got=mode, expected=PIL_MODES[channels]
+            "This is not a picture of a run.", where=path, got=f"mode {mode}", expected=", ".join(PIL_MODES.values())
         )
-    return pixels.reshape(*pixels.shape[:2], channels)
+    return pixels.reshape(*pixels.shape[:2], -1)
 
 
 def sample_moments(folder: RunFolder) -> list[tuple[int, Path]]:

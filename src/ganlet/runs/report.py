@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import logging
 import unicodedata
 from collections.abc import Callable, Mapping
 from importlib import resources
@@ -15,32 +16,40 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-import numpy as np
 from PIL import Image, features
 
 from ganlet.config import dump_yaml
+from ganlet.errors import RunError
 from ganlet.images import enlarge, png_bytes
 from ganlet.runs import story
 from ganlet.runs.files import write_atomic
 from ganlet.runs.folder import RunFolder
-from ganlet.runs.pictures import film, opaque, progression, sample_moments
+from ganlet.runs.pictures import film, opaque, progression, read_png, sample_moments
 from ganlet.runs.plots import figure_png, loss_plot
 from ganlet.runs.story import Story
+
+logger = logging.getLogger(__name__)
 
 STILL_SIDE, STILL_BYTES, STILL_QUALITY = 1100, 400_000, 82
 
 # Unicode categories of characters that show nothing or turn the direction of others.
-UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+UNSEEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
 CURVES = {
     "Losses": "Two players with opposite aims: what one gains, the other loses. Look for a lasting balance; neither is "
     "meant to reach zero. (Strong lines are smoothed, faint ones are as logged.)",
-    "D(real) and D(fake)": "How real the discriminator finds real and generated pictures. Both near 0.5: it cannot "
-    "tell. One at 1 and the other at 0: it is never fooled, and the generator has little to learn from.",
+    "D(real) and D(fake)": "How real the discriminator finds real and generated pictures.",
     "Gradient norms": "How hard each network is pushed. Steady is good. A fall towards zero means that learning has "
     "stopped; tall peaks mean a shaky balance.",
     "Penalties": "How steep the discriminator is, before weighting. A penalty keeps it from becoming so steep that "
     "training breaks.",
+}
+
+VERDICTS = {
+    "bce": "Both near 0.5: it cannot tell. One at 1 and the other at 0: it is never fooled, and the generator has "
+    "little to learn from.",
+    "hinge": "With the hinge loss these are scores brought between 0 and 1: it is content beyond 0.73 and 0.27.",
+    "relativistic": "With this loss only the distance between the two lines counts, not where they lie.",
 }
 
 
@@ -99,7 +108,7 @@ def final_pictures(told: Story) -> str:
         figures.append(
             _sheet(real, "Grid of real pictures", f"<strong>Real</strong>: pictures that it learned from.{ground}")
         )
-    if not figures:
+    if not any(figures):
         return ""
     return f'<section>\n<h2>What it draws</h2>\n<div class="pair">\n{"".join(figures)}</div>\n</section>'
 
@@ -118,9 +127,9 @@ def _film(told: Story) -> str:
     return f"""<div class="pair film">
 <div><img class="print moving" src="{source}" alt="Film of the generated pictures from the start of the run to its end">
 <p class="still soft">Here is a film. It is hidden because your system asks for less motion.</p></div>
-<div><h3>From noise to pictures</h3>
+<div><h3>From nothing to pictures</h3>
 <p>Every frame is drawn from the same latents, the random numbers that the generator turns into pictures. So all that
-changes is the generator. Colours and large shapes settle first, details follow.</p>
+changes is the generator. As a rule large shapes settle first, and details follow.</p>
 <p>Watch two things: whether the pictures still get better towards the end, for then a longer run is worth its time, and
 whether they stay different from each other.</p></div>
 </div>"""
@@ -130,8 +139,9 @@ def _progression(told: Story) -> str:
     path = progression(told.folder, told.config)
     if path is None:
         return ""
+    alt = "Generated pictures, one row for each moment of the run, the same latents in each row"
     return f"""<figure class="progression">
-<div><img src="{_still(path.read_bytes())}" alt="Generated pictures, one row for each moment of the run, the same latents in each row"></div>
+<div><img src="{_still(path.read_bytes())}" alt="{alt}"></div>
 <figcaption>A row for each moment, a column for each latent; the moments lie closer together at the start, where most
 happens. Follow a column downwards to see one picture grow. Columns that become alike would mean that the generator
 repeats itself, which is called mode collapse.</figcaption>
@@ -145,11 +155,14 @@ def _curves(told: Story) -> str:
     light, dark = (
         _data_uri(figure_png(loss_plot(told.rows, penalties=penalties, dark=dark)), "png") for dark in (False, True)
     )
-    shown = list(CURVES.items())[: len(CURVES) if penalties else -1]
-    explained = "\n".join(f"<div><h3>{heading}</h3>\n<p>{text}</p></div>" for heading, text in shown)
+    shown = list(CURVES)[: None if penalties else -1]
+    notes = {"D(real) and D(fake)": VERDICTS.get(told.config.objective.loss.kind, "")}
+    explained = "\n".join(
+        f"<div><h3>{heading}</h3>\n<p>{CURVES[heading]} {notes.get(heading, '')}</p></div>" for heading in shown
+    )
     return f"""<div class="pair curves">
 <picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">
-<img src="{light}" alt="Curves over images seen: {escaped(", ".join(name for name, _ in shown))}"></picture>
+<img src="{light}" alt="Curves over images seen: {", ".join(shown)}"></picture>
 <div>
 {explained}
 </div>
@@ -188,10 +201,12 @@ def whole_config(told: Story) -> str:
 
 
 def _sheet(path: Path, alt: str, caption: str) -> str:
-    """A grid of pictures as a figure."""
-    with Image.open(path, formats=["PNG"]) as image:
-        pixels = np.asarray(image)
-    pixels = enlarge(pixels.reshape(*pixels.shape[:2], -1), STILL_SIDE)
+    """A grid of pictures as a figure; nothing, and a warning in the log, where the file cannot be read."""
+    try:
+        pixels = enlarge(read_png(path), STILL_SIDE)
+    except RunError as error:
+        logger.warning("left out: %s", error.message)
+        return ""
     source = _still(png_bytes(opaque(pixels)))
     return f'<figure>\n<img class="print" src="{source}" alt="{alt}">\n<figcaption>{caption}</figcaption>\n</figure>\n'
 

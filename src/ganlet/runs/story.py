@@ -32,7 +32,7 @@ GAPS = (
         "learned too little says the same.",
     ),
     (0.6, "It was right more often than not, but far from sure. A generator can learn a lot from such a judge."),
-    (0.9, "It was usually right and sometimes fooled. That is common in runs that go well."),
+    (0.9, "It was usually right and sometimes fooled. Many runs look like this, good ones too."),
     (
         math.inf,
         "It was hardly ever fooled. From such a judge a generator learns slowly; if the film stands still towards its "
@@ -69,7 +69,7 @@ class Story:
     @property
     def data(self) -> Mapping[str, Any]:
         """The summary of the source."""
-        return self.facts.get("data") or self.environment.get("data") or {}
+        return {**self.environment.get("data", {}), **self.facts.get("data", {})}
 
     @property
     def machine(self) -> Mapping[str, Any]:
@@ -185,12 +185,12 @@ def _training(story: Story) -> dict[str, list[str]]:
     weights = facts.get("parameters", {})
     networks = {"generator": config.generator, "discriminator": config.discriminator}
     penalties = [f"{penalty.kind} (weight {penalty.weight:g})" for penalty in config.objective.penalties]
-    device = [facts.get("device") or story.machine.get("device"), story.machine.get("device_name")]
+    device = [story.machine.get("device"), story.machine.get("device_name")]
     return {
         "Images seen": [f"{story.images_seen:,}" + ("" if story.finished else f" of {story.total:,}")],
         "Time": [duration(story.seconds)] if story.seconds else [],
         "Speed": [f"{rate:,.0f} images a second"] if rate else [],
-        "Device": [", ".join(str(part) for part in device if part)],
+        "Device": [", ".join(str(part) for part in device if part) or str(facts.get("device", ""))],
         "Networks": [
             f"{name}: {_kind(settings.kind)}" + (f", {weights[name]:,} weights" if name in weights else "")
             for name, settings in networks.items()
