@@ -42,7 +42,7 @@ SETTINGS = {
     "discriminator": {"width": 8, "dropout": 0.1},
     "objective": {"penalties": [{"kind": "r1", "weight": 0.1, "every": 3}], "instance_noise": {"sigma": 0.1}},
     "train": {
-        "total_images": 480,
+        "total_images": 320,
         "batch_size": 16,
         "log_every": 32,
         "sample_every": 96,

@@ -6,7 +6,7 @@ no FID, and comparable only with figures of this script. Beside it stands the di
 pairs of fakes, as a share of that between pairs of real pictures; a collapse to one picture gives 0.
 
     python benchmarks/preset_quality.py --preset quick --sources smileys path/to/fashion-mnist path/to/cifar-bin \
-        --extractor path/to/extractors --seeds 5 [--set KEY=VALUE ...] [--json FILE] [--grids DIR]
+        --extractor path/to/extractors [--seeds 0 1 2 3 4] [--set KEY=VALUE ...] [--json FILE] [--grids DIR]
 
 The extractor's folder holds cifar_resnet.py and resnet56-cifar10.safetensors. The floor is the distance between two
 halves of the real pictures, with as many in the second half as there are fakes.
@@ -138,7 +138,7 @@ def main() -> None:
     parser.add_argument("--preset", default="quick")
     parser.add_argument("--sources", nargs="+", default=["smileys"])
     parser.add_argument("--extractor", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
     parser.add_argument("--set", action="append", default=[], dest="overrides")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--grids", type=Path)
@@ -161,7 +161,7 @@ def main() -> None:
         pictures = open_source(config.data).pictures
         reals = extractor(pictures[: NUM_REALS + NUM_FAKES])
         floor = round(frechet_distance(reals[NUM_REALS:], reals[:NUM_REALS]), 2)
-        for seed in range(arguments.seeds):
+        for seed in arguments.seeds:
             name = Path(source).name
             grid = arguments.grids / f"{arguments.preset}-{name}-{seed}.png" if arguments.grids else None
             if grid:

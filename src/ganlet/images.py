@@ -72,5 +72,8 @@ def png_bytes(picture: np.ndarray) -> bytes:
 def save_png(path: Path, picture: np.ndarray) -> None:
     """Write a picture (H, W, C) as PNG so that a reader sees the whole file or none of it."""
     temporary = path.with_name(f".tmp-{path.name}")
-    temporary.write_bytes(png_bytes(picture))
-    os.replace(temporary, path)
+    try:
+        temporary.write_bytes(png_bytes(picture))
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, get_args
+from typing import Annotated, get_args, get_origin
 
 import typer
 from pydantic_core import PydanticUndefined
@@ -37,7 +37,7 @@ def list_things(
 
 
 def _presets() -> list[tuple[str, str]]:
-    return [(name, presets.load(name).summary) for name in presets.names()]
+    return [(name, presets.load(name).summary.removeprefix(f"{name}: ")) for name in presets.names()]
 
 
 def _of_union(annotation: object) -> list[tuple[str, str]]:
@@ -68,11 +68,16 @@ def _walk(model: type[Settings], prefix: str) -> list[tuple[str, str]]:
         if isinstance(field.annotation, type) and issubclass(field.annotation, Settings):
             rows += _walk(field.annotation, f"{path}.")
         elif members:
-            for kind, member in members.items():
-                rows += [
-                    (key, f"({kind}) {text}") for key, text in _walk(member, f"{path}.") if not key.endswith(".kind")
-                ]
+            path = f"{path}.0" if get_origin(field.annotation) is tuple else path
             rows.append((f"{path}.kind", ", ".join(members)))
+            having: dict[tuple[str, str], list[str]] = {}
+            for kind, member in members.items():
+                for row in _walk(member, f"{path}."):
+                    having.setdefault(row, []).append(kind)
+            for (key, text), having_it in having.items():
+                only = "" if len(having_it) == len(members) else f"({', '.join(having_it)}) "
+                if key != f"{path}.kind":
+                    rows.append((key, f"{only}{text}"))
         else:
             default = "" if field.default is PydanticUndefined else f"{field.default}  "
             rows.append((path, f"{default}{field.description or ''}"))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ganlet.cli.options import Device, Overrides, RunPath, overrides_tree
-from ganlet.config import RunConfig
+from ganlet.config import read_yaml, validate
+from ganlet.config.tree import merge
 from ganlet.workflows.configuring import make_config
 
 
@@ -37,21 +40,21 @@ def train(
     from ganlet.engine.devices import choose_device
     from ganlet.workflows.reporting import choose_reporter
 
-    reporter = choose_reporter()
-    if chosen_for_them:
-        name = "quick" if choose_device(device).type == "cpu" else "standard"
-        where = "there is no GPU here" if name == "quick" else "there is a GPU"
-        reporter.say(f"preset {name}, because {where} (choose another with --preset)")
-        settings = make_config(name, source, overrides=changes)
-    if dry_run:
-        from ganlet.workflows.planning import plan
+    with closing(choose_reporter()) as reporter:
+        if chosen_for_them:
+            name = "quick" if choose_device(device).type == "cpu" else "standard"
+            where = "there is no GPU here" if name == "quick" else "there is a GPU"
+            reporter.say(f"preset {name}, because {where} (choose another with --preset)")
+            settings = make_config(name, source, overrides=changes)
+        if dry_run:
+            from ganlet.workflows.planning import plan
 
-        print(plan(settings, device=device, reporter=reporter))
-        return
-    from ganlet.workflows.training import train as train_run
+            print(plan(settings, device=device, reporter=reporter))
+            return
+        from ganlet.workflows.training import train as train_run
 
-    run = train_run(settings, out, device=device, reporter=reporter)
-    _tell_where(run.path, settings)
+        run = train_run(settings, out, device=device, reporter=reporter)
+    _tell_where(run.path)
 
 
 def resume(
@@ -66,14 +69,17 @@ def resume(
     from ganlet.runs.folder import RunFolder
 
     changes = overrides_tree(overrides)
-    RunFolder.open(run)
+    validate(merge(read_yaml(RunFolder.open(run).config_path), changes))
     from ganlet.workflows.reporting import choose_reporter
     from ganlet.workflows.training import resume as resume_run
 
-    resumed = resume_run(run, changes, device=device, allow_data_change=allow_data_change, reporter=choose_reporter())
-    _tell_where(resumed.path, resumed.config)
+    with closing(choose_reporter()) as reporter:
+        resumed = resume_run(run, changes, device=device, allow_data_change=allow_data_change, reporter=reporter)
+    _tell_where(resumed.path)
 
 
-def _tell_where(path: Path, config: RunConfig) -> None:
+def _tell_where(path: Path) -> None:
+    if os.environ.get("RANK", "0") != "0":  # under torchrun one process speaks for all
+        return
     print(path / "report.html")
     print(f"done: open {path / 'report.html'}, or draw more with: ganlet sample {path}", file=sys.stderr)

@@ -7,7 +7,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-EPOCHS = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*epochs?\s*$")
+EPOCHS = re.compile(r"^\s*(\d{1,9}(?:\.\d{1,9})?)\s*epochs?\s*$")
+MAX_IMAGES = 10**15  # what a float counts exactly, and more than anybody has time for
 
 
 class Settings(BaseModel):
@@ -19,13 +20,10 @@ class Settings(BaseModel):
 def _images(value: object) -> object:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise ValueError("a whole number of images, or epochs such as '25 epochs'")
-    if isinstance(value, str) and not EPOCHS.match(value):
-        raise ValueError("a whole number of images, or epochs such as '25 epochs'")
-    if isinstance(value, int) and value < 0:
-        raise ValueError("a number of images that is not negative")
-    return value
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_IMAGES
+    if is_count or (isinstance(value, str) and EPOCHS.match(value)):
+        return value
+    raise ValueError("a whole number of images from 0 to 10^15, or epochs such as '25 epochs'")
 
 
 # A length of time, counted in real images shown to the discriminator. People may write epochs; `config.resolve`

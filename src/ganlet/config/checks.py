@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ganlet.config.base import epochs_to_images
-from ganlet.config.networks import MultistepSchedule, OptimizerConfig
+from ganlet.config.data import DataConfig
+from ganlet.config.networks import EmaConfig, MultistepSchedule, OptimizerConfig
 from ganlet.config.schema import RunConfig
 
 
@@ -41,7 +42,8 @@ def _schedule_problems(path: str, optimizer: OptimizerConfig, total: int | str) 
         problems.append(f"{path}.warmup: {schedule.warmup} images are more than train.total_images ({total})")
     if isinstance(schedule, MultistepSchedule):
         moments = [epochs_to_images(moment, 1_000_000) for moment in schedule.milestones]
-        if moments != sorted(set(moments)):
+        one_unit = len({type(moment) for moment in schedule.milestones}) == 1
+        if one_unit and moments != sorted(set(moments)):
             problems.append(f"{path}.milestones: must rise from one to the next, got {list(schedule.milestones)}")
     return problems
 
@@ -52,15 +54,13 @@ def without_effect(config: RunConfig) -> list[str]:
     noise, ema = config.objective.instance_noise, config.generator.ema
     if noise.sigma == 0 and noise.until is not None:
         notes.append("objective.instance_noise.until has no effect while sigma is 0")
-    if ema.half_life == 0 and "ramp_up" in ema.model_fields_set and ema.ramp_up:
+    if ema.half_life == 0 and ema.ramp_up not in (0, EmaConfig().ramp_up):
         notes.append("generator.ema.ramp_up has no effect while half_life is 0")
     if ema.half_life == 0 and config.evaluate.weights == "ema":
         notes.append("evaluate.weights: ema shows the raw weights while generator.ema.half_life is 0")
-    if (
-        not config.data.skip_bad
-        and config.data.skip_bad_limit != type(config.data).model_fields["skip_bad_limit"].default
-    ):
+    if not config.data.skip_bad and config.data.skip_bad_limit != DataConfig().skip_bad_limit:
         notes.append("data.skip_bad_limit has no effect while data.skip_bad is false")
-    if config.generator.norm == "none" and config.train.sync_batch_norm:
+    norms = {getattr(network, "norm", "none") for network in (config.generator, config.discriminator)}
+    if config.train.sync_batch_norm and "batch" not in norms:
         notes.append("train.sync_batch_norm has no effect on networks without batch statistics")
     return notes

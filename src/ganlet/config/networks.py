@@ -13,26 +13,29 @@ Latents = Literal["normal", "uniform"]
 Initial = Literal["normal", "xavier", "kaiming", "orthogonal"]
 
 
-class ConstantSchedule(Settings):
+class ScheduleSettings(Settings):
+    """What every schedule has."""
+
+    warmup: Images = Field(default=0, description="images over which the rate climbs from 0")
+
+
+class ConstantSchedule(ScheduleSettings):
     """The learning rate stays as it is, after a linear warm-up."""
 
     kind: Literal["constant"] = "constant"
-    warmup: Images = Field(default=0, description="images over which the rate climbs from 0")
 
 
-class CosineSchedule(Settings):
+class CosineSchedule(ScheduleSettings):
     """The learning rate falls along half a cosine over the whole run (Loshchilov & Hutter 2017)."""
 
     kind: Literal["cosine"] = "cosine"
-    warmup: Images = Field(default=0, description="images over which the rate climbs from 0")
     final: float = Field(default=0.0, ge=0, le=1, description="the rate at the end, as a share of the full rate")
 
 
-class MultistepSchedule(Settings):
+class MultistepSchedule(ScheduleSettings):
     """The learning rate is multiplied by `factor` at each milestone."""
 
     kind: Literal["multistep"] = "multistep"
-    warmup: Images = Field(default=0, description="images over which the rate climbs from 0")
     milestones: tuple[Images, ...] = Field(min_length=1, description="moments, in images or epochs")
     factor: float = Field(default=0.5, gt=0, le=1)
 

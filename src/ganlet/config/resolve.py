@@ -14,9 +14,10 @@ def resolve(config: RunConfig, *, num_pictures: int, channels: int) -> RunConfig
 
     Raises `ConfigError` when the settings turn out to be impossible together.
     """
-    tree = _in_images(config.model_dump(), num_pictures)
-    tree["data"]["channels"] = channels
-    return validate(tree)
+    tree = config.model_dump()
+    # The name of a source may look like a number of epochs.
+    data = {**tree.pop("data"), "channels": channels}
+    return validate({**_in_images(tree, num_pictures), "data": data})
 
 
 def _in_images(value: Any, images_per_epoch: int) -> Any:

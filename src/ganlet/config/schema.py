@@ -45,7 +45,7 @@ class EvaluateConfig(Settings):
 class RunConfig(Settings):
     """Everything that determines a run, apart from the machine."""
 
-    schema_version: int = Field(default=SCHEMA_VERSION, ge=1)
+    schema_version: int = Field(default=SCHEMA_VERSION, ge=1, le=SCHEMA_VERSION)
     preset: str | None = Field(default=None, description="the preset this config was made from; for the record only")
     seed: int = Field(default=0, ge=0, lt=2**32)
     data: DataConfig = DataConfig()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -51,6 +52,10 @@ def merge(base: Tree, overlay: Mapping[str, Any], model: type[Settings] | None =
         if not isinstance(value, Mapping):
             merged[key] = value
             continue
+        if isinstance(old, list | tuple) and value and all(place.isdigit() for place in value):
+            # `penalties.0.weight` changes one item of a list.
+            merged[key] = list(merge({str(place): item for place, item in enumerate(old)}, value, None).values())
+            continue
         tagged = value if "kind" in value or not isinstance(old, Mapping) else old
         new_model = child_model(model, key, tagged) if model else None
         old = dict(old) if isinstance(old, Mapping) else {}
@@ -71,17 +76,18 @@ def _defaults(model: type[Settings]) -> Tree:
     return {name: value.model_dump() if isinstance(value, BaseModel) else value for name, value in defaults.items()}
 
 
-def paths(model: type[Settings] = RunConfig, prefix: str = "") -> Iterator[str]:
-    """Every dotted path that the schema knows, of all kinds."""
+@cache
+def paths(model: type[Settings] = RunConfig, prefix: str = "") -> dict[str, frozenset[str]]:
+    """Every dotted path that the schema knows, with the kinds that have it (none where there are no kinds)."""
+    found: dict[str, frozenset[str]] = {}
     for name, field in model.model_fields.items():
-        path = f"{prefix}{name}"
-        yield path
-        annotation = field.annotation
-        if isinstance(annotation, type) and issubclass(annotation, Settings):
-            yield from paths(annotation, f"{path}.")
-        for member in kinds(annotation).values():
-            if member is not annotation:
-                yield from paths(member, f"{path}.")
+        path, annotation = f"{prefix}{name}", field.annotation
+        found[path] = frozenset(kinds(model))
+        is_group = isinstance(annotation, type) and issubclass(annotation, Settings)
+        for member in [annotation] if is_group else kinds(annotation).values():
+            for below, having in paths(member, f"{path}.").items():
+                found[below] = found.get(below, frozenset()) | having
+    return found
 
 
 def flatten(tree: object, prefix: str = "") -> dict[str, object]:

@@ -22,6 +22,7 @@ from ganlet.errors import TrainingError
 from ganlet.objective import build_objective
 
 AGREE_EVERY = 8  # iterations between agreements of several ranks about stopping
+BY_HOOK = 1  # a hook's wish to stop: below the number of every signal that is handled, so that a signal prevails
 
 
 @dataclass(frozen=True)
@@ -80,13 +81,13 @@ def run_loop(
             raise _not_finite(error.what, before) from None
         state.images_seen = before + train.n_critic * train.batch_size
 
-        # Show it around.
-        stopped_by = _agreed_signal(stop, ranks, state.images_seen // (train.n_critic * train.batch_size))
+        # Show it around, and see whether anybody wants to stop.
         finished = state.images_seen >= total
         for hook in hooks:
             reason = hook(Moment(state, before, state.images_seen, finished)) or reason
-        if not finished and (stopped_by or reason):
-            return Outcome(finished=False, signal_number=stopped_by, reason=reason)
+        wish = _agreed_wish(stop, reason, ranks, state.images_seen // (train.n_critic * train.batch_size))
+        if wish and not finished:
+            return Outcome(finished=False, signal_number=0 if wish == BY_HOOK else wish, reason=reason)
     return Outcome(finished=True)
 
 
@@ -103,13 +104,15 @@ def _set_rates(config: RunConfig, state: TrainState, images_seen: int, total: in
         set_rate(optimizer, settings.lr * rate_factor(settings.schedule, images_seen, total))
 
 
-def _agreed_signal(stop: StopRequest | None, ranks: Ranks, iterations: int) -> int:
-    """The signal that all ranks know of; several ranks ask each other only now and then."""
-    if stop is None:
-        return 0
+def _agreed_wish(stop: StopRequest | None, reason: str | None, ranks: Ranks, iterations: int) -> int:
+    """The wish to stop that all ranks know of: a signal's number, `BY_HOOK`, or 0.
+
+    One that stopped on its own would leave the others waiting for it; several ask each other only now and then.
+    """
     if ranks.world > 1 and iterations % AGREE_EVERY:
         return 0
-    return ranks.any(stop.number)
+    signal_number = stop.number if stop else 0
+    return ranks.any(signal_number or (BY_HOOK if reason else 0))
 
 
 def _draw_for_themselves(state: TrainState) -> bool:

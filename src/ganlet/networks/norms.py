@@ -24,7 +24,7 @@ def add_spectral_norm(network: nn.Module, seed: int) -> None:
     """
     layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)]
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed the GPU's too
         for layer in layers:
             parametrizations.spectral_norm(layer)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import nn
 
 from ganlet.config.networks import (
@@ -25,7 +26,8 @@ from ganlet.randomness import derive
 def build_generator(config: RunConfig) -> Generator:
     """The generator of a resolved config on the CPU, with its initial weights."""
     settings = config.generator
-    generator = GENERATORS[settings.kind](settings, _shape(config))
+    with torch.random.fork_rng(devices=[]):  # PyTorch draws weights of its own first
+        generator = GENERATORS[settings.kind](settings, _shape(config))
     initialise(generator, settings.initial, derive(config.seed, "initial/generator"))
     return generator
 
@@ -33,7 +35,8 @@ def build_generator(config: RunConfig) -> Generator:
 def build_discriminator(config: RunConfig) -> Discriminator:
     """The discriminator of a resolved config on the CPU, with its initial weights."""
     settings = config.discriminator
-    discriminator = DISCRIMINATORS[settings.kind](settings, _shape(config))
+    with torch.random.fork_rng(devices=[]):  # PyTorch draws weights of its own first
+        discriminator = DISCRIMINATORS[settings.kind](settings, _shape(config))
     initialise(discriminator, settings.initial, derive(config.seed, "initial/discriminator"))
     if getattr(settings, "spectral", False):
         add_spectral_norm(discriminator, derive(config.seed, "initial/spectral"))

@@ -39,11 +39,11 @@ class RunFolder:
         """
         run = cls(path)
         with explained(path):
-            _require_empty(path)
+            require_new(path)
             path.mkdir(parents=True, exist_ok=True)
             # Two processes may have found the same empty folder: under the lock only the first still does.
             with run.lock():
-                _require_empty(path)
+                require_new(path)
                 run.samples_path.mkdir(exist_ok=True)
                 run.checkpoints_path.mkdir(exist_ok=True)
                 fsync_directory(path.parent)
@@ -86,7 +86,8 @@ def default_run_path(parent: Path, name: str) -> Path:
     return free_name(parent / name)
 
 
-def _require_empty(path: Path) -> None:
+def require_new(path: Path) -> None:
+    """Raise RunError when there is already something at `path`: what `create` asks for, to be asked early."""
     if path.exists() and not path.is_dir():
         raise RunError("A run is a folder, and this is a file.", where=path, hint="choose another name with --out")
     if is_run(path):

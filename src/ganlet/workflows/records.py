@@ -6,11 +6,12 @@ import json
 import logging
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 from ganlet.config.tree import Tree
 from ganlet.data.spec import Pack
+from ganlet.errors import RunError
 from ganlet.runs.environment import differences
 from ganlet.runs.files import write_atomic
 from ganlet.runs.folder import RunFolder
@@ -18,10 +19,16 @@ from ganlet.workflows.reporting import Reporter
 
 
 def read_environment(folder: RunFolder) -> Tree:
-    """environment.json, or nothing where the run was killed before it was written."""
-    if not folder.environment_path.exists():
+    """environment.json, or nothing where the run was killed before it was written. Raises `RunError`."""
+    path = folder.environment_path
+    if not path.exists():
         return {}
-    return json.loads(folder.environment_path.read_text())
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise RunError(
+            "environment.json is damaged.", where=path, got=error, hint="bring it back from a backup"
+        ) from None
 
 
 def write_environment(folder: RunFolder, now: Tree, pack: Pack, reporter: Reporter) -> str:
@@ -43,10 +50,20 @@ def write_environment(folder: RunFolder, now: Tree, pack: Pack, reporter: Report
     return run_id
 
 
+class _LogFile(logging.FileHandler):
+    """A log that keeps silent when its disk is full: the run ends with a message about that anyway."""
+
+    def handleError(self, record: logging.LogRecord) -> None: ...
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
+
+
 @contextmanager
 def log_file(folder: RunFolder) -> Iterator[None]:
     """Within this context everything that ganlet logs goes to log.txt too."""
-    handler = logging.FileHandler(folder.log_path, encoding="utf-8")
+    handler = _LogFile(folder.log_path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     root = logging.getLogger("ganlet")
     level = root.level

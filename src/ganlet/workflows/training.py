@@ -26,7 +26,7 @@ from ganlet.engine.state import build_state
 from ganlet.errors import CheckpointError, ConfigError, Interrupted
 from ganlet.runs import checkpoint
 from ganlet.runs.checkpoint import Checkpoint
-from ganlet.runs.folder import RunFolder, default_run_path
+from ganlet.runs.folder import RunFolder, default_run_path, require_new
 from ganlet.workflows.finishing import finish
 from ganlet.workflows.records import log_file, read_environment
 from ganlet.workflows.reporting import Reporter, Silent
@@ -78,13 +78,15 @@ def train(
     reporter = reporter or Silent()
     chosen = choose_device(device)
     require_precision(config, chosen)
+    path = Path(out) if out is not None else default_run_path(Path("runs"), config.preset or "run")
+    require_new(path)
     with ranks(chosen.type) as here:
+        reporter = reporter if here.is_first else Silent()
         require_divisible(config, here)
         pack = open_pictures(config, here, reporter)
         config = resolve(config, num_pictures=len(pack), channels=pack.pictures.shape[-1])
         for note in without_effect(config):
             reporter.say(f"note: {note}")
-        path = Path(out) if out is not None else default_run_path(Path("runs"), config.preset or "run")
         if here.is_first:
             RunFolder.create(path, dump_yaml(config))
         here.barrier()
@@ -114,6 +116,7 @@ def resume(
     chosen = choose_device(device)
     require_precision(wanted, chosen)
     with ranks(chosen.type) as here:
+        reporter = reporter if here.is_first else Silent()
         require_divisible(wanted, here)
         pack = open_pictures(wanted, here, reporter)
         config = resolve(wanted, num_pictures=len(pack), channels=pack.pictures.shape[-1])
@@ -135,7 +138,6 @@ def _carry_on(session: Session, restored: Checkpoint | None) -> Run:
     config, folder, here = session.config, session.folder, session.ranks
     set_determinism(config, session.device)
     with ExitStack() as stack:
-        stack.callback(session.reporter.close)
         stop = stack.enter_context(stop_on_signals())
         if here.is_first:
             stack.enter_context(folder.lock())
@@ -179,10 +181,11 @@ def _carry_on(session: Session, restored: Checkpoint | None) -> Run:
 
 
 def _note_extension(trained: RunConfig, config: RunConfig, reporter: Reporter) -> None:
-    """Say so where another length changes what came before: a schedule that spans the run."""
+    """Say so where another length changes what came before: what spans the whole run."""
     if "train.total_images" not in differences(trained, config):
         return
-    sides = {"generator": config.generator.optimizer, "discriminator": config.discriminator.optimizer}
-    for name, optimizer in sides.items():
-        if optimizer.schedule.kind == "cosine":
-            reporter.say(f"note: the {name}'s cosine schedule now spans the new length, so its rate jumps here")
+    for side, settings in (("generator", config.generator), ("discriminator", config.discriminator)):
+        if settings.optimizer.schedule.kind == "cosine":
+            reporter.say(f"note: the {side}'s cosine schedule now spans the new length, so its rate jumps here")
+    if config.objective.instance_noise.sigma > 0 and config.objective.instance_noise.until is None:
+        reporter.say("note: the instance noise now fades over the new length, so its level jumps here")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,7 @@ class Logger:
     _last: tuple[float, int] | None = None
 
     def __call__(self, moment: Moment) -> None:
+        last_time, last_images = self._last = self._last or (self._started, moment.before)
         if not moment.passed(images(self.config.train.log_every)):
             return
         means = moment.state.window.read()
@@ -57,17 +59,16 @@ class Logger:
                 hint="--set generator.optimizer.lr and discriminator.optimizer.lr to a third, or add an r1 penalty",
             )
         now = time.monotonic()
-        before, images_before = self._last or (self._started, moment.before)
         self._last = (now, moment.images_seen)
         row: dict[str, Any] = {
             "images_seen": moment.images_seen,
             **means,
             "generator_rate": float(moment.state.generator_optimizer.param_groups[0]["lr"]),
             "discriminator_rate": float(moment.state.discriminator_optimizer.param_groups[0]["lr"]),
-            "images_per_second": round((moment.images_seen - images_before) / max(now - before, 1e-9), 1),
+            "images_per_second": round((moment.images_seen - last_images) / max(now - last_time, 1e-9), 1),
             "seconds": round(self.seconds_before + now - self._started, 3),
         }
-        self.history.append(row)
+        _patiently(lambda: self.history.append(row))
         if self.mirror:
             self.mirror.scalars(row)
         total = images(self.config.train.total_images)
@@ -93,7 +94,7 @@ class Sampler:
         shape = (settings.num_samples, generator.latent_size)
         latents = draw(generator.latents, self.config.seed, "preview", 0, shape)
         pictures = generate(shown_generator(state, self.config), latents)
-        save_sheet(self.folder.samples_path / f"{images_seen:09}.png", pictures)
+        _patiently(lambda: save_sheet(self.folder.samples_path / f"{images_seen:09}.png", pictures))
         if self.mirror:
             self.mirror.picture("samples", grid(pictures), images_seen)
 
@@ -118,18 +119,10 @@ class Saver:
             self.save(moment.state)
 
     def save(self, state: TrainState) -> None:
-        """Save this moment, unless that was done. A full disk is given some time before it ends the run."""
-        if self.saved_at == state.images_seen:
-            return
-        for wait in (*RETRY_AFTER, None):
-            try:
-                self._save(state)
-                break
-            except ResourceProblem:
-                if wait is None:
-                    raise
-                time.sleep(wait)
-        self.saved_at = state.images_seen
+        """Save this moment, unless that was done."""
+        if self.saved_at != state.images_seen:
+            _patiently(lambda: self._save(state))
+            self.saved_at = state.images_seen
 
     def save_generator(self, state: TrainState) -> None:
         """Write generator.safetensors alone: also after a resume, for a kill may have come between the two."""
@@ -172,6 +165,7 @@ class Watchers:
 def watch(stack: ExitStack, session: Session, state: TrainState, restored: Checkpoint | None) -> Watchers:
     """Open the run's records for this session, mark the seam of a resume, and make the hooks that write them."""
     config, folder = session.config, session.folder
+    write_atomic(folder.config_path, dump_yaml(config).encode())  # a resume may have changed how far it goes
     run_id = write_environment(folder, _environment(session), session.pack, session.reporter)
     rows = [row for row in read_history(folder.metrics_path) if row["images_seen"] <= state.images_seen]
     history = stack.enter_context(History(folder.metrics_path))
@@ -193,9 +187,18 @@ def watch(stack: ExitStack, session: Session, state: TrainState, restored: Check
         save_sheet(folder.samples_path / "real.png", session.pack.pictures[: config.evaluate.num_samples])
         watchers.sampler.save(state, 0)
     else:
-        write_atomic(folder.config_path, dump_yaml(config).encode())
         watchers.saver.save_generator(state)
     return watchers
+
+
+def _patiently(write: Callable[[], None]) -> None:
+    """Write; a full disk is given some time before it ends the run."""
+    for seconds in RETRY_AFTER:
+        try:
+            return write()
+        except ResourceProblem:
+            time.sleep(seconds)
+    return write()
 
 
 def _environment(session: Session) -> dict[str, Any]:

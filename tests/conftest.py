@@ -1,0 +1,59 @@
+"""What all tests share: one thread, a cache of their own, and a config that trains in a fraction of a second."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ganlet.config import RunConfig
+from ganlet.workflows.configuring import make_config
+
+# Set before anything imports torch, and for child processes too: tests run beside each other.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+# Benchmarks are programs and no package; some tests run parts of them.
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+
+# Tests that need processes fork them from one that has imported everything: that takes milliseconds, not seconds.
+if "forkserver" in multiprocessing.get_all_start_methods():
+    multiprocessing.get_context("forkserver").set_forkserver_preload(
+        ["pytest", "ganlet.cli", "ganlet.workflows.training", "torch.distributed.tensor", "torch.utils.tensorboard"]
+    )
+
+TINY = {
+    "data": {"size": 16, "num_images": 40},
+    "generator": {"width": 4, "latent_size": 4, "ema": {"half_life": 64}},
+    "discriminator": {"width": 4},
+    "train": {
+        "total_images": 160,
+        "batch_size": 16,
+        "log_every": 32,
+        "sample_every": 64,
+        "checkpoint_every": 64,
+        "tensorboard": False,
+    },
+    "evaluate": {"num_samples": 4},
+}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache folder that lasts for the session, so that no test touches the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GANLET_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> Callable[..., RunConfig]:
+    """A config of ten small iterations, with changes by dotted path."""
+
+    def tiny_config(changes: dict[str, object] | None = None) -> RunConfig:
+        return make_config(overrides=TINY | (changes or {}))
+
+    return tiny_config

@@ -1,0 +1,81 @@
+"""Training in memory: random pictures, no files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from ganlet.config import RunConfig, resolve
+from ganlet.data.feed import Feed
+from ganlet.data.spec import Pack
+from ganlet.engine.hooks import Hook
+from ganlet.engine.loop import Outcome, run_loop
+from ganlet.engine.state import Members, TrainState, build_state
+
+CPU = torch.device("cpu")
+
+
+@dataclass
+class Training:
+    """A config, a state at its own moment, and the feed."""
+
+    config: RunConfig
+    state: TrainState
+    feed: Feed
+
+    def run(self, *hooks: Hook, **settings: object) -> Outcome:
+        """On to the end, or until a hook stops it."""
+        return run_loop(self.config, self.state, self.feed, hooks, **settings)
+
+    def run_until(self, images_seen: int, *hooks: Hook) -> Members:
+        """On to a moment; returns copies of all tensors then."""
+        self.run(*hooks, lambda moment: "far enough" if moment.images_seen >= images_seen else None)
+        assert self.state.images_seen == images_seen
+        return self.snapshot()
+
+    def snapshot(self) -> Members:
+        """Copies of all tensors."""
+        return {m: {n: t.clone() for n, t in tensors.items()} for m, tensors in self.state.members().items()}
+
+
+@pytest.fixture(scope="session")
+def pack() -> Pack:
+    """Random pictures."""
+    pictures = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), dtype=np.uint8)
+    return Pack(pictures, None, (), None, "random", {"source": "random"})
+
+
+@pytest.fixture(scope="session")
+def begin(tiny_config: Callable[..., RunConfig], pack: Pack) -> Callable[..., Training]:
+    """Training at its start, with changes of the tiny config by dotted path."""
+
+    def begin(changes: dict[str, object] | None = None) -> Training:
+        config = resolve(tiny_config(changes), num_pictures=len(pack), channels=3)
+        feed = Feed(pack, size=config.data.size, seed=config.seed, flip=config.data.flip)
+        return Training(config, build_state(config, CPU), feed)
+
+    return begin
+
+
+@pytest.fixture(scope="session")
+def unequal() -> Callable[[Members, Members], list[str]]:
+    """The names of the tensors that differ in two sets of members."""
+
+    def unequal(ours: Members, theirs: Members) -> list[str]:
+        assert {m: set(t) for m, t in ours.items()} == {m: set(t) for m, t in theirs.items()}
+        return [f"{m}/{n}" for m, tensors in ours.items() for n in tensors if not torch.equal(ours[m][n], theirs[m][n])]
+
+    return unequal
+
+
+@pytest.fixture
+def double(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Everything in float64: then equal arithmetic in another order agrees to many digits."""
+    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)

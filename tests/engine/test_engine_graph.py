@@ -1,0 +1,135 @@
+"""What a captured graph relies on, without a GPU: a stand-in records calls instead of kernels."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import fields
+
+import pytest
+import torch
+
+from ganlet.engine import graph, loop
+from ganlet.engine.draws import Draws
+from ganlet.engine.graph import GraphRunner, clone_inputs, copy_inputs
+from ganlet.engine.state import TrainState
+
+LAZY = {
+    "objective.penalties": [{"kind": "r1", "weight": 0.5, "every": 3}],
+    "objective.instance_noise": {"sigma": 0.3, "until": 80},
+}
+
+
+class Recording:
+    """In place of `torch.cuda.CUDAGraph`: while it is being captured nothing happens, and `replay` does it."""
+
+    capturing: Recording | None = None
+
+    def replay(self) -> None:
+        self.iteration(*self.arguments)
+
+
+class Recordable:
+    """An iteration that is recorded instead of carried out while a graph is being captured."""
+
+    def __init__(self, iteration):
+        self.iteration = iteration
+
+    def __call__(self, *arguments):
+        if Recording.capturing:
+            Recording.capturing.iteration, Recording.capturing.arguments = self.iteration, arguments
+        else:
+            self.iteration(*arguments)
+
+
+@contextlib.contextmanager
+def capture(recording):
+    Recording.capturing = recording
+    yield
+    Recording.capturing = None
+
+
+class Stream:
+    def wait_stream(self, other) -> None:
+        """Nothing runs beside anything here."""
+
+
+@pytest.fixture
+def runners(monkeypatch):
+    """Let the loop run captured iterations; holds the runners that it has built."""
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Recording)
+    monkeypatch.setattr(torch.cuda, "graph", capture)
+    monkeypatch.setattr(torch.cuda, "Stream", Stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", Stream)
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: contextlib.nullcontext())
+    built = []
+
+    def build_runner(iteration, state: TrainState, *, cuda_graph: bool):
+        built.append(GraphRunner(Recordable(iteration), state))
+        return built[-1]
+
+    monkeypatch.setattr(loop, "build_runner", build_runner)
+    return built
+
+
+@pytest.fixture(scope="module")
+def eager(begin):
+    training = begin(LAZY)
+    training.run()
+    return training.snapshot()
+
+
+def test_replayed_iterations_are_the_eager_ones(begin, eager, unequal, runners):
+    training = begin(LAZY)
+    training.run()
+    assert unequal(eager, training.snapshot()) == []
+    # The penalty is due or not, and there is noise or not any more.
+    assert len(runners[0].graphs) == 4
+
+
+def test_a_resumed_run_replays_them_too(begin, eager, unequal, runners):
+    saved = begin(LAZY).run_until(64)
+    training = begin(LAZY)
+    training.state.load(saved, 64)
+    training.run()
+    assert unequal(eager, training.snapshot()) == []
+
+
+def test_each_pattern_of_due_penalties_has_a_graph_of_its_own(begin, runners):
+    training = begin({**LAZY, "train.n_critic": 2, "objective.instance_noise": {"sigma": 0.0}})
+    training.run()
+    patterns = {tuple(len(step) for step in due) for due, _ in runners[0].graphs}
+    assert patterns == {(0, 0), (0, 1), (1, 0)}
+
+
+def inputs_at(begin, images_seen):
+    training = begin(LAZY)
+    return Draws(training.config, training.feed, torch.device("cpu")).at(images_seen)
+
+
+@pytest.mark.parametrize("images_seen", [0, 96])
+def test_copies_are_equal_and_of_their_own(begin, images_seen):
+    inputs = inputs_at(begin, images_seen)
+    static = clone_inputs(inputs)
+    for field in fields(inputs):
+        mine, theirs = getattr(static, field.name), getattr(inputs, field.name)
+        assert (mine is None) == (theirs is None), field.name
+        if mine is not None:
+            assert torch.equal(mine, theirs)
+            assert mine.data_ptr() != theirs.data_ptr()
+
+
+def test_new_inputs_take_the_place_of_the_old_ones(begin):
+    static, later = clone_inputs(inputs_at(begin, 0)), inputs_at(begin, 32)
+    places = [tensor.data_ptr() for tensor in static.tensors()]
+    copy_inputs(static, later)
+    assert [tensor.data_ptr() for tensor in static.tensors()] == places
+    assert all(torch.equal(*pair) for pair in zip(static.tensors(), later.tensors(), strict=True))
+    with pytest.raises(ValueError, match="shorter"):
+        copy_inputs(static, inputs_at(begin, 96))
+
+
+def test_without_a_gpu_iterations_simply_run(begin):
+    called = []
+    run = graph.build_runner(lambda *arguments: called.append(arguments), "state", cuda_graph=False)
+    run("inputs", "due")
+    assert called == [("state", "inputs", "due")]

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ganlet.config.networks import ConstantSchedule, CosineSchedule, MultistepSchedule
+from ganlet.engine.schedule import crosses, ema_weight, images, rate_factor
+
+TOTAL = 1000
+MOMENTS = st.integers(0, 2 * TOTAL)
+
+
+@given(MOMENTS)
+def test_without_warm_up_a_constant_rate_is_constant(seen):
+    assert rate_factor(ConstantSchedule(), seen, TOTAL) == 1.0
+
+
+@given(MOMENTS, st.integers(1, TOTAL))
+def test_warm_up_climbs_linearly_to_the_full_rate(seen, warmup):
+    assert rate_factor(ConstantSchedule(warmup=warmup), seen, TOTAL) == min(seen / warmup, 1.0)
+
+
+@pytest.mark.parametrize(("seen", "expected"), [(0, 1.0), (250, 0.2 + 0.8 * (2 + math.sqrt(2)) / 4), (500, 0.6)])
+def test_cosine_at_some_moments(seen, expected):
+    assert rate_factor(CosineSchedule(final=0.2), seen, TOTAL) == pytest.approx(expected)
+
+
+@given(MOMENTS, MOMENTS, st.floats(0, 1))
+def test_cosine_never_climbs_and_ends_at_its_final_share(earlier, later, final):
+    earlier, later = sorted((earlier, later))
+    schedule = CosineSchedule(final=final)
+    assert rate_factor(schedule, earlier, TOTAL) >= rate_factor(schedule, later, TOTAL)
+    assert rate_factor(schedule, TOTAL, TOTAL) == rate_factor(schedule, 2 * TOTAL, TOTAL) == pytest.approx(final)
+
+
+@given(MOMENTS, st.sets(st.integers(1, TOTAL), min_size=1, max_size=5))
+def test_multistep_multiplies_once_from_each_milestone_on(seen, milestones):
+    schedule = MultistepSchedule(milestones=tuple(sorted(milestones)), factor=0.5)
+    expected = 1.0
+    for milestone in milestones:
+        if seen >= milestone:
+            expected /= 2
+    assert rate_factor(schedule, seen, TOTAL) == expected
+
+
+@given(MOMENTS, st.integers(1, TOTAL))
+def test_warm_up_multiplies_the_other_curves(seen, warmup):
+    climbing = rate_factor(ConstantSchedule(warmup=warmup), seen, TOTAL)
+    for plain, warmed in (
+        (CosineSchedule(final=0.1), CosineSchedule(final=0.1, warmup=warmup)),
+        (MultistepSchedule(milestones=(300,)), MultistepSchedule(milestones=(300,), warmup=warmup)),
+    ):
+        assert rate_factor(warmed, seen, TOTAL) == pytest.approx(climbing * rate_factor(plain, seen, TOTAL))
+
+
+@given(st.integers(1, 100_000), st.integers(1, 100))
+def test_after_one_half_life_an_old_weight_counts_one_half(half_life, parts):
+    new_images = half_life / parts
+    old_share = (1.0 - ema_weight(half_life, 0.0, 0, new_images)) ** parts
+    assert old_share == pytest.approx(0.5)
+
+
+@given(st.integers(0, 10_000), st.integers(1, 100), st.floats(0.01, 1))
+def test_a_ramp_up_shortens_the_half_life_of_the_beginning_only(seen, new_images, ramp_up):
+    ramped = ema_weight(500, ramp_up, seen, new_images)
+    assert 0 < ema_weight(500, 0.0, seen, new_images) <= ramped <= 1
+    if seen * ramp_up > 500:
+        assert ramped == ema_weight(500, 0.0, seen, new_images)
+    elif seen * ramp_up >= 1:
+        assert ramped == ema_weight(round(seen * ramp_up), 0.0, seen, new_images)
+
+
+def test_no_half_life_is_no_averaging():
+    assert ema_weight(0, 0.0, 1000, 16) == ema_weight(0, 0.1, 1000, 16) == ema_weight(500, 0.1, 0, 16) == 1.0
+
+
+@given(st.integers(0, 200), st.integers(1, 50), st.integers(1, 50))
+def test_crosses_tells_whether_a_multiple_was_passed(before, new_images, every):
+    after = before + new_images
+    assert crosses(before, after, every) == any(seen % every == 0 for seen in range(before + 1, after + 1))
+
+
+def test_epochs_must_have_become_images():
+    assert images(7) == 7
+    with pytest.raises(AssertionError):
+        images("2 epochs")

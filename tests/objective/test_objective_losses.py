@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from ganlet.config.objective import BceConfig, ObjectiveConfig
+from ganlet.config.tree import kinds
+from ganlet.objective.losses import LOSSES, Bce, Hinge, Relativistic
+
+CONFIGS = kinds(ObjectiveConfig.model_fields["loss"].annotation)
+REAL, FAKE = [2.0, -1.0, 0.5], [0.3, 1.5, -2.0]
+
+each_loss = pytest.mark.parametrize("kind", LOSSES)
+
+
+def build(kind):
+    return LOSSES[kind](CONFIGS[kind]())
+
+
+def logits(values, dtype=torch.float64):
+    return torch.tensor(values, dtype=dtype, requires_grad=True)
+
+
+def test_every_kind_of_the_config_has_a_loss():
+    assert LOSSES.keys() == CONFIGS.keys()
+
+
+# log(1 + e^2) = 2.126928, log(1 + e^-2) = 0.126928, log(1 + e^0.3) = 0.854355 and so on, added up by hand.
+VALUES = {
+    "bce": (Bce(), [0.981283, 3.014675, 0.601005], [0.554355, 0.201413, 2.126928]),
+    # One-sided: each sum gains 0.1 * real, and the generator's loss stays.
+    "bce, smoothed": (Bce(0.1), [1.181283, 2.914675, 0.651005], [0.554355, 0.201413, 2.126928]),
+    "hinge": (Hinge(), [1.3, 4.5, 0.5], [-0.3, -1.5, 2.0]),
+    "relativistic": (Relativistic(), [0.167786, 2.578890, 0.078890], [1.867786, 0.078890, 2.578890]),
+}
+
+
+@pytest.mark.parametrize("case", VALUES)
+def test_values_by_hand(case):
+    loss, discriminator, generator = VALUES[case]
+    real, fake = logits(REAL), logits(FAKE)
+    expected = torch.tensor([discriminator, generator], dtype=torch.float64)
+    found = torch.stack([loss.discriminator(real, fake), loss.generator(real, fake)])
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+
+
+def test_every_loss_has_values_by_hand():
+    assert {type(loss) for loss, _, _ in VALUES.values()} == {type(build(kind)) for kind in LOSSES}
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(-50, 50), st.floats(-50, 50)), min_size=1, max_size=5),
+    st.sampled_from([0.0, 0.1, 0.3]),
+)
+def test_bce_is_torchs_binary_cross_entropy(pairs, smoothing):
+    real, fake = torch.tensor(pairs, dtype=torch.float64).T
+    ones, zeros = torch.ones_like(real), torch.zeros_like(fake)
+    loss = Bce(smoothing)
+    # Above 20, softplus(x) is x: 2e-9 less than it should be, which float32 does not see.
+    close = {"rtol": 1e-12, "atol": 5e-9}
+
+    def reference(logit, target):
+        return binary_cross_entropy_with_logits(logit, target, reduction="none")
+
+    expected = reference(real, ones - smoothing) + reference(fake, zeros)
+    torch.testing.assert_close(loss.discriminator(real, fake), expected, **close)
+    torch.testing.assert_close(loss.generator(None, fake), reference(fake, ones), **close)
+
+
+def test_the_smoothing_of_the_config_arrives():
+    assert LOSSES["bce"](BceConfig(label_smoothing=0.2)) == Bce(0.2)
+
+
+def test_smoothing_pulls_the_logits_of_real_images_to_where_their_target_is():
+    best = torch.tensor(0.9, dtype=torch.float64).logit().item()
+    real = logits([best - 0.1, best, best + 0.1])
+    Bce(0.1).discriminator(real, logits([0.0, 0.0, 0.0])).sum().backward()
+    assert real.grad is not None
+    assert real.grad[0] < 0 < real.grad[2]
+    assert real.grad[1].item() == pytest.approx(0, abs=1e-12)
+
+
+@each_loss
+def test_results_are_per_sample(kind):
+    loss = build(kind)
+    for size in (1, 5):
+        real, fake = torch.randn(size), torch.randn(size)
+        assert loss.discriminator(real, fake).shape == loss.generator(real, fake).shape == (size,)
+    # One sample's logits decide about its own loss only.
+    real, fake = logits(REAL), logits(FAKE)
+    alone = loss.discriminator(logits(REAL[1:2]), logits(FAKE[1:2]))
+    torch.testing.assert_close(loss.discriminator(real, fake)[1:2], alone)
+
+
+@each_loss
+def test_the_discriminator_pushes_real_up_and_fake_down(kind):
+    real, fake = logits([0.3, -0.6, 0.1]), logits([-0.2, 0.5, 0.7])
+    build(kind).discriminator(real, fake).sum().backward()
+    assert real.grad is not None
+    assert fake.grad is not None
+    assert (real.grad < 0).all()
+    assert (fake.grad > 0).all()
+
+
+@each_loss
+def test_the_generator_pushes_fake_up(kind):
+    fake = logits([-3.0, 0.5, 3.0])
+    build(kind).generator(logits([0.3, -0.6, 0.1]), fake).sum().backward()
+    assert fake.grad is not None
+    assert (fake.grad < 0).all()
+
+
+@each_loss
+def test_the_generator_learns_most_where_it_is_found_out(kind):
+    fake = logits([-3.0, 3.0])
+    build(kind).generator(logits([0.0, 0.0]), fake).sum().backward()
+    assert fake.grad is not None
+    strength = fake.grad.abs()
+    assert strength[0] >= strength[1]
+    assert strength[0] > 0.9
+
+
+@each_loss
+def test_only_losses_that_compare_pairs_need_the_real_logits(kind):
+    loss, fake = build(kind), logits(FAKE)
+    if loss.pairs:
+        shifted = loss.generator(logits(REAL) + 7, fake + 7)
+        torch.testing.assert_close(shifted, loss.generator(logits(REAL), fake))
+        with pytest.raises(AssertionError):
+            loss.generator(None, fake)
+    else:
+        assert torch.equal(loss.generator(None, fake), loss.generator(logits(REAL), fake))
+
+
+@each_loss
+def test_large_logits_stay_finite(kind):
+    loss = build(kind)
+    large, small = logits([1e4, -1e4], torch.float32), logits([-1e4, 1e4], torch.float32)
+    total = loss.discriminator(large, small).sum() + loss.generator(large, small).sum()
+    total.backward()
+    for value in (total, large.grad, small.grad):
+        assert value is not None
+        assert value.isfinite().all()

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from ganlet.engine.window import MEASURED
+from ganlet.networks import build_discriminator, build_generator
+from ganlet.networks.interfaces import Discriminator
+from ganlet.objective import LOSSES, Noise, Objective, WeightedPenalty, build_objective
+from ganlet.objective.losses import Bce, Hinge, Relativistic
+from ganlet.workflows.configuring import make_config
+
+
+class Quadratic(Discriminator):
+    """Logit = scale * half the squared norm of the image, so that its gradient is scale * image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(0.5))
+        self.seen: list[torch.Tensor] = []
+
+    def forward(self, images):
+        self.seen.append(images)
+        return self.scale * 0.5 * images.flatten(1).square().sum(1)
+
+
+def pictures(seed, *shape):
+    return torch.randn(*(shape or (6, 1, 3, 3)), generator=torch.Generator().manual_seed(seed))
+
+
+REAL, FAKE = pictures(1), 0.5 * pictures(2)
+
+
+def half_norms(images):
+    return 0.5 * images.flatten(1).square().sum(1)
+
+
+# The discriminator's side
+
+
+def test_without_penalties_the_total_is_the_mean_loss():
+    total, parts = Objective(Hinge()).for_discriminator(Quadratic(), REAL, FAKE)
+    expected = Hinge().discriminator(0.5 * half_norms(REAL), 0.5 * half_norms(FAKE)).mean()
+    torch.testing.assert_close(total, expected)
+    torch.testing.assert_close(parts["discriminator_loss"], expected)
+
+
+def test_penalties_are_weighted_and_lazy_ones_made_up_for():
+    penalties = (WeightedPenalty("r1", 3.0, every=4), WeightedPenalty("r2", 0.5))
+    critic = Quadratic()
+    total, parts = Objective(Bce(), penalties).for_discriminator(critic, REAL, FAKE, penalties)
+    # Half of || scale * image ||^2.
+    at_real, at_fake = 0.25 * half_norms(REAL).mean(), 0.25 * half_norms(FAKE).mean()
+    torch.testing.assert_close(parts["r1"], at_real)
+    torch.testing.assert_close(parts["r2"], at_fake)
+    torch.testing.assert_close(total, parts["discriminator_loss"] + 3.0 * 4 * at_real + 0.5 * at_fake)
+    total.backward()
+    logits = critic.scale.detach() * half_norms(REAL), critic.scale.detach() * half_norms(FAKE)
+    # By scale: the loss through both logits, and scale * ||image||^2 for each penalty.
+    by_loss = -(logits[0].neg().sigmoid() * half_norms(REAL)).mean() + (logits[1].sigmoid() * half_norms(FAKE)).mean()
+    by_penalties = 12.0 * 2 * 0.5 * half_norms(REAL).mean() + 0.5 * 2 * 0.5 * half_norms(FAKE).mean()
+    torch.testing.assert_close(critic.scale.grad, by_loss + by_penalties)
+
+
+def test_only_the_penalties_that_are_due_are_computed():
+    objective = Objective(Bce(), (WeightedPenalty("r1", 1.0), WeightedPenalty("r2", 1.0)))
+    _, parts = objective.for_discriminator(Quadratic(), REAL, FAKE, objective.penalties[1:])
+    assert "r2" in parts
+    assert "r1" not in parts
+
+
+def test_lazy_penalties_are_due_at_every_nth_step():
+    often, seldom = WeightedPenalty("r1", 1.0), WeightedPenalty("r2", 1.0, every=3)
+    objective = Objective(Bce(), (often, seldom))
+    due = [objective.due(step) for step in range(7)]
+    assert due == [(often, seldom) if step in (0, 3, 6) else (often,) for step in range(7)]
+
+
+@pytest.mark.parametrize("due", [(), (WeightedPenalty("r1", 1.0), WeightedPenalty("r2", 1.0))])
+def test_the_images_handed_in_are_left_alone(due):
+    real, fake = REAL.clone(), FAKE.clone()
+    total, _ = Objective(Bce()).for_discriminator(Quadratic(), real, fake, due)
+    total.backward()
+    assert not real.requires_grad
+    assert not fake.requires_grad
+    assert real.grad is None
+    assert fake.grad is None
+    assert torch.equal(real, REAL)
+    assert torch.equal(fake, FAKE)
+
+
+def test_a_penalty_reaches_the_discriminator_and_not_the_images():
+    real, fake = REAL.clone().requires_grad_(), FAKE.clone().requires_grad_()
+    due = (WeightedPenalty("r1", 1.0), WeightedPenalty("r2", 1.0))
+    critic = Quadratic()
+    total, _ = Objective(Hinge()).for_discriminator(critic, real, fake, due)
+    total.backward()
+    assert critic.scale.grad
+    assert real.grad is None
+    assert fake.grad is None
+
+
+def test_a_penalty_changes_what_a_real_discriminator_learns():
+    config = make_config(overrides={"data": {"size": 8, "channels": 1}, "discriminator.width": 2})
+    real, fake = pictures(1, 4, 1, 8, 8), pictures(2, 4, 1, 8, 8)
+    gradients = []
+    for due in ((), (WeightedPenalty("r1", 10.0),)):
+        discriminator = build_discriminator(config)
+        Objective(Bce()).for_discriminator(discriminator, real, fake, due)[0].backward()
+        gradients.append([parameter.grad for parameter in discriminator.parameters()])
+    assert not any(torch.allclose(without, penalised) for without, penalised in zip(*gradients, strict=True))
+
+
+# The generator's side
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+def test_the_generators_loss_reaches_fake_images_only(kind):
+    objective = build_objective(make_config(overrides={"objective.loss": {"kind": kind}}))
+    real, fake = REAL.clone().requires_grad_(), FAKE.clone().requires_grad_()
+    total, parts = objective.for_generator(Quadratic(), real, fake)
+    total.backward()
+    assert real.grad is None
+    assert fake.grad is not None
+    assert fake.grad.flatten(1).any(1).all()
+    torch.testing.assert_close(parts["generator_loss"], total.detach())
+
+
+def test_the_generators_loss_is_the_mean():
+    total, _ = Objective(Relativistic()).for_generator(Quadratic(), REAL, FAKE)
+    torch.testing.assert_close(total, Relativistic().generator(0.5 * half_norms(REAL), 0.5 * half_norms(FAKE)).mean())
+
+
+def test_real_images_are_judged_only_for_losses_that_compare_pairs():
+    for loss, judged in ((Bce(), 1), (Relativistic(), 2)):
+        critic = Quadratic()
+        Objective(loss).for_generator(critic, REAL, FAKE)
+        assert len(critic.seen) == judged
+
+
+def test_the_generators_loss_trains_the_generator():
+    config = make_config(overrides={"data": {"size": 8, "channels": 1}, "generator.width": 2, "discriminator.width": 2})
+    generator, discriminator = build_generator(config), build_discriminator(config)
+    fake = generator(pictures(3, 4, generator.latent_size))
+    Objective(Bce()).for_generator(discriminator, pictures(1, 4, 1, 8, 8), fake)[0].backward()
+    assert all(parameter.grad is not None and parameter.grad.any() for parameter in generator.parameters())
+
+
+# Both sides
+
+
+def test_parts_are_what_is_logged():
+    penalties = (WeightedPenalty("r1", 1.0), WeightedPenalty("r2", 1.0))
+    objective = Objective(Bce(), penalties)
+    _, discriminator = objective.for_discriminator(Quadratic(), REAL, FAKE, penalties)
+    _, generator = objective.for_generator(Quadratic(), REAL, FAKE)
+    assert {*discriminator, *generator} <= {*MEASURED, "r1", "r2"}
+    logged_by_the_step = {"discriminator_gradient_norm", "generator_gradient_norm", "failed_steps"}
+    assert {*MEASURED, "r1", "r2"} - {*discriminator, *generator} == logged_by_the_step
+    for value in (discriminator | generator).values():
+        assert value.shape == ()
+        assert not value.requires_grad
+
+
+def test_parts_are_means_over_the_batch():
+    _, parts = Objective(Bce()).for_discriminator(Quadratic(), REAL, FAKE)
+    logits = {"real": 0.5 * half_norms(REAL), "fake": 0.5 * half_norms(FAKE)}
+    for side, logit in logits.items():
+        torch.testing.assert_close(parts[f"{side}_logit"], logit.mean())
+        torch.testing.assert_close(parts[f"{side}_probability"], logit.sigmoid().mean())
+
+
+def test_losses_of_coarse_logits_are_computed_in_float32():
+    class Coarse(Quadratic):
+        def forward(self, images):
+            return super().forward(images).bfloat16()
+
+    for total, parts in (
+        Objective(Bce()).for_discriminator(Coarse(), REAL, FAKE),
+        Objective(Bce()).for_generator(Coarse(), REAL, FAKE),
+    ):
+        assert {total.dtype, *(part.dtype for part in parts.values())} == {torch.float32}
+
+
+def test_the_discriminator_sees_the_noise():
+    noise = Noise(real=pictures(3), fake=pictures(4), level=torch.tensor(0.3))
+    critic, due = Quadratic(), (WeightedPenalty("r1", 1.0), WeightedPenalty("r2", 1.0))
+    _, parts = Objective(Bce()).for_discriminator(critic, REAL, FAKE, due, noise)
+    noisy_real, noisy_fake = REAL + 0.3 * pictures(3), FAKE + 0.3 * pictures(4)
+    torch.testing.assert_close(torch.stack(critic.seen), torch.stack([noisy_real, noisy_fake]))
+    # Penalties are taken where the discriminator looks.
+    torch.testing.assert_close(parts["r1"], 0.25 * half_norms(noisy_real).mean())
+    torch.testing.assert_close(parts["r2"], 0.25 * half_norms(noisy_fake).mean())
+
+
+def test_the_noise_lies_between_generator_and_discriminator():
+    noise = Noise(real=pictures(3), fake=pictures(4), level=torch.tensor(0.3))
+    critic, fake = Quadratic(), FAKE.clone().requires_grad_()
+    total, _ = Objective(Relativistic()).for_generator(critic, REAL, fake, noise)
+    seen = [REAL + 0.3 * pictures(3), FAKE + 0.3 * pictures(4)]
+    torch.testing.assert_close(torch.stack(critic.seen), torch.stack(seen))
+    total.backward()
+    assert fake.grad is not None
+    assert fake.grad.any()
+
+
+def test_the_objective_of_a_config():
+    config = make_config(
+        overrides={
+            "objective.loss": {"kind": "bce", "label_smoothing": 0.1},
+            "objective.penalties": [{"kind": "r2", "weight": 3, "every": 4}, {"kind": "r1"}],
+        }
+    )
+    expected = (WeightedPenalty("r2", 3.0, 4), WeightedPenalty("r1", 1.0, 1))
+    assert build_objective(config) == Objective(Bce(0.1), expected)

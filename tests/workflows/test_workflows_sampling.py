@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ganlet.config.networks import DcganGeneratorConfig
+from ganlet.errors import ConfigError, RunError
+from ganlet.workflows.sampling import BATCH, generate, latents_for, load_generator, sample, save_samples
+
+NORMAL = DcganGeneratorConfig(latent_size=7)
+UNIFORM = DcganGeneratorConfig(latent_size=7, latents="uniform")
+
+
+@pytest.mark.parametrize("settings", [NORMAL, UNIFORM], ids=["normal", "uniform"])
+@pytest.mark.parametrize("truncation", [None, 0.7])
+def test_the_first_latents_are_the_same_however_many_there_are(settings, truncation):
+    many = latents_for(200, 3, settings, truncation)
+    assert many.shape == (200, 7)
+    for num in (1, BATCH, BATCH + 1, 199):
+        assert torch.equal(latents_for(num, 3, settings, truncation), many[:num])
+    assert len(many.unique(dim=0)) == 200
+    assert not torch.equal(latents_for(200, 4, settings, truncation), many)
+
+
+@pytest.mark.parametrize("settings", [NORMAL, UNIFORM], ids=["normal", "uniform"])
+@pytest.mark.parametrize("truncation", [0.01, 0.5, 0.99])
+def test_a_truncation_bounds_every_number(settings, truncation):
+    latents = latents_for(2000, 0, settings, truncation)
+    assert latents.abs().max() <= truncation
+    assert latents.abs().max() > 0.99 * truncation
+    assert abs(latents.mean()) < 0.05 * truncation
+    # Drawn anew, not clipped: nothing piles up at the bounds.
+    assert (latents.abs() == truncation).float().mean() < 0.001
+
+
+def test_without_truncation_numbers_go_as_far_as_they_go():
+    assert latents_for(2000, 0, NORMAL).abs().max() > 3
+    assert torch.equal(latents_for(64, 0, UNIFORM, 5.0), latents_for(64, 0, UNIFORM))
+
+
+def test_the_same_seed_draws_the_same_pictures(straight):
+    pictures = sample(straight.path, 100, seed=5, device="cpu")
+    assert pictures.shape == (100, 16, 16, 3)
+    assert pictures.dtype == np.uint8
+    assert np.array_equal(sample(straight.path, 100, seed=5, device="cpu"), pictures)
+    assert not np.array_equal(sample(straight.path, 100, seed=6, device="cpu"), pictures)
+    # Whole batches of 64 are computed alike; in a smaller one the arithmetic may round otherwise.
+    assert np.array_equal(sample(straight.path, BATCH, seed=5, device="cpu"), pictures[:BATCH])
+    few = sample(straight.path, 10, seed=5, device="cpu")
+    assert np.abs(few.astype(int) - pictures[:10]).max() <= 1
+
+
+def test_pictures_are_those_of_the_averaged_generator_in_evaluation_mode(straight):
+    generator, config = load_generator(straight.folder.generator_path, "cpu")
+    assert not generator.training
+    with torch.no_grad():
+        images = generator(latents_for(8, 0, config.generator))
+    expected = ((images + 1) * 127.5).round().clamp(0, 255).permute(0, 2, 3, 1).numpy()
+    drawn = sample(straight.path, 8, device="cpu")
+    assert np.abs(drawn.astype(int) - expected).max() <= 1
+    assert drawn.std() > 0
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_drawing_leaves_the_generator_as_it_was(straight, training):
+    generator, config = load_generator(straight.folder.generator_path, "cpu")
+    generator.train(training)
+    before = {name: tensor.clone() for name, tensor in generator.state_dict().items()}
+    generate(generator, latents_for(3, 0, config.generator))
+    assert generator.training == training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in generator.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("settings", "where"), [({"num": 0}, "--num"), ({"truncation": 0.0}, "--truncation"), ({"num": -1}, "--num")]
+)
+def test_impossible_wishes(straight, settings, where):
+    with pytest.raises(ConfigError) as caught:
+        sample(straight.path, **settings)
+    assert caught.value.where == where
+
+
+def test_a_run_without_a_generator_says_how_to_get_one(start, tmp_path):
+    def break_down(moment):
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        start("run", None, break_down)
+    with pytest.raises(RunError, match="no generator yet") as caught:
+        sample(tmp_path / "run")
+    assert caught.value.hint == f"ganlet resume {tmp_path / 'run'}"
+
+
+def test_weights_of_another_network_are_refused(start, tmp_path, straight):
+    from ganlet.runs.weights import load_generator_file, save_generator
+
+    tensors, _ = load_generator_file(straight.folder.generator_path)
+    tensors.pop("from_latent.weight")
+    save_generator(tmp_path / "g.safetensors", tensors, straight.config.model_dump_json())
+    with pytest.raises(RunError, match="do not fit") as caught:
+        load_generator(tmp_path / "g.safetensors")
+    assert "from_latent.weight" in str(caught.value.got)
+
+
+def test_one_grid_or_single_pictures(tmp_path):
+    pictures = np.random.default_rng(0).integers(0, 256, (5, 16, 12, 3), dtype=np.uint8)
+    (grid,) = save_samples(pictures, tmp_path / "new" / "grid.png")
+    with Image.open(grid) as sheet:
+        sheet.load()
+        # Three columns and two rows with gaps, enlarged by a whole factor.
+        assert (sheet.width / sheet.height) == pytest.approx((3 * 12 + 4 * 2) / (2 * 16 + 3 * 2), rel=0.01)
+    paths = save_samples(pictures, tmp_path / "folder")
+    assert [path.name for path in paths] == ["0000.png", "0001.png", "0002.png", "0003.png", "0004.png"]
+    for path, picture in zip(paths, pictures, strict=True):
+        with Image.open(path) as opened:
+            assert np.array_equal(np.asarray(opened), picture)
+
+
+def test_the_command_draws_a_grid_into_the_run(cli, start):
+    run = start("run")
+    code, out, _ = cli("sample", run.path, "--num", 9, "--seed", 3, "--device", "cpu")
+    assert (code, out.strip()) == (0, str(run.path / "sample-3.png"))
+    first = (run.path / "sample-3.png").read_bytes()
+    cli("sample", run.path, "--num", 9, "--seed", 3, "--device", "cpu")
+    assert (run.path / "sample-3.png").read_bytes() == first
+    cli("sample", run.path, "--num", 9, "--seed", 3, "--truncation", 0.3, "--device", "cpu")
+    assert (run.path / "sample-3.png").read_bytes() != first
+
+
+def test_the_command_draws_single_pictures_into_a_folder(cli, straight, tmp_path):
+    code, out, _ = cli("sample", straight.path, "--num", 3, "--out", tmp_path / "pictures", "--device", "cpu")
+    assert (code, out.strip()) == (0, str(tmp_path / "pictures"))
+    drawn = straight.sample(3, seed=0)
+    for index, path in enumerate(sorted((tmp_path / "pictures").iterdir())):
+        with Image.open(path) as opened:
+            assert np.array_equal(np.asarray(opened), drawn[index])
+    assert cli("sample", straight.path, "--num", 0)[0] == 2
