@@ -126,6 +126,8 @@ def test_of_very_many_problems_the_first_are_told_and_the_rest_counted():
         ({"optimizer.lr": 1}, "optimizer.lr: unknown key; did you mean generator.optimizer.lr?"),
         ({"zzzzzz": 1}, "zzzzzz: unknown key"),
         ({"": 1}, ": unknown key"),
+        # Never the group in which it stands.
+        ({"data": {"": 1}}, "data.: unknown key; did you mean data.size?"),
     ],
 )
 def test_an_unknown_key_names_the_nearest_known_one(tree, problem):

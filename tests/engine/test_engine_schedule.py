@@ -36,6 +36,11 @@ def test_cosine_never_climbs_and_ends_at_its_final_share(earlier, later, final):
     assert rate_factor(schedule, TOTAL, TOTAL) == rate_factor(schedule, 2 * TOTAL, TOTAL) == pytest.approx(final)
 
 
+def test_a_milestone_counts_from_its_very_moment_on():
+    schedule = MultistepSchedule(milestones=(300, 600), factor=0.1)
+    assert [rate_factor(schedule, seen, TOTAL) for seen in (299, 300, 599, 600)] == [1.0, 0.1, 0.1, 0.1**2]
+
+
 @given(MOMENTS, st.sets(st.integers(1, TOTAL), min_size=1, max_size=5))
 def test_multistep_multiplies_once_from_each_milestone_on(seen, milestones):
     schedule = MultistepSchedule(milestones=tuple(sorted(milestones)), factor=0.5)

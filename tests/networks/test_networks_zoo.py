@@ -156,6 +156,16 @@ def test_building_neither_reads_nor_changes_the_global_randomness(kind, spectral
     assert all(torch.equal(built[0][name], built[1][name]) for name in built[0])
 
 
+def test_building_leaves_the_randomness_of_gpus_alone(small, monkeypatch):
+    seeded = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
+    torch.manual_seed(1)
+    assert seeded == [1]
+    build_generator(small())
+    build_discriminator(small(**{"discriminator.spectral": True}))
+    assert seeded == [1]
+
+
 @pytest.mark.parametrize("spectral", [False, True])
 def test_a_state_dict_carries_everything(spectral, small, normal):
     changes = {"discriminator.spectral": spectral}
