@@ -69,6 +69,7 @@ def test_what_would_change_the_past_cannot_be_set(cli, stopped, contents, settin
     before = contents(stopped.path)
     code, _, err = cli("resume", stopped.path, "--set", setting, "--device", "cpu")
     assert code == 2
+    assert "These settings cannot be changed on resume." in err
     assert f"{setting.split('=')[0]}: " in err
     assert all(key in err for key in CHANGEABLE)
     assert contents(stopped.path) == before

@@ -6,13 +6,18 @@ import json
 import os
 import random
 
+import numpy as np
 import pytest
+import torch
 
 import ganlet
 from ganlet.config import dump_yaml, read_yaml
+from ganlet.engine.draws import draw
 from ganlet.runs import checkpoint
 from ganlet.runs.history import read_history
+from ganlet.runs.pictures import read_sheet
 from ganlet.runs.weights import load_generator_file
+from ganlet.workflows.sampling import generate, load_generator
 from kill_and_resume import differences
 
 CONFIGS = {
@@ -235,20 +240,39 @@ def test_the_one_resumed_from_is_never_pruned(start, stop_at):
     assert checkpoint.moments(run.folder.checkpoints_path) == [48, 144, 160]
 
 
-def test_the_generator_file_knows_its_moment_and_config(start, stop_at):
-    run = start("run", None, stop_at(80))
-    _, metadata = load_generator_file(run.folder.generator_path)
-    assert metadata["images_seen"] == 80
+@pytest.mark.parametrize(("weights", "member"), [("ema", "average"), ("raw", "generator")])
+def test_what_is_shown_is_what_the_config_says(start, stop_at, weights, member):
+    run = start("run", {"evaluate.weights": weights}, stop_at(128))
+    tensors, metadata = load_generator_file(run.folder.generator_path)
+    last = checkpoint.load(run.folder.checkpoints_path)
+    assert all(torch.equal(tensor, last.members[member][name]) for name, tensor in tensors.items())
+    assert metadata["images_seen"] == 128
     assert metadata["config"] == run.config.model_dump(mode="json")
+    # The grid of that moment, drawn again from the file.
+    generator, config = load_generator(run.folder.generator_path, "cpu")
+    pictures = generate(generator, draw("normal", config.seed, "preview", 0, (4, 4)))
+    path = run.folder.samples_path / "000000128.png"
+    assert np.array_equal(read_sheet(path, size=(16, 16), channels=3, count=4), pictures)
+
+
+def test_watching_closely_changes_nothing(start):
+    closely = dict.fromkeys(("train.log_every", "train.sample_every", "train.checkpoint_every"), 16)
+    hardly = dict.fromkeys(closely, 10_000)
+    raw = {"evaluate.weights": "raw", "discriminator.norm": "batch", "generator.dropout": 0.1}
+    runs = [start("closely", raw | closely | {"train.tensorboard": True}), start("hardly", raw | hardly)]
+    ours, theirs = (checkpoint.load(run.folder.checkpoints_path).members for run in runs)
+    for member in ours.keys() - {"window"}:
+        for name, tensor in ours[member].items():
+            assert torch.equal(tensor, theirs[member][name]), f"{member}/{name}"
 
 
 def test_tensorboard_shows_a_resumed_run_once(start, stop_at):
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    run = start("run", {"train.tensorboard": True}, stop_at(80))
-    ganlet.resume(run.path, device="cpu", hooks=[stop_at(112)])
-    # Lost: the checkpoint, and with it what was logged after the one before.
-    checkpoints = run.folder.checkpoints_path
-    os.rename(checkpoints / "000000112", checkpoints / ".lost")
+    run = start("run", {"train.tensorboard": True}, stop_at(96))
+    ganlet.resume(run.path, device="cpu", hooks=[stop_at(144)])
+    # Lost: two checkpoints, and with them what was logged after the one before.
+    for name in ("000000128", "000000144"):
+        (run.folder.checkpoints_path / name).rename(run.folder.checkpoints_path / f".lost-{name}")
     ganlet.resume(run.path, device="cpu")
     events = accumulator.EventAccumulator(str(run.folder.tensorboard_path)).Reload()
     losses = [(event.step, event.value) for event in events.Scalars("generator_loss")]

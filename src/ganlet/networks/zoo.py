@@ -8,12 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ganlet.config.networks import (
-    DcganDiscriminatorConfig,
-    DcganGeneratorConfig,
-    MlpDiscriminatorConfig,
-    MlpGeneratorConfig,
-)
+from ganlet.config.base import Settings
 from ganlet.config.schema import RunConfig
 from ganlet.networks.dcgan import DcganDiscriminator, DcganGenerator
 from ganlet.networks.initial import initialise
@@ -27,7 +22,7 @@ def build_generator(config: RunConfig) -> Generator:
     """The generator of a resolved config on the CPU, with its initial weights."""
     settings = config.generator
     with torch.random.fork_rng(devices=[]):  # PyTorch draws weights of its own first
-        generator = GENERATORS[settings.kind](settings, _shape(config))
+        generator = GENERATORS[settings.kind](**_shape(config), **_layers(settings))
     initialise(generator, settings.initial, derive(config.seed, "initial/generator"))
     return generator
 
@@ -36,7 +31,7 @@ def build_discriminator(config: RunConfig) -> Discriminator:
     """The discriminator of a resolved config on the CPU, with its initial weights."""
     settings = config.discriminator
     with torch.random.fork_rng(devices=[]):  # PyTorch draws weights of its own first
-        discriminator = DISCRIMINATORS[settings.kind](settings, _shape(config))
+        discriminator = DISCRIMINATORS[settings.kind](**_shape(config), **_layers(settings))
     initialise(discriminator, settings.initial, derive(config.seed, "initial/discriminator"))
     if getattr(settings, "spectral", False):
         add_spectral_norm(discriminator, derive(config.seed, "initial/spectral"))
@@ -53,48 +48,16 @@ def _shape(config: RunConfig) -> dict[str, Any]:
     return {"size": config.data.size, "channels": config.data.channels}
 
 
-def _mlp_generator(settings: MlpGeneratorConfig, shape: dict[str, Any]) -> Generator:
-    return MlpGenerator(
-        **shape,
-        latent_size=settings.latent_size,
-        width=settings.width,
-        layers=settings.layers,
-        norm=settings.norm,
-        dropout=settings.dropout,
-    )
+def _layers(settings: Settings) -> dict[str, Any]:
+    """The settings that a network's constructor takes: all but those that say how it starts and how it is trained."""
+    return settings.model_dump(exclude={"kind", "initial", "optimizer", "ema", "latents", "spectral"})
 
 
-def _dcgan_generator(settings: DcganGeneratorConfig, shape: dict[str, Any]) -> Generator:
-    return DcganGenerator(
-        **shape,
-        latent_size=settings.latent_size,
-        width=settings.width,
-        max_multiplier=settings.max_multiplier,
-        upsample=settings.upsample,
-        norm=settings.norm,
-        dropout=settings.dropout,
-    )
-
-
-def _mlp_discriminator(settings: MlpDiscriminatorConfig, shape: dict[str, Any]) -> Discriminator:
-    return MlpDiscriminator(**shape, width=settings.width, layers=settings.layers, dropout=settings.dropout)
-
-
-def _dcgan_discriminator(settings: DcganDiscriminatorConfig, shape: dict[str, Any]) -> Discriminator:
-    return DcganDiscriminator(
-        **shape,
-        width=settings.width,
-        max_multiplier=settings.max_multiplier,
-        norm=settings.norm,
-        dropout=settings.dropout,
-    )
-
-
-GENERATORS: dict[str, Callable[[Any, dict[str, Any]], Generator]] = {
-    "mlp": _mlp_generator,
-    "dcgan": _dcgan_generator,
+GENERATORS: dict[str, Callable[..., Generator]] = {
+    "mlp": MlpGenerator,
+    "dcgan": DcganGenerator,
 }
-DISCRIMINATORS: dict[str, Callable[[Any, dict[str, Any]], Discriminator]] = {
-    "mlp": _mlp_discriminator,
-    "dcgan": _dcgan_discriminator,
+DISCRIMINATORS: dict[str, Callable[..., Discriminator]] = {
+    "mlp": MlpDiscriminator,
+    "dcgan": DcganDiscriminator,
 }

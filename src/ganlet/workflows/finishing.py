@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ganlet.engine.devices import device_name
 from ganlet.engine.schedule import images
@@ -10,9 +10,7 @@ from ganlet.engine.state import TrainState
 from ganlet.networks import parameter_count
 from ganlet.runs.history import read_history
 from ganlet.runs.report import write_report
-
-if TYPE_CHECKING:
-    from ganlet.workflows.training import Session
+from ganlet.workflows.session import Session
 
 
 def finish(session: Session, state: TrainState) -> None:

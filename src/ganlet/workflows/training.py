@@ -7,18 +7,14 @@ import shlex
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from ganlet.config import RunConfig, differences, dump_yaml, read_yaml, resolve, validate, without_effect
 from ganlet.config.tree import merge
 from ganlet.data.feed import Feed
-from ganlet.data.spec import Pack
 from ganlet.engine.devices import choose_device, require_precision, set_determinism
-from ganlet.engine.distributed import Ranks, ranks
+from ganlet.engine.distributed import ranks
 from ganlet.engine.hooks import Hook
 from ganlet.engine.loop import run_loop
 from ganlet.engine.signals import stop_on_signals
@@ -37,22 +33,10 @@ from ganlet.workflows.requirements import (
     require_same_pictures,
 )
 from ganlet.workflows.run import Run
+from ganlet.workflows.session import Session
 from ganlet.workflows.watching import watch
 
 logger = logging.getLogger("ganlet")
-
-
-@dataclass(frozen=True)
-class Session:
-    """One process's work on a run: everything that is fixed before the first iteration."""
-
-    config: RunConfig  # resolved
-    folder: RunFolder
-    pack: Pack
-    device: torch.device
-    ranks: Ranks
-    reporter: Reporter
-    hooks: Sequence[Hook]
 
 
 def train(

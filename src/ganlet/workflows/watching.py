@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ganlet.config import RunConfig, dump_yaml
 from ganlet.engine.draws import draw
@@ -27,9 +27,7 @@ from ganlet.runs.weights import save_generator
 from ganlet.workflows.records import write_environment
 from ganlet.workflows.reporting import Reporter, describe_row
 from ganlet.workflows.sampling import generate
-
-if TYPE_CHECKING:
-    from ganlet.workflows.training import Session
+from ganlet.workflows.session import Session
 
 RETRY_AFTER = (1.0, 5.0, 20.0)  # seconds, when the disk is full
 
