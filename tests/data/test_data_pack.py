@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import namedtuple
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -25,11 +26,13 @@ def pictures(noise):
 
 
 def files_of(cache):
-    return sorted(path.relative_to(cache).as_posix() for path in cache.rglob("*") if path.is_file())
+    """All files in a cache but the empty ones that are locked while a pack is built."""
+    names = (path.relative_to(cache).as_posix() for path in cache.rglob("*") if path.is_file())
+    return sorted(name for name in names if not name.startswith("locks/"))
 
 
 def leftovers(cache):
-    return [path for path in cache.iterdir() if path.name not in ("keys", "packs")]
+    return [path for path in cache.iterdir() if path.name not in ("keys", "locks", "packs")]
 
 
 def test_pictures_are_in_the_order_of_their_digests_with_their_labels_and_names(write_folder, open_pack, pictures):
@@ -220,6 +223,12 @@ def pickled(path):
         np.save(file, np.array([{}], object), allow_pickle=True)
 
 
+def flip_a_bit_at_the_end(path):
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+
 DAMAGES = [cut_short, lengthen, overwrite, of_another_shape, of_another_type, pickled, os.unlink]
 
 
@@ -252,11 +261,12 @@ def test_a_pack_that_is_there_already_is_used(write_folder, open_pack, pictures,
     assert path.stat().st_ino == before.st_ino
 
 
-def test_one_build_within_another(write_folder, pictures, cache):
-    """Two processes at once, in the order that a race could take."""
+def test_one_build_within_another(write_folder, pictures, cache, monkeypatch):
+    """Two processes at once, in the order that a race could take where there are no locks."""
     from ganlet.config.data import DataConfig
     from ganlet.data.source import open_source
 
+    monkeypatch.setattr("ganlet.data.pack.fcntl", None)
     config = DataConfig(source=str(write_folder(pictures)))
     inner = []
     outer = open_source(config, progress=lambda done, total: inner.append(open_source(config)))
@@ -264,6 +274,41 @@ def test_one_build_within_another(write_folder, pictures, cache):
     np.testing.assert_array_equal(inner[0].pictures, outer.pictures)
     assert len(files_of(cache)) == 2
     assert not leftovers(cache)
+
+
+def test_a_flipped_bit_in_the_pictures_is_seen_and_told(write_folder, open_pack, pictures, cache, caplog):
+    root = write_folder(pictures)
+    before = np.array(open_pack(root).pictures)
+    (path,) = (cache / "packs").iterdir()
+    flip_a_bit_at_the_end(path)
+    np.testing.assert_array_equal(open_pack(root).pictures, before)
+    assert "is damaged, so it is built anew" in caplog.text
+    caplog.clear()
+    open_pack(root)
+    assert not caplog.text
+
+
+def test_who_waits_for_a_build_does_not_build_again(write_folder, pictures, cache, monkeypatch):
+    from ganlet.config.data import DataConfig
+    from ganlet.data import pack
+    from ganlet.data.source import open_source
+
+    config = DataConfig(source=str(write_folder(pictures)))
+    one_builder, build = pack._one_builder, pack._build
+    built = []
+
+    @contextmanager
+    def meanwhile_another_builds(cache, key_path):
+        with monkeypatch.context() as other:
+            other.setattr(pack, "_one_builder", one_builder)
+            other.setattr(pack, "_build", build)
+            open_source(config)
+        yield
+
+    monkeypatch.setattr(pack, "_one_builder", meanwhile_another_builds)
+    monkeypatch.setattr(pack, "_build", lambda *arguments: built.append(arguments))
+    assert len(open_source(config)) == len(pictures)
+    assert built == []
 
 
 def test_two_processes_at_once(write_folder, pictures, cache):

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from ganlet.engine import devices
-from ganlet.engine.devices import choose_device, device_name, require_precision, set_determinism
-from ganlet.errors import EnvironmentProblem
+from ganlet.engine.devices import choose_device, out_of_memory_explained, require_precision, set_determinism
+from ganlet.errors import EnvironmentProblem, ResourceProblem
 
 
 @pytest.fixture
@@ -21,7 +21,9 @@ def machine(monkeypatch):
     return machine
 
 
-@pytest.mark.parametrize(("cuda", "mps", "chosen"), [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")])
+@pytest.mark.parametrize(
+    ("cuda", "mps", "chosen"), [(True, True, "cuda:0"), (False, True, "mps"), (False, False, "cpu")]
+)
 def test_auto_is_the_best_there_is(machine, cuda, mps, chosen):
     machine(cuda, mps)
     assert choose_device("auto") == torch.device(chosen)
@@ -90,5 +92,19 @@ def test_on_a_gpu_the_config_chooses_between_reproducible_and_fast(tiny_config, 
     assert ("CUBLAS_WORKSPACE_CONFIG" in devices.os.environ) == deterministic
 
 
-def test_a_cpu_has_a_name():
-    assert device_name(torch.device("cpu"))
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_running_out_of_memory_is_a_problem_of_resources(error):
+    with pytest.raises(ResourceProblem, match="not enough memory"), out_of_memory_explained():
+        raise error
+
+
+def test_other_errors_stay_what_they_are():
+    with pytest.raises(RuntimeError, match="shapes"), out_of_memory_explained():
+        raise RuntimeError("shapes do not fit")

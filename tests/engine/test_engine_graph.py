@@ -14,6 +14,7 @@ from ganlet.engine.graph import GraphRunner, clone_inputs, copy_inputs
 from ganlet.engine.state import TrainState
 
 LAZY = {
+    "generator.dropout": 0.2,
     "objective.penalties": [{"kind": "r1", "weight": 0.5, "every": 3}],
     "objective.instance_noise": {"sigma": 0.3, "until": 80},
 }
@@ -61,6 +62,8 @@ def runners(monkeypatch):
     monkeypatch.setattr(torch.cuda, "Stream", Stream)
     monkeypatch.setattr(torch.cuda, "current_stream", Stream)
     monkeypatch.setattr(torch.cuda, "stream", lambda stream: contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, "get_rng_state", torch.get_rng_state)
+    monkeypatch.setattr(torch.cuda, "set_rng_state", torch.set_rng_state)
     built = []
 
     def build_runner(iteration, state: TrainState, *, cuda_graph: bool):

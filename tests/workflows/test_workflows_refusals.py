@@ -13,8 +13,7 @@ import ganlet
 from ganlet.config import dump_yaml
 from ganlet.engine import devices
 from ganlet.errors import CheckpointError, ConfigError, DataError, EnvironmentProblem, RunError
-from ganlet.workflows import requirements
-from ganlet.workflows.requirements import CHANGEABLE
+from ganlet.workflows.requirements import CHANGEABLE, require_shares
 from kill_and_resume import differences
 
 
@@ -182,15 +181,50 @@ def test_bf16_where_it_would_only_be_slow(start, tmp_path, monkeypatch):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_batch_that_processes_cannot_share(start, tmp_path, monkeypatch):
-    class Three:
-        world, is_first = 3, True
+@pytest.mark.parametrize(("world", "fits"), [(1, True), (2, True), (8, True), (3, False), (16, False)])
+def test_a_batch_must_be_shared_out_evenly_and_not_too_thinly(tiny_config, world, fits):
+    cpu = torch.device("cpu")
+    if fits:
+        require_shares(tiny_config(), cpu, world)
+        return
+    with pytest.raises(ConfigError, match=f"a multiple of {world}") as caught:
+        require_shares(tiny_config(), cpu, world)
+    assert caught.value.where == "train.batch_size"
 
-    with pytest.raises(ConfigError, match="a multiple of 3"):
-        requirements.require_divisible(ganlet.make_config(), Three())
-    with pytest.raises(EnvironmentProblem, match="several GPUs"):
+
+def test_batch_statistics_are_shared_between_gpus_only(start, tmp_path):
+    with pytest.raises(EnvironmentProblem, match="several GPUs") as caught:
         start("run", {"train.sync_batch_norm": True})
+    assert caught.value.exit_code == 3
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_does_not_become_shorter_than_it_is(cli, stopped, contents):
+    before = contents(stopped.path)
+    code, _, err = cli("resume", stopped.path, "--set", "train.total_images=64", "--device", "cpu")
+    assert code == 2
+    assert "at least 80" in err
+    assert contents(stopped.path) == before
+    assert cli("resume", stopped.path, "--set", "train.total_images=96", "--device", "cpu")[0] == 0
+    assert stopped.history[-1]["images_seen"] == 96
+
+
+def test_pictures_may_move_as_long_as_they_are_the_same(start, stop_at, pictures, tmp_path, monkeypatch, cli):
+    monkeypatch.chdir(tmp_path)
+    changes = {"data.source": "pictures", "data.num_images": None}
+    straight = start("straight", changes)
+    run = start("run", changes, stop_at(80))
+    assert run.config.data.source == str(pictures)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    ganlet.resume(run.path, device="cpu", hooks=[stop_at(112)])
+    pictures.rename(tmp_path / "moved")
+    code, _, err = cli("resume", run.path, "--device", "cpu")
+    assert code == 2
+    assert "There is no such source" in err
+    ganlet.resume(run.path, {"data": {"source": str(tmp_path / "moved")}}, device="cpu")
+    tensors = [line for line in differences(straight.path, run.path) if "generator.safetensors" not in line]
+    assert tensors == []  # the generator file names the source
 
 
 def test_too_few_pictures_for_a_batch(start, tmp_path):
@@ -237,7 +271,7 @@ def test_an_error_in_the_middle_is_in_the_log_with_its_traceback(start, tmp_path
     with pytest.raises(KeyError):
         start("run", None, break_down)
     log = (tmp_path / "run" / "log.txt").read_text()
-    assert "the run ended with an error after 16 images" in log
+    assert "the run ended with an error" in log
     assert "Traceback" in log
     assert "in the middle" in log
     assert json.loads((tmp_path / "run" / "environment.json").read_text())["sessions"]

@@ -9,7 +9,8 @@ import traceback
 import typer
 
 from ganlet.cli import listing, sampling, training
-from ganlet.errors import GanletError
+from ganlet.cli.options import is_first_process
+from ganlet.errors import GanletError, Interrupted
 
 app = typer.Typer(
     name="ganlet",
@@ -52,7 +53,8 @@ def main() -> None:
     except GanletError as error:
         if os.environ.get("GANLET_DEBUG"):
             traceback.print_exc()
-        print(error.message, file=sys.stderr)
+        if is_first_process() or not isinstance(error, Interrupted):
+            print(error.message, file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)

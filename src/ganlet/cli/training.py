@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ganlet.cli.options import Device, Overrides, RunPath, overrides_tree
+from ganlet.cli.options import Device, Overrides, RunPath, is_first_process, overrides_tree
 from ganlet.config import read_yaml, validate
 from ganlet.config.tree import merge
 from ganlet.workflows.configuring import make_config
@@ -35,21 +34,23 @@ def train(
     """
     # Everything that a person may have mistyped is found before torch is imported.
     changes = overrides_tree(overrides)
-    settings = make_config(preset, source, file=config, overrides=changes)
     chosen_for_them = preset is None and config is None
+    settings = make_config("quick" if chosen_for_them else preset, source, file=config, overrides=changes)
     from ganlet.engine.devices import choose_device
     from ganlet.workflows.reporting import choose_reporter
 
     with closing(choose_reporter()) as reporter:
+        if chosen_for_them and choose_device(device).type == "cuda":
+            settings = make_config("standard", source, overrides=changes)
         if chosen_for_them:
-            name = "quick" if choose_device(device).type == "cpu" else "standard"
-            where = "there is no GPU here" if name == "quick" else "there is a GPU"
-            reporter.say(f"preset {name}, because {where} (choose another with --preset)")
-            settings = make_config(name, source, overrides=changes)
+            where = "there is a GPU" if settings.preset == "standard" else "no CUDA GPU is used"
+            reporter.say(f"preset {settings.preset}, because {where} (choose another with --preset)")
         if dry_run:
             from ganlet.workflows.planning import plan
 
-            print(plan(settings, device=device, reporter=reporter))
+            text = plan(settings, out, device=device, reporter=reporter)
+            if is_first_process():
+                print(text)
             return
         from ganlet.workflows.training import train as train_run
 
@@ -79,7 +80,7 @@ def resume(
 
 
 def _tell_where(path: Path) -> None:
-    if os.environ.get("RANK", "0") != "0":  # under torchrun one process speaks for all
+    if not is_first_process():
         return
     print(path / "report.html")
     print(f"done: open {path / 'report.html'}, or draw more with: ganlet sample {path}", file=sys.stderr)

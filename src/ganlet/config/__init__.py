@@ -2,7 +2,7 @@
 
 from ganlet.config.checks import without_effect
 from ganlet.config.files import build_config, dump_yaml, parse_override, parse_yaml, read_yaml, validate
-from ganlet.config.resolve import resolve
+from ganlet.config.resolve import relocate, resolve
 from ganlet.config.schema import RunConfig
 from ganlet.config.tree import differences
 
@@ -14,6 +14,7 @@ __all__ = [
     "parse_override",
     "parse_yaml",
     "read_yaml",
+    "relocate",
     "resolve",
     "validate",
     "without_effect",

@@ -20,6 +20,11 @@ def resolve(config: RunConfig, *, num_pictures: int, channels: int) -> RunConfig
     return validate({**_in_images(tree, num_pictures), "data": data})
 
 
+def relocate(config: RunConfig, source: str) -> RunConfig:
+    """The config with its pictures at another place."""
+    return config.model_copy(update={"data": config.data.model_copy(update={"source": source})})
+
+
 def _in_images(value: Any, images_per_epoch: int) -> Any:
     """`value` with every length written in epochs turned into images."""
     if isinstance(value, dict):

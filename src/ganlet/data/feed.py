@@ -75,7 +75,7 @@ class Feed:
             mirrored = self._index(np.flatnonzero(drawn[share]))
             batch[mirrored] = batch[mirrored].flip(2)
         batch = batch.contiguous()
-        if batch.device != self.device:
+        if batch.device.type != self.device.type:
             batch = batch.pin_memory() if self.device.type == "cuda" else batch
             batch = batch.to(self.device, non_blocking=True)
         return batch

@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -35,6 +36,13 @@ from ganlet.data.fit import packed_size
 from ganlet.data.ingest import Fitted, Progress, Stock, check_broken, choose_channels, digest_of, ingest
 from ganlet.data.spec import Pack, Source, shown
 from ganlet.errors import DataError, EnvironmentProblem, ResourceProblem
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+logger = logging.getLogger(__name__)
 
 PACK_VERSION = 1
 CACHE_VARIABLE = "GANLET_CACHE"
@@ -62,8 +70,12 @@ def open_or_build(source: Source, config: DataConfig, progress: Progress | None 
     key_path = cache / "keys" / f"{_key(source, config)}.json"
     pack = _opened(cache, key_path)
     if pack is None:
-        _build(source, config, cache, key_path, progress)
-        pack = _opened(cache, key_path)
+        with _one_builder(cache, key_path):
+            # Whoever had to wait finds what the first one has built.
+            pack = _opened(cache, key_path)
+            if pack is None:
+                _build(source, config, cache, key_path, progress)
+                pack = _opened(cache, key_path)
         assert pack is not None, key_path
     pack.summary["source"] = config.source
     return pack
@@ -90,8 +102,13 @@ def _opened(cache: Path, key_path: Path) -> Pack | None:
     """The pack that a key points to, or None when either is missing or damaged."""
     try:
         entry = json.loads(key_path.read_text(encoding="utf-8"))
+        pictures = _mapped(_pack_path(cache, entry["fingerprint"]), entry["shape"])
+        if fingerprint_of(pictures) != entry["fingerprint"]:
+            logger.warning("The pack %s is damaged, so it is built anew.", entry["fingerprint"])
+            _pack_path(cache, entry["fingerprint"]).unlink()
+            return None
         return Pack(
-            pictures=_mapped(_pack_path(cache, entry["fingerprint"]), entry["shape"]),
+            pictures=pictures,
             labels=None if entry["labels"] is None else np.array(entry["labels"], np.int64),
             label_names=tuple(entry["label_names"]),
             names=None if entry["names"] is None else tuple(entry["names"]),
@@ -113,6 +130,21 @@ def _mapped(path: Path, shape: list[int]) -> np.memmap:
 
 def _pack_path(cache: Path, fingerprint: str) -> Path:
     return cache / "packs" / f"{fingerprint}.npy"
+
+
+@contextmanager
+def _one_builder(cache: Path, key_path: Path) -> Iterator[None]:
+    """Let one process build a pack while others that want the same one wait. Windows lets them all build."""
+    if fcntl is None:
+        yield
+        return
+    with _cache_problems(cache, 0):
+        (cache / "locks").mkdir(parents=True, exist_ok=True)
+        file = open(cache / "locks" / key_path.stem, "w")  # noqa: SIM115
+    with file:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _build(source: Source, config: DataConfig, cache: Path, key_path: Path, progress: Progress | None) -> None:

@@ -18,6 +18,7 @@ from ganlet.data.pack import open_or_build
 from ganlet.data.spec import Pack, Source, SourcePicture, shown
 from ganlet.errors import DataError, nearest
 
+NAMED = ("smileys",)  # sources that are no paths
 SMILEYS_SEED = 0
 SMILEYS_CHANNELS = 3
 DRAWN_AT_ONCE = 256
@@ -37,6 +38,11 @@ def open_source(config: DataConfig, progress: Progress | None = None) -> Pack:
         source.close()
 
 
+def absolute_source(source: str) -> str:
+    """A source that means the same from every working folder: paths become absolute."""
+    return source if source in NAMED else str(Path(source).expanduser().absolute())
+
+
 def require_batch(pack: Pack, batch_size: int, allow_few: bool) -> None:
     """Raise DataError when there are fewer pictures than one batch has, unless that is wanted."""
     if len(pack) < batch_size and not allow_few:
@@ -51,7 +57,7 @@ def require_batch(pack: Pack, batch_size: int, allow_few: bool) -> None:
 
 def find_source(config: DataConfig) -> Source:
     """What `data.source` stands for: decided by the name, then by what is on disk there."""
-    if config.source == "smileys":
+    if config.source in NAMED:
         return _smileys(config)
     path = Path(config.source).expanduser()
     try:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
 from ganlet.config.schema import RunConfig
-from ganlet.errors import EnvironmentProblem
+from ganlet.errors import EnvironmentProblem, ResourceProblem
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -27,16 +28,27 @@ def choose_device(name: str = "auto") -> torch.device:
         raise EnvironmentProblem("There is no CUDA device here.", where="--device cuda", got=built, hint="--device cpu")
     if name == "mps" and not torch.backends.mps.is_available():
         raise EnvironmentProblem("There is no Apple GPU here.", where="--device mps", hint="--device cpu")
-    if name == "cuda" and "LOCAL_RANK" in os.environ:
-        return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    if name == "cuda":  # with its index, as tensors report it; torchrun gives each process a GPU of its own
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device(name)
 
 
-def device_name(device: torch.device) -> str:
-    """What the device is called by its maker."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return platform.processor() or platform.machine()
+@contextmanager
+def out_of_memory_explained() -> Iterator[None]:
+    """Turn what torch says when memory runs out into `ResourceProblem`."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        on_gpu = isinstance(error, torch.OutOfMemoryError)
+        if not (on_gpu or isinstance(error, MemoryError) or "can't allocate memory" in str(error)):
+            raise
+        peak = f"{torch.cuda.max_memory_allocated() / 2**20:,.0f} MB were in use at most" if on_gpu else None
+        raise ResourceProblem(
+            "There is not enough memory; nothing that was saved is lost.",
+            got=peak,
+            expected="see `ganlet train --dry-run` for an estimate",
+            hint="a smaller train.batch_size, generator.width or discriminator.width with --set",
+        ) from error
 
 
 def require_precision(config: RunConfig, device: torch.device) -> None:

@@ -61,11 +61,15 @@ class Ranks:
 ALONE = Ranks()
 
 
+def world_size() -> int:
+    """How many processes `torchrun` has started; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 @contextmanager
 def ranks(device: str) -> Iterator[Ranks]:
     """The ranks of this run, from the environment that `torchrun` sets; one rank without it."""
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if world == 1:
+    if world_size() == 1:
         yield ALONE
         return
     if device == "cuda":

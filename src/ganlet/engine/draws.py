@@ -52,9 +52,9 @@ class Draws:
         return Inputs(
             real=torch.stack(real).to(self.device),
             latents=latents,
-            ema_weight=torch.tensor(weight, device=self.device),
+            ema_weight=torch.full((), weight, device=self.device),
             noise=noise,
-            noise_level=torch.tensor(level, device=self.device) if level > 0 else None,
+            noise_level=torch.full((), level, device=self.device) if level > 0 else None,
         )
 
     def _noise_level(self, images_seen: int) -> float:

@@ -41,8 +41,9 @@ class GraphRunner:
         graph.replay()
 
     def _record(self, inputs: Inputs, due: Due) -> tuple[torch.cuda.CUDAGraph, Inputs]:
-        """Record one iteration without advancing the state: warm-up changes it, so it is put back."""
+        """Record one iteration without advancing the state: warm-up changes it and draws, so both are put back."""
         static = clone_inputs(inputs)
+        random = torch.cuda.get_rng_state()
         before = {m: {n: t.clone() for n, t in tensors.items()} for m, tensors in self.state.members().items()}
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
@@ -56,6 +57,7 @@ class GraphRunner:
         with torch.cuda.graph(graph):
             self.iteration(self.state, static, due)
         self.state.load(before, self.state.images_seen)
+        torch.cuda.set_rng_state(random)
         return graph, static
 
 

@@ -124,6 +124,6 @@ def _not_finite(what: str, images_seen: int) -> TrainingError:
     return TrainingError(
         what,
         where=f"after {images_seen:,} images",
-        expected="finite numbers; the weights were not changed by this step, and it was not saved",
+        expected="finite numbers; nothing of this iteration was saved, the checkpoints are sound",
         hint="--set generator.optimizer.lr and discriminator.optimizer.lr to a third, or add an r1 penalty",
     )

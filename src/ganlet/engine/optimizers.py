@@ -72,13 +72,15 @@ def descend(
     step; on the GPU, where asking would stall, the step is skipped on the device and the failure counted.
     """
     optimizer.zero_grad(set_to_none=True)
-    total.backward()
-    gradients = [parameter.grad for group in optimizer.param_groups for parameter in group["params"]]
-    synchronise(gradients)
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    total.backward(inputs=parameters)  # penalties made the images require gradients too, which nobody needs here
+    gradients = [parameter.grad for parameter in parameters]
+    loss = total.detach().clone()
+    synchronise([*gradients, loss])  # the loss too: all ranks must agree on whether the step failed
     norm = torch.nn.utils.get_total_norm(gradients)
-    failed = torch.logical_not(torch.isfinite(norm + total.detach())).float()
+    failed = torch.logical_not(torch.isfinite(norm + loss)).float()
     if clip_norm is not None:
-        torch.nn.utils.clip_grads_with_norm_(optimizer.param_groups[0]["params"], clip_norm, norm)
+        torch.nn.utils.clip_grads_with_norm_(parameters, clip_norm, norm)
     if total.device.type == "cuda":
         optimizer.found_inf = failed  # type: ignore[attr-defined] # read by the fused kernel, as by torch.amp
     elif failed.item():

@@ -28,6 +28,7 @@ class Window:
         precision = torch.float32 if device.type == "mps" else torch.float64
         self.sums = torch.zeros(len(self.names), dtype=precision, device=device)
         self.counts = torch.zeros(len(self.names), dtype=precision, device=device)
+        self._flags: dict[frozenset[str], torch.Tensor] = {}
 
     def add(self, measured: dict[str, torch.Tensor]) -> None:
         """Add scalars by name; names that are not there (a lazy penalty between its turns) count nothing."""
@@ -49,5 +50,8 @@ class Window:
         return {"sums": self.sums, "counts": self.counts}
 
     def _present(self, measured: frozenset[str]) -> torch.Tensor:
-        flags = [float(name in measured) for name in self.names]
-        return torch.tensor(flags, dtype=self.counts.dtype, device=self.counts.device)
+        """1 for each name that was measured, else 0; sent to the device once, for that would stall every iteration."""
+        if measured not in self._flags:
+            flags = [float(name in measured) for name in self.names]
+            self._flags[measured] = torch.tensor(flags, dtype=self.counts.dtype, device=self.counts.device)
+        return self._flags[measured]

@@ -193,8 +193,8 @@ def _clean(ax: Axes, palette: Palette) -> None:
     ax.yaxis.set_major_locator(MaxNLocator(4))
 
 
-def figure_png(figure: Figure) -> bytes:
-    """A figure as PNG with a transparent ground."""
+def figure_png(figure: Figure, ground: str = "none") -> bytes:
+    """A figure as PNG on a ground of that colour; by default a transparent one."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, transparent=True)
+    figure.savefig(buffer, format="png", dpi=DPI, facecolor=ground)
     return buffer.getvalue()

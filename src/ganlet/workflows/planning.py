@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import torch
 
 from ganlet.config import RunConfig, dump_yaml, resolve, without_effect
-from ganlet.engine.devices import choose_device, device_name, require_precision
-from ganlet.engine.distributed import ALONE
+from ganlet.engine.devices import choose_device, require_precision
 from ganlet.engine.estimate import estimate_memory
 from ganlet.engine.schedule import images
 from ganlet.engine.state import build_state
 from ganlet.networks import parameter_count
+from ganlet.runs.environment import describe_environment
+from ganlet.runs.folder import require_new
 from ganlet.workflows.reporting import Reporter, Silent
-from ganlet.workflows.requirements import open_pictures, require_divisible
+from ganlet.workflows.requirements import open_pictures
 
 
-def plan(config: RunConfig, *, device: str = "auto", reporter: Reporter | None = None) -> str:
+def plan(
+    config: RunConfig, out: str | Path | None = None, *, device: str = "auto", reporter: Reporter | None = None
+) -> str:
     """The resolved config as YAML, below comments with what the run would take. Makes no run folder.
 
     Raises what `train` would raise before it starts.
     """
     chosen = choose_device(device)
     require_precision(config, chosen)
-    require_divisible(config, ALONE)
-    pack = open_pictures(config, ALONE, reporter or Silent())
+    if out is not None:
+        require_new(Path(out))
+    pack = open_pictures(config, reporter or Silent())
     config = resolve(config, num_pictures=len(pack), channels=pack.pictures.shape[-1])
     state = build_state(config, torch.device("cpu"))
     memory = estimate_memory(config, state)
@@ -39,7 +44,7 @@ def plan(config: RunConfig, *, device: str = "auto", reporter: Reporter | None =
         f"discriminator:  {parameter_count(state.discriminator):,} parameters",
         f"memory:         about {_megabytes(memory.total)} ({_megabytes(memory.weights)} weights and optimisers, "
         f"{_megabytes(memory.batch)} a batch)",
-        f"device:         {chosen} ({device_name(chosen)})",
+        f"device:         {chosen} ({describe_environment(str(chosen))['device_name']})",
         *(f"note:           {note}" for note in without_effect(config)),
     ]
     return "\n".join([*(f"# {fact}" for fact in facts), dump_yaml(config).rstrip()])

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from ganlet.config.tree import Tree
 from ganlet.data.spec import Pack
-from ganlet.errors import RunError
+from ganlet.errors import Interrupted, RunError
 from ganlet.runs.environment import differences
 from ganlet.runs.files import write_atomic
 from ganlet.runs.folder import RunFolder
@@ -24,11 +24,14 @@ def read_environment(folder: RunFolder) -> Tree:
     if not path.exists():
         return {}
     try:
-        return json.loads(path.read_text())
+        environment = json.loads(path.read_text())
+        if not isinstance(environment, dict):
+            raise ValueError("it holds no keys and values")
     except ValueError as error:
         raise RunError(
             "environment.json is damaged.", where=path, got=error, hint="bring it back from a backup"
         ) from None
+    return environment
 
 
 def write_environment(folder: RunFolder, now: Tree, pack: Pack, reporter: Reporter) -> str:
@@ -62,7 +65,7 @@ class _LogFile(logging.FileHandler):
 
 @contextmanager
 def log_file(folder: RunFolder) -> Iterator[None]:
-    """Within this context everything that ganlet logs goes to log.txt too."""
+    """Within this context everything that ganlet logs goes to log.txt too, and the error that ends it."""
     handler = _LogFile(folder.log_path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     root = logging.getLogger("ganlet")
@@ -71,6 +74,11 @@ def log_file(folder: RunFolder) -> Iterator[None]:
     root.setLevel(logging.INFO)
     try:
         yield
+    except Interrupted:
+        raise
+    except Exception:
+        root.exception("the run ended with an error")
+        raise
     finally:
         root.removeHandler(handler)
         root.setLevel(level)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -93,7 +94,9 @@ class Live:
 
 
 def choose_reporter() -> Reporter:
-    """Live in a terminal, plain lines elsewhere."""
+    """Live in a terminal, plain lines elsewhere; under torchrun one process speaks for all."""
+    if os.environ.get("RANK", "0") != "0":
+        return Silent()
     return Live() if sys.stderr.isatty() else Plain()
 
 

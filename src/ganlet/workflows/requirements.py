@@ -7,14 +7,16 @@ import torch
 from ganlet.config import RunConfig, differences
 from ganlet.data.source import open_source, require_batch
 from ganlet.data.spec import Pack
-from ganlet.engine.distributed import Ranks
+from ganlet.engine.schedule import images
 from ganlet.errors import CheckpointError, ConfigError, DataError, EnvironmentProblem
 from ganlet.runs.folder import RunFolder
 from ganlet.workflows.records import read_environment
 from ganlet.workflows.reporting import Reporter
 
-# What a resumed run may change, because it changes only how far it goes and how it is watched.
+# What a resumed run may change, because it changes only how far it goes, how it is watched, and
+# where the pictures are (which must still be the same ones).
 CHANGEABLE = (
+    "data.source",
     "train.total_images",
     "train.log_every",
     "train.sample_every",
@@ -24,29 +26,30 @@ CHANGEABLE = (
 )
 
 
-def open_pictures(config: RunConfig, here: Ranks, reporter: Reporter) -> Pack:
-    """The packed pictures; with several ranks the first one packs and the others find them in the cache."""
-    if not here.is_first:
-        here.barrier()
+def open_pictures(config: RunConfig, reporter: Reporter) -> Pack:
+    """The packed pictures, enough for a batch.
+
+    Of several processes one packs while the others wait for it at the cache: before they meet as ranks, for packing
+    may take longer than ranks wait for each other.
+    """
     pack = open_source(config.data, lambda done, total: reporter.progress("reading pictures", done, total))
-    if here.is_first:
-        here.barrier()
     require_batch(pack, config.train.batch_size, config.data.allow_few)
     for skipped in pack.summary.get("skipped", []):
         reporter.say(f"left out: {skipped['name']}: {skipped['reason']}")
     return pack
 
 
-def require_divisible(config: RunConfig, here: Ranks) -> None:
+def require_shares(config: RunConfig, device: torch.device, world: int) -> None:
     """Raise `ConfigError` or `EnvironmentProblem` where the config does not suit the number of processes."""
-    if config.train.batch_size % here.world:
+    batch = config.train.batch_size
+    if batch % world or batch // world < 2:
         raise ConfigError(
-            "The batch cannot be shared out evenly.",
+            "The batch cannot be shared out evenly, with at least two pictures for each process.",
             where="train.batch_size",
-            got=f"{config.train.batch_size} pictures for {here.world} processes",
-            expected=f"a multiple of {here.world}",
+            got=f"{batch} pictures for {world} processes",
+            expected=f"a multiple of {world}, at least {2 * world}",
         )
-    if config.train.sync_batch_norm and (here.world == 1 or not torch.cuda.is_available()):
+    if config.train.sync_batch_norm and (world == 1 or device.type != "cuda"):
         raise EnvironmentProblem(
             "Batch statistics can be shared only between several GPUs.",
             where="train.sync_batch_norm",
@@ -67,6 +70,18 @@ def require_changeable(
             where=folder.config_path,
             expected="changes only in " + ", ".join(CHANGEABLE),
             hint="put the old values back, or start a new run with ganlet train",
+        )
+
+
+def require_length(config: RunConfig, trained: RunConfig, images_seen: int) -> None:
+    """Raise `ConfigError` where a run is to become shorter than it is already."""
+    total = images(config.train.total_images)
+    if total < min(images_seen, images(trained.train.total_images)):
+        raise ConfigError(
+            "The run is longer than that already.",
+            where="train.total_images",
+            got=total,
+            expected=f"at least {images_seen}",
         )
 
 

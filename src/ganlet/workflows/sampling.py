@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,13 @@ from ganlet.errors import ConfigError, RunError
 from ganlet.images import save_png, to_packed
 from ganlet.networks import Generator, build_generator
 from ganlet.randomness import derive
+from ganlet.runs.files import explained
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.pictures import save_sheet
 from ganlet.runs.weights import load_generator_file
 
 BATCH = 64
+OTHER_PICTURES = {".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 
 
 @torch.inference_mode()
@@ -71,8 +74,8 @@ def sample(
     """`num` new pictures from a run: uint8 (num, H, W, C). Raises `RunError` or `ConfigError`."""
     if num < 1:
         raise ConfigError("There must be at least one picture to draw.", where="--num", got=num)
-    if truncation is not None and truncation <= 0:
-        raise ConfigError("A truncation must be above 0.", where="--truncation", got=truncation)
+    if truncation is not None and not 0 < truncation < math.inf:
+        raise ConfigError("A truncation must be a number above 0.", where="--truncation", got=truncation)
     path = RunFolder.open(Path(run)).generator_path
     if not path.exists():
         raise RunError(
@@ -83,14 +86,20 @@ def sample(
 
 
 def save_samples(pictures: np.ndarray, out: Path) -> list[Path]:
-    """Write pictures (N, H, W, C): one grid if `out` ends in .png, else one file each into the folder `out`."""
-    if out.suffix == ".png":
-        out.parent.mkdir(parents=True, exist_ok=True)
-        save_sheet(out, pictures)
-        return [out]
-    out.mkdir(parents=True, exist_ok=True)
-    width = max(4, len(str(len(pictures) - 1)))
-    paths = [out / f"{index:0{width}}.png" for index in range(len(pictures))]
-    for path, picture in zip(paths, pictures, strict=True):
-        save_png(path, picture)
-    return paths
+    """Write pictures (N, H, W, C): one grid if `out` ends in .png, else one file each into the folder `out`.
+
+    Raises `ConfigError` for other picture files, and as `runs.files.explained` does.
+    """
+    if out.suffix.lower() in OTHER_PICTURES:
+        raise ConfigError("Pictures are written as PNG only.", where="--out", got=out, expected="FILE.png or a folder")
+    with explained(out):
+        if out.suffix == ".png":
+            out.parent.mkdir(parents=True, exist_ok=True)
+            save_sheet(out, pictures)
+            return [out]
+        out.mkdir(parents=True, exist_ok=True)
+        width = max(4, len(str(len(pictures) - 1)))
+        paths = [out / f"{index:0{width}}.png" for index in range(len(pictures))]
+        for path, picture in zip(paths, pictures, strict=True):
+            save_png(path, picture)
+        return paths

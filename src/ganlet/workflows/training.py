@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 import shlex
 import signal
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from ganlet.config import RunConfig, differences, dump_yaml, read_yaml, resolve, validate, without_effect
+from ganlet.config import RunConfig, differences, dump_yaml, read_yaml, relocate, resolve, validate, without_effect
 from ganlet.config.tree import merge
 from ganlet.data.feed import Feed
-from ganlet.engine.devices import choose_device, require_precision, set_determinism
-from ganlet.engine.distributed import ranks
+from ganlet.data.source import absolute_source
+from ganlet.engine.devices import choose_device, out_of_memory_explained, require_precision, set_determinism
+from ganlet.engine.distributed import ranks, world_size
 from ganlet.engine.hooks import Hook
 from ganlet.engine.loop import run_loop
 from ganlet.engine.signals import stop_on_signals
-from ganlet.engine.state import build_state
+from ganlet.engine.state import TrainState, build_state
 from ganlet.errors import CheckpointError, ConfigError, Interrupted
 from ganlet.runs import checkpoint
 from ganlet.runs.checkpoint import Checkpoint
@@ -29,14 +29,13 @@ from ganlet.workflows.reporting import Reporter, Silent
 from ganlet.workflows.requirements import (
     open_pictures,
     require_changeable,
-    require_divisible,
+    require_length,
     require_same_pictures,
+    require_shares,
 )
 from ganlet.workflows.run import Run
 from ganlet.workflows.session import Session
 from ganlet.workflows.watching import watch
-
-logger = logging.getLogger("ganlet")
 
 
 def train(
@@ -62,19 +61,22 @@ def train(
     reporter = reporter or Silent()
     chosen = choose_device(device)
     require_precision(config, chosen)
+    require_shares(config, chosen, world_size())
     path = Path(out) if out is not None else default_run_path(Path("runs"), config.preset or "run")
     require_new(path)
-    with ranks(chosen.type) as here:
-        reporter = reporter if here.is_first else Silent()
-        require_divisible(config, here)
-        pack = open_pictures(config, here, reporter)
-        config = resolve(config, num_pictures=len(pack), channels=pack.pictures.shape[-1])
-        for note in without_effect(config):
-            reporter.say(f"note: {note}")
+    pack = open_pictures(config, reporter)
+    config = resolve(config, num_pictures=len(pack), channels=pack.pictures.shape[-1])
+    config = relocate(config, absolute_source(config.data.source))  # the run may be resumed from another folder
+    for note in without_effect(config):
+        reporter.say(f"note: {note}")
+    with out_of_memory_explained(), ranks(chosen.type) as here:
+        session = Session(config, RunFolder(path), pack, chosen, here, reporter, hooks)
+        state = build_state(config, chosen)
         if here.is_first:
             RunFolder.create(path, dump_yaml(config))
         here.barrier()
-        return _carry_on(Session(config, RunFolder(path), pack, chosen, here, reporter, hooks), restored=None)
+        with _at_work(session):
+            return _carry_on(session, state, restored=None)
 
 
 def resume(
@@ -99,37 +101,52 @@ def resume(
     require_changeable(saved, wanted, folder, ConfigError, "These settings cannot be changed on resume.")
     chosen = choose_device(device)
     require_precision(wanted, chosen)
-    with ranks(chosen.type) as here:
-        reporter = reporter if here.is_first else Silent()
-        require_divisible(wanted, here)
-        pack = open_pictures(wanted, here, reporter)
-        config = resolve(wanted, num_pictures=len(pack), channels=pack.pictures.shape[-1])
-        require_same_pictures(folder, pack, allow_data_change, reporter)
-        restored = checkpoint.load(folder.checkpoints_path, run_id=read_environment(folder).get("run_id"))
-        if restored is not None:
-            for problem in restored.problems:
-                reporter.say(f"damaged, so the one before is used: {problem}")
-            trained = validate(restored.meta["config"])
-            require_changeable(trained, config, folder, CheckpointError, "The checkpoint belongs to another config.")
-            _note_extension(trained, config, reporter)
-        seen = restored.images_seen if restored else 0
-        reporter.say(f"resuming {folder.path} after {seen:,} images")
-        return _carry_on(Session(config, folder, pack, chosen, here, reporter, hooks), restored)
+    require_shares(wanted, chosen, world_size())
+    pack = open_pictures(wanted, reporter)
+    config = resolve(wanted, num_pictures=len(pack), channels=pack.pictures.shape[-1])
+    config = relocate(config, absolute_source(config.data.source))
+    require_same_pictures(folder, pack, allow_data_change, reporter)
+    with out_of_memory_explained(), ranks(chosen.type) as here:
+        session = Session(config, folder, pack, chosen, here, reporter, hooks)
+        with _at_work(session):
+            state = build_state(config, chosen)
+            restored = _restore(session, state)
+            return _carry_on(session, state, restored)
 
 
-def _carry_on(session: Session, restored: Checkpoint | None) -> Run:
-    """Train from the start or from a checkpoint to the end, save, and leave the run's pictures and report."""
+def _restore(session: Session, state: TrainState) -> Checkpoint | None:
+    """Bring `state` to the newest sound checkpoint; None, and the state as it is, when nothing was ever saved."""
+    config, folder, reporter = session.config, session.folder, session.reporter
+    restored = checkpoint.load(folder.checkpoints_path, run_id=read_environment(folder).get("run_id"))
+    if restored is not None:
+        for problem in restored.problems:
+            reporter.say(f"damaged, so the one before is used: {problem}")
+        trained = validate(restored.meta["config"])
+        require_changeable(trained, config, folder, CheckpointError, "The checkpoint belongs to another config.")
+        require_length(config, trained, restored.images_seen)
+        _note_extension(trained, config, reporter)
+        state.load(restored.members, restored.images_seen)
+    reporter.say(f"resuming {folder.path} after {state.images_seen:,} images")
+    return restored
+
+
+@contextmanager
+def _at_work(session: Session) -> Iterator[None]:
+    """Hold the run alone, note in its log.txt what happens, and leave out what an interrupted process left."""
+    if not session.ranks.is_first:
+        yield
+        return
+    with session.folder.lock(), log_file(session.folder):
+        session.folder.sweep()
+        yield
+
+
+def _carry_on(session: Session, state: TrainState, restored: Checkpoint | None) -> Run:
+    """Train from the state's moment to the end, save, and leave the run's pictures and report."""
     config, folder, here = session.config, session.folder, session.ranks
     set_determinism(config, session.device)
     with ExitStack() as stack:
         stop = stack.enter_context(stop_on_signals())
-        if here.is_first:
-            stack.enter_context(folder.lock())
-            stack.enter_context(log_file(folder))
-            folder.sweep()
-        state = build_state(config, session.device)
-        if restored is not None:
-            state.load(restored.members, restored.images_seen)
         feed = Feed(
             session.pack,
             size=config.data.size,
@@ -143,13 +160,9 @@ def _carry_on(session: Session, restored: Checkpoint | None) -> Run:
         if here.is_first:
             watchers = watch(stack, session, state, restored)
             hooks, saver = [*watchers.hooks, *hooks], watchers.saver
-        try:
-            outcome = run_loop(config, state, feed, hooks, here, stop)
-            if saver:
-                saver.save(state)
-        except Exception:
-            logger.exception("the run ended with an error after %s images", state.images_seen)
-            raise
+        outcome = run_loop(config, state, feed, hooks, here, stop)
+        if saver:
+            saver.save(state)
         if here.is_first and not outcome.signal_number:
             session.reporter.say("drawing the pictures and the report")
             finish(session, state)

@@ -8,6 +8,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from ganlet.config import RunConfig, dump_yaml
 from ganlet.engine.draws import draw
 from ganlet.engine.hooks import Hook, Moment
@@ -182,7 +184,8 @@ def watch(stack: ExitStack, session: Session, state: TrainState, restored: Check
         Saver(config, folder, history, session.pack.fingerprint, run_id, resumed_from),
     )
     if restored is None:
-        save_sheet(folder.samples_path / "real.png", session.pack.pictures[: config.evaluate.num_samples])
+        real = _middles(session.pack.pictures[: config.evaluate.num_samples], config.data.size)
+        save_sheet(folder.samples_path / "real.png", real)
         watchers.sampler.save(state, 0)
     else:
         watchers.saver.save_generator(state)
@@ -197,6 +200,12 @@ def _patiently(write: Callable[[], None]) -> None:
         except ResourceProblem:
             time.sleep(seconds)
     return write()
+
+
+def _middles(pictures: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The middle (H, W) of pictures that are packed larger than they are shown, as for random cuts."""
+    top, left = ((pictures.shape[axis] - size[axis - 1]) // 2 for axis in (1, 2))
+    return pictures[:, top : top + size[0], left : left + size[1]]
 
 
 def _environment(session: Session) -> dict[str, Any]:
