@@ -150,9 +150,15 @@ def test_an_unknown_key_names_the_nearest_known_one(tree, problem):
             "objective.penalties.0.kind: 'gp' is not known; one of r1, r2",
         ),
         ({"objective": {"penalties": [{"weight": 1}]}}, "objective.penalties.0.kind: must be given; one of r1, r2"),
-        ({"objective": {"penalties": ["r1"]}}, "objective.penalties.0: keys and values, got 'r1'"),
+        (
+            {"objective": {"penalties": ["r1"]}},
+            "objective.penalties.0: keys and values, got 'r1'; did you mean objective.penalties.0.kind=r1?",
+        ),
         ({"objective": {"penalties": 3}}, "objective.penalties: a list, got 3"),
-        ({"objective": {"loss": "bce"}}, "objective.loss: keys and values, got 'bce'"),
+        (
+            {"objective": {"loss": "bce"}},
+            "objective.loss: keys and values, got 'bce'; did you mean objective.loss.kind=bce?",
+        ),
         ({"train": []}, "train: keys and values, got []"),
         ({"generator": None}, "generator: keys and values, got None"),
         (
@@ -288,3 +294,8 @@ def test_any_overrides_give_a_config_or_a_config_error(overrides):
     except ConfigError:
         return
     assert validate(parse_yaml(dump_yaml(config), "config.yaml")) == config
+
+
+def test_a_kind_given_without_its_key_is_understood():
+    with pytest.raises(ConfigError, match=r"did you mean objective\.loss\.kind=hinge\?"):
+        build_config([{"objective": {"loss": "hinge"}}])

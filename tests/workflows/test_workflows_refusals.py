@@ -91,7 +91,7 @@ def test_an_unknown_key_names_the_nearest(cli, stopped, contents):
     assert contents(stopped.path) == before
 
 
-@pytest.mark.parametrize("text", ["seed: 5", "nonsense: 1", "data: [", "train: {batch_size: -3}"])
+@pytest.mark.parametrize("text", ["seed: -5", "nonsense: 1", "data: [", "train: {batch_size: -3}"])
 def test_a_broken_config_is_refused(cli, stopped, text):
     stopped.folder.config_path.write_text(text)
     code, _, err = cli("resume", stopped.path, "--device", "cpu")

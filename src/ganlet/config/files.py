@@ -142,7 +142,9 @@ def _describe(problem: Any) -> str:
         return f"{path}: must be given"
     words = PLAIN_WORDS[kind].format(**problem.get("ctx", {})) if kind in PLAIN_WORDS else problem["msg"]
     message = words.removeprefix("Value error, ").removeprefix("Input should be ")
-    return f"{path}: {message[0].lower()}{message[1:]}, got {_shown(value)}"
+    known = paths().get(_in_schema([*parts, "kind"]), ())
+    meant = f"; did you mean {path}.kind={value}?" if isinstance(value, str) and value in known else ""
+    return f"{path}: {message[0].lower()}{message[1:]}, got {_shown(value)}{meant}"
 
 
 def _shown(value: object) -> str:
