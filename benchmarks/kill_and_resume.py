@@ -37,12 +37,12 @@ from ganlet.runs.weights import load_generator_file
 from ganlet.workflows.configuring import make_config
 
 SETTINGS = {
-    "data": {"size": 16, "num_images": 200, "flip": True},
+    "data": {"size": 16, "num_images": 100, "flip": True},
     "generator": {"width": 8, "latent_size": 8, "ema": {"half_life": 100}},
     "discriminator": {"width": 8, "dropout": 0.1},
     "objective": {"penalties": [{"kind": "r1", "weight": 0.1, "every": 3}], "instance_noise": {"sigma": 0.1}},
     "train": {
-        "total_images": 320,
+        "total_images": 640,
         "batch_size": 16,
         "log_every": 32,
         "sample_every": 96,
@@ -157,8 +157,8 @@ class Trial:
         for attempt in range(most_kills + 1):
             scratch = from_scratch and attempt == 0
             longest = span + (SCRATCH_SECONDS if scratch else 0.0)
-            # Squared, because the start of a run has more moments that matter than its end.
-            seconds = longest * self.dice.random() ** 2 if attempt < most_kills else None
+            # More often early than late, because the start of a run has more moments that matter than its end.
+            seconds = longest * self.dice.random() ** 1.5 if attempt < most_kills else None
             code = self._start(seconds, scratch)
             if code == 0:
                 return
