@@ -42,7 +42,6 @@ SETTINGS = {
     "discriminator": {"width": 8, "dropout": 0.1},
     "objective": {"penalties": [{"kind": "r1", "weight": 0.1, "every": 3}], "instance_noise": {"sigma": 0.1}},
     "train": {
-        "total_images": 640,
         "batch_size": 16,
         "log_every": 32,
         "sample_every": 96,
@@ -144,6 +143,7 @@ class Trial:
 
     folder: Path
     config: Path
+    total_images: int
     dice: random.Random
 
     def __post_init__(self) -> None:
@@ -189,22 +189,21 @@ class Trial:
             return "in the middle of a save"
         if not moments:
             return "before the first checkpoint"
-        finished = moments[-1] >= SETTINGS["train"]["total_images"]
-        return "after the last checkpoint" if finished else "between checkpoints"
+        return "after the last checkpoint" if moments[-1] >= self.total_images else "between checkpoints"
 
 
 SCRATCH_SECONDS = 2.0  # about what importing takes
 
 
-def kill_and_resume(folder: Path, kills: int, seed: int = 0) -> tuple[Counter[str], list[str]]:
+def kill_and_resume(folder: Path, kills: int, seed: int = 0, total_images: int = 640) -> tuple[Counter[str], list[str]]:
     """Carry out trials until there were so many kills. Returns what they struck, how often, and all problems."""
     config = folder / "config.yaml"
-    config.write_text(dump_yaml(make_config(overrides=SETTINGS)))
+    config.write_text(dump_yaml(make_config(overrides={**SETTINGS, "train.total_images": total_images})))
     dice = random.Random(seed)
 
     # The first child also starts the process from which all others are forked.
     start_cli(["--version"], {}, folder / "log").join()
-    peaceful = Trial(folder / "peaceful", config, dice)
+    peaceful = Trial(folder / "peaceful", config, total_images, dice)
     begin = time.monotonic()
     peaceful.carry_out(0, 0.0, from_scratch=False)
     span = time.monotonic() - begin
@@ -215,7 +214,7 @@ def kill_and_resume(folder: Path, kills: int, seed: int = 0) -> tuple[Counter[st
     number = 0
     while struck.total() < kills and not problems:
         number += 1
-        trial = Trial(folder / f"trial-{number}", config, dice)
+        trial = Trial(folder / f"trial-{number}", config, total_images, dice)
         most = min(dice.randint(1, MOST_KILLS_A_RUN), kills - struck.total())
         trial.carry_out(most, span, from_scratch=number % FROM_SCRATCH_EVERY == 0)
         found = trial.problems or differences(peaceful.run, trial.run)
