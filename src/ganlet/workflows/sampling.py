@@ -71,7 +71,11 @@ def load_generator(path: Path, device: str = "auto") -> tuple[Generator, RunConf
 def sample(
     run: str | Path, num: int = 16, *, seed: int = 0, truncation: float | None = None, device: str = "auto"
 ) -> np.ndarray:
-    """`num` new pictures from a run: uint8 (num, H, W, C). Raises `RunError` or `ConfigError`."""
+    """`num` new pictures from a run: uint8 (num, H, W, C). Raises `RunError` or `ConfigError`.
+
+    On one machine the same seed draws the same pictures. The first ones are the same for every `num`, bit by bit in
+    whole batches of 64; in a smaller batch a device may round otherwise, by one grey level at most.
+    """
     if num < 1:
         raise ConfigError("There must be at least one picture to draw.", where="--num", got=num)
     if truncation is not None and not 0 < truncation < math.inf:
