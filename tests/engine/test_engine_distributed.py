@@ -16,6 +16,8 @@ from ganlet.engine.distributed import ALONE, ranks
 from ganlet.engine.loop import AGREE_EVERY, run_loop
 from ganlet.engine.signals import StopRequest
 from ganlet.engine.state import build_state
+from ganlet.errors import TrainingError
+from ganlet.objective import Objective
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
@@ -133,6 +135,27 @@ def test_a_signal_at_one_rank_stops_all(tmp_path, resolved, pack):
         assert result["images_seen"] == 16 * AGREE_EVERY
         assert torch.equal(result["average"][0], torch.full((2, 3), 0.5))
         assert result["average"][1] == 2.0
+
+
+def with_failure(config, pack, here):
+    judge, calls = Objective.for_generator, []
+
+    def spoiled(self, *arguments):
+        calls.append(here.rank)
+        total, parts = judge(self, *arguments)
+        return (total + torch.inf if here.rank == 1 and len(calls) == 3 else total), parts
+
+    Objective.for_generator = spoiled
+    try:
+        return train(config, pack, here)
+    except TrainingError as error:
+        return {"error": error.what, "calls": len(calls)}
+
+
+def test_a_loss_that_is_not_finite_at_one_rank_ends_all(tmp_path, resolved, pack):
+    # Its gradients are finite, so without being told the others would wait for a rank that has gone.
+    results = together(partial(with_failure, resolved({}), pack), tmp_path)
+    assert results == 2 * [{"error": "The generator's loss or gradient is not finite.", "calls": 3}]
 
 
 def test_alone_there_is_nobody_to_ask():

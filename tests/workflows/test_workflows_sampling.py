@@ -137,3 +137,17 @@ def test_the_command_draws_single_pictures_into_a_folder(cli, straight, tmp_path
         with Image.open(path) as opened:
             assert np.array_equal(np.asarray(opened), drawn[index])
     assert cli("sample", straight.path, "--num", 0)[0] == 2
+
+
+@pytest.mark.parametrize("name", ["out.jpg", "out.WEBP"])
+def test_other_picture_files_are_refused_instead_of_made_into_folders(cli, straight, tmp_path, name):
+    code, _, err = cli("sample", straight.path, "--out", tmp_path / name)
+    assert code == 2
+    assert "PNG only" in err
+    assert not (tmp_path / name).exists()
+
+
+def test_a_place_that_cannot_be_written_to_is_one_message(cli, straight):
+    code, _, err = cli("sample", straight.path, "--out", "/proc/nowhere/pictures")
+    assert code == 3
+    assert "Traceback" not in err
