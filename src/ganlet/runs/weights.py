@@ -35,7 +35,7 @@ def snapshot(member: str, tensors: Mapping[str, torch.Tensor]) -> Tensors:
                 "A tensor is not finite, so this state was not saved; checkpoints saved before are unharmed.",
                 where=f"{name} of {member}",
                 got="NaN or infinity",
-                hint="resume from the last checkpoint with lower learning rates or a stronger penalty",
+                hint="start a new run with lower learning rates or a stronger penalty",
             )
     return copies
 

@@ -34,15 +34,18 @@ def read_environment(folder: RunFolder) -> Tree:
     return environment
 
 
-def write_environment(folder: RunFolder, now: Tree, pack: Pack, reporter: Reporter) -> str:
-    """Add this session to environment.json, and say what makes a resume inexact. Returns the run's id."""
+def write_environment(folder: RunFolder, now: Tree, pack: Pack, reporter: Reporter, known_id: str | None) -> str:
+    """Add this session to environment.json, and say what makes a resume inexact. Returns the run's id.
+
+    `known_id` is the one in the checkpoint that was restored: it counts where environment.json was lost.
+    """
     before = read_environment(folder)
     sessions = before.get("sessions", [])
     changed = differences(sessions[-1], now) if sessions else []
     if changed:
         details = ", ".join(f"{key}: {sessions[-1].get(key)} -> {now.get(key)}" for key in changed)
         reporter.say(f"not exact: this is not the machine or software of before ({details})")
-    run_id = before.get("run_id") or uuid.uuid4().hex
+    run_id = before.get("run_id") or known_id or uuid.uuid4().hex
     record = {
         "run_id": run_id,
         "created": before.get("created") or datetime.now(UTC).isoformat(timespec="seconds"),

@@ -136,7 +136,11 @@ class Saver:
     def _save(self, state: TrainState) -> None:
         folder = self.folder.checkpoints_path
         self.history.sync()
-        meta = {"config": self.config.model_dump(mode="json"), "data_fingerprint": self.data_fingerprint}
+        meta = {
+            "config": self.config.model_dump(mode="json"),
+            "data_fingerprint": self.data_fingerprint,
+            "run_id": self.run_id,
+        }
         checkpoint.save(folder, state.images_seen, state.members(), meta, self.run_id)
         self.save_generator(state)
         protect = () if self.resumed_from is None else (self.resumed_from,)
@@ -166,7 +170,8 @@ def watch(stack: ExitStack, session: Session, state: TrainState, restored: Check
     """Open the run's records for this session, mark the seam of a resume, and make the hooks that write them."""
     config, folder = session.config, session.folder
     write_atomic(folder.config_path, dump_yaml(config).encode())  # a resume may have changed how far it goes
-    run_id = write_environment(folder, _environment(session), session.pack, session.reporter)
+    known_id = restored.meta.get("run_id") if restored else None
+    run_id = write_environment(folder, _environment(session), session.pack, session.reporter, known_id)
     rows = [row for row in read_history(folder.metrics_path) if row["images_seen"] <= state.images_seen]
     history = stack.enter_context(History(folder.metrics_path))
     begun_before = folder.metrics_path.stat().st_size > 0
