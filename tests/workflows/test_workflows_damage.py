@@ -210,7 +210,7 @@ def test_a_read_only_place_is_told_at_the_start(tiny_config, disk):
 def test_without_environment_json_a_run_keeps_its_identity_and_all_its_checkpoints(start, stop_at, straight, told):
     run = start("run", None, stop_at(80))
     (run.path / "environment.json").unlink()
-    ganlet.resume(run.path, device="cpu", hooks=[stop_at(130)])
+    ganlet.resume(run.path, device="cpu", hooks=[stop_at(90)])
     moments = checkpoint.moments(run.folder.checkpoints_path)
     flip_a_bit(run.folder.checkpoints_path / f"{moments[-1]:09}")
     ganlet.resume(run.path, device="cpu", reporter=told)
