@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -142,6 +143,9 @@ def test_without_tensorboard_there_is_one_warning_and_no_error(tmp_path, monkeyp
     mirror.scalars({"images_seen": 64, "loss": 0.5})
     mirror.picture("samples", np.zeros((4, 6, 3), np.uint8), 64)
     mirror.close()
+    for thread in threading.enumerate():
+        if type(thread).__name__ == "_AsyncWriterThread":
+            thread.join(20)  # else its last words would disturb whichever test runs then
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert "pip install tensorboard" in caplog.text
     assert list(tmp_path.iterdir()) == []
@@ -156,6 +160,9 @@ def test_a_full_disk_stops_only_the_mirror(small_disk, caplog):
         mirror.picture("samples", noise, n)
         mirror.scalars({"images_seen": n, "loss": 0.5})
     mirror.close()
+    for thread in threading.enumerate():
+        if type(thread).__name__ == "_AsyncWriterThread":
+            thread.join(20)  # else its last words would disturb whichever test runs then
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert "metrics.jsonl goes on" in caplog.text
 
