@@ -9,8 +9,8 @@ import traceback
 import typer
 
 from ganlet.cli import listing, sampling, training
-from ganlet.cli.options import is_first_process
 from ganlet.errors import GanletError, Interrupted
+from ganlet.workflows.reporting import is_first_process
 
 app = typer.Typer(
     name="ganlet",

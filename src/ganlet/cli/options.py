@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,11 +16,6 @@ Overrides = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be given again and again.")
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
-
-
-def is_first_process() -> bool:
-    """Whether this process may speak: under torchrun one speaks for all."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 def overrides_tree(overrides: list[str]) -> dict[str, Any]:

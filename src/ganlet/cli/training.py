@@ -9,10 +9,11 @@ from typing import Annotated
 
 import typer
 
-from ganlet.cli.options import Device, Overrides, RunPath, is_first_process, overrides_tree
+from ganlet.cli.options import Device, Overrides, RunPath, overrides_tree
 from ganlet.config import read_yaml, validate
 from ganlet.config.tree import merge
 from ganlet.workflows.configuring import make_config
+from ganlet.workflows.reporting import choose_reporter, is_first_process
 
 
 def train(
@@ -37,7 +38,6 @@ def train(
     chosen_for_them = preset is None and config is None
     settings = make_config("quick" if chosen_for_them else preset, source, file=config, overrides=changes)
     from ganlet.engine.devices import choose_device
-    from ganlet.workflows.reporting import choose_reporter
 
     with closing(choose_reporter()) as reporter:
         if chosen_for_them and choose_device(device).type == "cuda":
@@ -71,7 +71,6 @@ def resume(
 
     changes = overrides_tree(overrides)
     validate(merge(read_yaml(RunFolder.open(run).config_path), changes))
-    from ganlet.workflows.reporting import choose_reporter
     from ganlet.workflows.training import resume as resume_run
 
     with closing(choose_reporter()) as reporter:

@@ -78,7 +78,7 @@ def run_loop(
         try:
             run(inputs, _due(iteration, before, train.n_critic, train.batch_size))
         except TrainingError as error:
-            raise _not_finite(error.what, before) from None
+            raise not_finite(error.what, f"after {before:,} images") from None
         state.images_seen = before + train.n_critic * train.batch_size
 
         # Show it around, and see whether anybody wants to stop.
@@ -120,10 +120,11 @@ def _draw_for_themselves(state: TrainState) -> bool:
     return any(isinstance(m, dropouts) for net in (state.generator, state.discriminator) for m in net.modules())
 
 
-def _not_finite(what: str, images_seen: int) -> TrainingError:
+def not_finite(what: str, where: str) -> TrainingError:
+    """The error of a run whose loss or gradient was not finite at the moment that `where` tells."""
     return TrainingError(
         what,
-        where=f"after {images_seen:,} images",
+        where=where,
         expected="finite numbers; nothing of this iteration was saved, the checkpoints are sound",
         hint="--set generator.optimizer.lr and discriminator.optimizer.lr to a third, or add an r1 penalty",
     )

@@ -93,9 +93,14 @@ class Live:
         self._progress.stop()
 
 
+def is_first_process() -> bool:
+    """Whether this process may speak: under torchrun one speaks for all."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def choose_reporter() -> Reporter:
     """Live in a terminal, plain lines elsewhere; under torchrun one process speaks for all."""
-    if os.environ.get("RANK", "0") != "0":
+    if not is_first_process():
         return Silent()
     return Live() if sys.stderr.isatty() else Plain()
 

@@ -13,6 +13,7 @@ from ganlet.config import RunConfig, differences, dump_yaml, read_yaml, relocate
 from ganlet.config.tree import merge
 from ganlet.data.feed import Feed
 from ganlet.data.source import absolute_source
+from ganlet.data.spec import Pack
 from ganlet.engine.devices import choose_device, out_of_memory_explained, require_precision, set_determinism
 from ganlet.engine.distributed import ranks, world_size
 from ganlet.engine.hooks import Hook
@@ -65,8 +66,7 @@ def train(
     path = Path(out) if out is not None else default_run_path(Path("runs"), config.preset or "run")
     require_new(path)
     pack = open_pictures(config, reporter)
-    config = resolve(config, num_pictures=len(pack), channels=pack.pictures.shape[-1])
-    config = relocate(config, absolute_source(config.data.source))  # the run may be resumed from another folder
+    config = _resolved(config, pack)
     for note in without_effect(config):
         reporter.say(f"note: {note}")
     with out_of_memory_explained(), ranks(chosen.type) as here:
@@ -103,8 +103,7 @@ def resume(
     require_precision(wanted, chosen)
     require_shares(wanted, chosen, world_size())
     pack = open_pictures(wanted, reporter)
-    config = resolve(wanted, num_pictures=len(pack), channels=pack.pictures.shape[-1])
-    config = relocate(config, absolute_source(config.data.source))
+    config = _resolved(wanted, pack)
     require_same_pictures(folder, pack, allow_data_change, reporter)
     with out_of_memory_explained(), ranks(chosen.type) as here:
         session = Session(config, folder, pack, chosen, here, reporter, hooks)
@@ -112,6 +111,12 @@ def resume(
             state = build_state(config, chosen)
             restored = _restore(session, state)
             return _carry_on(session, state, restored)
+
+
+def _resolved(config: RunConfig, pack: Pack) -> RunConfig:
+    """The config of a run: nothing left open, and its pictures where they can be found from every working folder."""
+    config = resolve(config, num_pictures=len(pack), channels=pack.pictures.shape[-1])
+    return relocate(config, absolute_source(config.data.source))
 
 
 def _restore(session: Session, state: TrainState) -> Checkpoint | None:

@@ -13,9 +13,10 @@ import numpy as np
 from ganlet.config import RunConfig, dump_yaml
 from ganlet.engine.draws import draw
 from ganlet.engine.hooks import Hook, Moment
+from ganlet.engine.loop import not_finite
 from ganlet.engine.schedule import images
 from ganlet.engine.state import TrainState
-from ganlet.errors import ResourceProblem, TrainingError
+from ganlet.errors import ResourceProblem
 from ganlet.images import grid
 from ganlet.networks import Generator
 from ganlet.runs import checkpoint
@@ -52,12 +53,7 @@ class Logger:
             return
         means = moment.state.window.read()
         if means.pop("failed_steps") > 0:
-            raise TrainingError(
-                "A loss or gradient is not finite.",
-                where=f"before {moment.images_seen:,} images",
-                expected="finite numbers; the weights were not changed by those steps",
-                hint="--set generator.optimizer.lr and discriminator.optimizer.lr to a third, or add an r1 penalty",
-            )
+            raise not_finite("A loss or gradient is not finite.", f"before {moment.images_seen:,} images")
         now = time.monotonic()
         self._last = (now, moment.images_seen)
         row: dict[str, Any] = {
