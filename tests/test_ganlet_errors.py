@@ -11,6 +11,7 @@ EXIT_CODES = {
     "DataError": 2,
     "RunError": 2,
     "CheckpointError": 2,
+    "MetricError": 2,
     "EnvironmentProblem": 3,
     "ResourceProblem": 4,
     "TrainingError": 5,

@@ -178,3 +178,16 @@ def test_a_reader_never_sees_half_a_file(tmp_path, monkeypatch):
     monkeypatch.setattr(images.os, "replace", look)
     images.save_png(path, pixels(3, 3, 3))
     assert seen == [(False, True, path.read_bytes())]
+
+
+# Of pictures that are packed larger than they are shown
+
+
+@pytest.mark.parametrize(
+    ("size", "rows", "columns"), [((8, 9), (2, 10), (2, 11)), ((12, 14), (0, 12), (0, 14)), ((11, 1), (0, 11), (6, 7))]
+)
+def test_the_middle_is_cut_out(size, rows, columns):
+    pictures = pixels(3, 12, 14, 3)
+    cut = images.middles(pictures, size)
+    np.testing.assert_array_equal(cut, pictures[:, slice(*rows), slice(*columns)])
+    assert np.shares_memory(cut, pictures)

@@ -62,6 +62,10 @@ class CheckpointError(GanletError):
     """A checkpoint that is damaged, incomplete or belongs to another config."""
 
 
+class MetricError(GanletError):
+    """A number that cannot be computed from what was given: too few pictures, features that are not finite."""
+
+
 class EnvironmentProblem(GanletError):
     """The machine lacks something that was asked for: a device, an optional package, a fast data type."""
 

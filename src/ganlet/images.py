@@ -50,6 +50,12 @@ def grid(pictures: np.ndarray, columns: int | None = None, gap: int = 2, shade: 
     return sheet
 
 
+def middles(pictures: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The middle (H, W) of pictures (N, h, w, C) that are packed larger than they are shown, as for random cuts."""
+    top, left = ((pictures.shape[axis] - size[axis - 1]) // 2 for axis in (1, 2))
+    return pictures[:, top : top + size[0], left : left + size[1]]
+
+
 def to_pil(picture: np.ndarray) -> Image.Image:
     """One uint8 picture (H, W, C) with 1, 3 or 4 channels as a Pillow image."""
     channels = picture.shape[-1]

@@ -7,6 +7,8 @@ from ganlet.config.checks import impossible
 from ganlet.errors import ConfigError
 from ganlet.workflows.configuring import make_config
 
+PLATEAU = {"generator.optimizer.schedule": {"kind": "plateau", "patience": 100}}
+
 
 def multistep(*milestones: object) -> dict[str, object]:
     return {"generator.optimizer.schedule": {"kind": "multistep", "milestones": list(milestones)}}
@@ -36,6 +38,20 @@ def multistep(*milestones: object) -> dict[str, object]:
             {"objective.penalties": [{"kind": "r1"}, {"kind": "r2"}, {"kind": "r1"}]},
             "objective.penalties: r1 stands 2 times",
         ),
+        (
+            {**PLATEAU, "evaluate.metric": "none"},
+            "generator.optimizer.schedule: plateau waits for a measured distance, and evaluate.metric is none",
+        ),
+        (
+            {"evaluate": {"metric": "none", "patience": 100}},
+            "evaluate.patience: waits for a measured distance, and evaluate.metric is none",
+        ),
+        (
+            {"discriminator.optimizer.schedule": {"kind": "plateau", "patience": 0}},
+            "discriminator.optimizer.schedule.patience: must be at least 1 image",
+        ),
+        ({"evaluate.every": 0}, "evaluate.every: must be at least 1 image"),
+        ({"evaluate.patience": 0}, "evaluate.patience: must be at least 1 image"),
     ],
 )
 def test_what_is_impossible_together_is_refused(overrides, problem):
@@ -57,6 +73,8 @@ def test_what_is_impossible_together_is_refused(overrides, problem):
         multistep(5000, "1 epoch"),
         multistep(1, 2, 3),
         {"objective.penalties": [{"kind": "r1"}, {"kind": "r2"}]},
+        {**PLATEAU, "evaluate.patience": "2 epochs"},
+        {"evaluate.metric": "none", "health.action": "rollback"},
     ],
 )
 def test_what_is_possible_or_not_known_yet_passes(overrides):
@@ -69,6 +87,12 @@ def test_what_is_possible_or_not_known_yet_passes(overrides):
         ({"objective.instance_noise.until": 100}, "objective.instance_noise.until"),
         ({"generator.ema": {"half_life": 0, "ramp_up": 0.2}}, "generator.ema.ramp_up"),
         ({"data.skip_bad_limit": 0.5}, "data.skip_bad_limit"),
+        ({"evaluate.metric": "none", "evaluate.every": 100}, "evaluate.every"),
+        ({"evaluate.metric": "none", "evaluate.num_fakes": 1000}, "evaluate.num_fakes"),
+        ({"evaluate.patience": 100, "evaluate.budget": 0.5}, "evaluate.budget"),
+        ({**PLATEAU, "evaluate.budget": 0.5}, "evaluate.budget"),
+        ({"health.max_rollbacks": 5}, "health.max_rollbacks"),
+        ({"health.rate_factor": 0.9, "health.action": "stop"}, "health.rate_factor"),
         (
             {"train.sync_batch_norm": True, "generator.norm": "none", "discriminator.norm": "group"},
             "train.sync_batch_norm",
@@ -102,6 +126,9 @@ def test_the_average_without_an_average_is_noted():
         {"train.sync_batch_norm": True},
         {"train.sync_batch_norm": True, "generator.norm": "none"},
         {"train.sync_batch_norm": True, "discriminator.kind": "mlp"},
+        {"evaluate.budget": 0.5, "evaluate.every": 100},
+        {"health": {"action": "rollback", "max_rollbacks": 5, "rate_factor": 0.9}},
+        PLATEAU,
     ],
 )
 def test_a_setting_with_effect_is_not_noted(overrides):

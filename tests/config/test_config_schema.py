@@ -76,7 +76,7 @@ def test_no_learning_rate_is_anything_but_a_positive_number(lr):
 
 def test_every_schedule_has_what_all_have():
     schedules = kinds(RunConfig().generator.optimizer.__class__.model_fields["schedule"].annotation)
-    assert set(schedules) == {"constant", "cosine", "multistep"}
+    assert set(schedules) == {"constant", "cosine", "multistep", "plateau"}
     assert all(issubclass(schedule, ScheduleSettings) for schedule in schedules.values())
 
 

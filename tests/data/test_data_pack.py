@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ganlet.data.pack import cache_folder, fingerprint_of
+from ganlet.data.cache import cache_folder
+from ganlet.data.pack import fingerprint_of
 from ganlet.errors import DataError, EnvironmentProblem, ResourceProblem
 
 
@@ -266,7 +267,7 @@ def test_one_build_within_another(write_folder, pictures, cache, monkeypatch):
     from ganlet.config.data import DataConfig
     from ganlet.data.source import open_source
 
-    monkeypatch.setattr("ganlet.data.pack.fcntl", None)
+    monkeypatch.setattr("ganlet.data.cache.fcntl", None)
     config = DataConfig(source=str(write_folder(pictures)))
     inner = []
     outer = open_source(config, progress=lambda done, total: inner.append(open_source(config)))
@@ -294,18 +295,18 @@ def test_who_waits_for_a_build_does_not_build_again(write_folder, pictures, cach
     from ganlet.data.source import open_source
 
     config = DataConfig(source=str(write_folder(pictures)))
-    one_builder, build = pack._one_builder, pack._build
+    one_builder, build = pack.one_builder, pack._build
     built = []
 
     @contextmanager
     def meanwhile_another_builds(cache, key_path):
         with monkeypatch.context() as other:
-            other.setattr(pack, "_one_builder", one_builder)
+            other.setattr(pack, "one_builder", one_builder)
             other.setattr(pack, "_build", build)
             open_source(config)
         yield
 
-    monkeypatch.setattr(pack, "_one_builder", meanwhile_another_builds)
+    monkeypatch.setattr(pack, "one_builder", meanwhile_another_builds)
     monkeypatch.setattr(pack, "_build", lambda *arguments: built.append(arguments))
     assert len(open_source(config)) == len(pictures)
     assert built == []

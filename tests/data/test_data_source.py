@@ -1,4 +1,5 @@
 import gzip
+import hashlib
 import shutil
 import struct
 import subprocess
@@ -83,6 +84,27 @@ def test_smileys_with_random_cuts_are_drawn_larger(open_pack):
     pack = open_pack("smileys", num_images=4, size=16, crop="random")
     drawn, _ = smileys.draw_indices(0, np.arange(4), (18, 18), 3)
     assert sorted(picture.tobytes() for picture in pack.pictures) == sorted(picture.tobytes() for picture in drawn)
+
+
+def test_test_faces_are_the_same_whatever_is_trained_on_and_none_of_them_is(open_pack):
+    few, many = (open_pack("smileys", num_images=count) for count in (40, 300))
+    test = open_pack("smileys", split="test")
+    whole = open_pack("smileys", split="all", num_images=None)
+    fewer = {picture.tobytes() for picture in open_pack("smileys", split="test", num_images=50).pictures}
+    trained_on, tested_on = ({picture.tobytes() for picture in pack.pictures} for pack in (many, test))
+    assert (len(few), len(test), len(whole)) == (40, 10_000, 30_000)
+    assert len(fewer) == 50
+    assert fewer < tested_on
+    assert not trained_on & tested_on
+    assert trained_on | tested_on < {picture.tobytes() for picture in whole.pictures}
+
+
+def test_what_identifies_the_faces_trained_on_is_as_it_was():
+    sample, _ = smileys.draw_indices(0, np.arange(256), (32, 32), 3)
+    digest = hashlib.blake2b(sample.tobytes(), digest_size=16).hexdigest()
+    assert find_source(DataConfig()).identity == f"{digest} 20000"
+    assert find_source(DataConfig(num_images=7)).identity == f"{digest} 7"
+    assert find_source(DataConfig(num_images=7, split="test")).identity != f"{digest} 7"
 
 
 def test_other_drawings_are_another_pack(open_pack, monkeypatch):

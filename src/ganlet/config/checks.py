@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ganlet.config.base import epochs_to_images
 from ganlet.config.data import DataConfig
-from ganlet.config.networks import EmaConfig, MultistepSchedule, OptimizerConfig
+from ganlet.config.networks import EmaConfig, MultistepSchedule, OptimizerConfig, PlateauSchedule
 from ganlet.config.schema import RunConfig
+from ganlet.config.watch import EvaluateConfig, HealthConfig
 
 
 def impossible(config: RunConfig) -> list[str]:
@@ -26,6 +27,7 @@ def impossible(config: RunConfig) -> list[str]:
         problems += _schedule_problems(
             f"{side}.optimizer.schedule", getattr(config, side).optimizer, train.total_images
         )
+    problems += _measuring_problems(config)
     penalties = [penalty.kind for penalty in config.objective.penalties]
     problems += [
         f"objective.penalties: {kind} stands {penalties.count(kind)} times"
@@ -33,6 +35,20 @@ def impossible(config: RunConfig) -> list[str]:
         if penalties.count(kind) > 1
     ]
     return problems
+
+
+def _measuring_problems(config: RunConfig) -> list[str]:
+    """What waits for a measured distance needs one, and time to wait."""
+    evaluate = config.evaluate
+    waiting = {f"{side}.optimizer.schedule": schedule for side, schedule in plateau_schedules(config).items()}
+    problems = []
+    if evaluate.metric == "none":
+        problems += [f"{path}: plateau waits for a measured distance, and evaluate.metric is none" for path in waiting]
+        if evaluate.patience is not None:
+            problems.append("evaluate.patience: waits for a measured distance, and evaluate.metric is none")
+    lengths = {f"{path}.patience": schedule.patience for path, schedule in waiting.items()}
+    lengths |= {"evaluate.every": evaluate.every, "evaluate.patience": evaluate.patience}
+    return problems + [f"{path}: must be at least 1 image" for path, length in lengths.items() if length == 0]
 
 
 def _schedule_problems(path: str, optimizer: OptimizerConfig, total: int | str) -> list[str]:
@@ -60,7 +76,40 @@ def without_effect(config: RunConfig) -> list[str]:
         notes.append("evaluate.weights: ema shows the raw weights while generator.ema.half_life is 0")
     if not config.data.skip_bad and config.data.skip_bad_limit != DataConfig().skip_bad_limit:
         notes.append("data.skip_bad_limit has no effect while data.skip_bad is false")
+    notes += _watching_without_effect(config)
     norms = {getattr(network, "norm", "none") for network in (config.generator, config.discriminator)}
     if config.train.sync_batch_norm and "batch" not in norms:
         notes.append("train.sync_batch_norm has no effect on networks without batch statistics")
     return notes
+
+
+def _watching_without_effect(config: RunConfig) -> list[str]:
+    evaluate, health = config.evaluate, config.health
+    notes = []
+    if evaluate.metric == "none":
+        notes += [
+            f"evaluate.{name} has no effect while evaluate.metric is none"
+            for name in ("extractor", "num_fakes", "every", "budget")
+            if getattr(evaluate, name) != EvaluateConfig.model_fields[name].default
+        ]
+    elif evaluate.budget != EvaluateConfig().budget and measuring_decides(config):
+        notes.append("evaluate.budget has no effect while patience, a plateau schedule or a rollback needs every turn")
+    if health.action != "rollback":
+        notes += [
+            f"health.{name} has no effect while health.action is {health.action}"
+            for name in ("max_rollbacks", "rate_factor")
+            if getattr(health, name) != HealthConfig.model_fields[name].default
+        ]
+    return notes
+
+
+def measuring_decides(config: RunConfig) -> bool:
+    """Whether the outcome of a run depends on the measured distance: then no measurement may be left out."""
+    waiting = config.evaluate.patience is not None or bool(plateau_schedules(config))
+    return waiting or config.health.action == "rollback"
+
+
+def plateau_schedules(config: RunConfig) -> dict[str, PlateauSchedule]:
+    """The schedules that wait for a measured distance, by "generator" and "discriminator"."""
+    schedules = {side: getattr(config, side).optimizer.schedule for side in ("generator", "discriminator")}
+    return {side: schedule for side, schedule in schedules.items() if isinstance(schedule, PlateauSchedule)}

@@ -63,6 +63,9 @@ class DataConfig(Settings):
     num_images: int | None = Field(
         default=None, ge=1, le=10**9, description="use only this many; for smileys: how many are drawn"
     )
+    holdout: float = Field(
+        default=0.0, ge=0, le=0.5, description="share of the pictures kept out of training, to tell memorising by"
+    )
     skip_bad: bool = Field(default=False, description="leave broken files out instead of stopping")
     skip_bad_limit: float = Field(
         default=0.01, ge=0, le=1, description="stop all the same above this share of broken files"

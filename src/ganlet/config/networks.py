@@ -40,7 +40,18 @@ class MultistepSchedule(ScheduleSettings):
     factor: float = Field(default=0.5, gt=0, le=1)
 
 
-Schedule = Annotated[ConstantSchedule | CosineSchedule | MultistepSchedule, Field(discriminator="kind")]
+class PlateauSchedule(ScheduleSettings):
+    """The learning rate is multiplied by `factor` whenever the measured distance has stopped to fall."""
+
+    kind: Literal["plateau"] = "plateau"
+    patience: Images = Field(default=40_000, description="images without a better measurement before the rate falls")
+    factor: float = Field(default=0.5, gt=0, lt=1)
+    min_factor: float = Field(default=0.01, gt=0, le=1, description="the rate never falls below this share")
+
+
+Schedule = Annotated[
+    ConstantSchedule | CosineSchedule | MultistepSchedule | PlateauSchedule, Field(discriminator="kind")
+]
 
 
 class OptimizerConfig(Settings):

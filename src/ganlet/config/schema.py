@@ -10,6 +10,7 @@ from ganlet.config.base import Images, Settings
 from ganlet.config.data import DataConfig
 from ganlet.config.networks import DcganDiscriminatorConfig, DcganGeneratorConfig, Discriminator, Generator
 from ganlet.config.objective import ObjectiveConfig
+from ganlet.config.watch import EvaluateConfig, HealthConfig
 
 SCHEMA_VERSION = 1
 
@@ -35,13 +36,6 @@ class TrainConfig(Settings):
     sync_batch_norm: bool = Field(default=False, description="several GPUs: batch statistics over all ranks")
 
 
-class EvaluateConfig(Settings):
-    """What is looked at during training."""
-
-    num_samples: int = Field(default=64, ge=1, le=1024, description="pictures in a sample grid")
-    weights: Literal["ema", "raw"] = Field(default="ema", description="averaged weights, or those of the moment")
-
-
 class RunConfig(Settings):
     """Everything that determines a run, apart from the machine."""
 
@@ -54,3 +48,4 @@ class RunConfig(Settings):
     objective: ObjectiveConfig = ObjectiveConfig()
     train: TrainConfig = TrainConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    health: HealthConfig = HealthConfig()

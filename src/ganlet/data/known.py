@@ -56,6 +56,14 @@ def has_idx(folder: Path) -> bool:
     return any(IDX_NAME.fullmatch(path.name) for path in folder.iterdir())
 
 
+def has_test_files(folder: Path) -> bool:
+    """Whether a folder holds the test pictures of CIFAR-10 or of an MNIST-style set."""
+    if cifar := find_cifar(folder):
+        return all((cifar / name).is_file() for name in CIFAR_PARTS["test"])
+    matches = (IDX_NAME.fullmatch(path.name) for path in folder.iterdir())
+    return any(match["part"] != "train" for match in matches if match)
+
+
 def open_idx(path: Path, split: str, max_pixels: int) -> Source:
     """The pictures of one idx file, or of the files of a split in a folder; labels come from the files beside them."""
     paths = [path] if path.is_file() else _idx_paths(path, split)

@@ -13,29 +13,41 @@ from ganlet.config.data import DataConfig
 from ganlet.data.fit import packed_size
 from ganlet.data.folder import open_folder, open_zip
 from ganlet.data.ingest import Progress
-from ganlet.data.known import find_cifar, has_idx, is_idx, open_cifar, open_idx
+from ganlet.data.known import find_cifar, has_idx, has_test_files, is_idx, open_cifar, open_idx
 from ganlet.data.pack import open_or_build
+from ganlet.data.part import training_part
 from ganlet.data.spec import Pack, Source, SourcePicture, shown
 from ganlet.errors import DataError, nearest
 
 NAMED = ("smileys",)  # sources that are no paths
 SMILEYS_SEED = 0
 SMILEYS_CHANNELS = 3
+SMILEYS_TEST_START, SMILEYS_TEST_COUNT = 10**9, 10_000
 DRAWN_AT_ONCE = 256
 START_BYTES = 4
 
 
 def open_source(config: DataConfig, progress: Progress | None = None) -> Pack:
-    """Find the source, pack it unless the cache has it, and open the pack.
+    """Find the source, pack it unless the cache has it, and open the pack of the pictures that training may show.
 
-    `progress` is called with the number of pictures done and their total. Raises DataError for a source that is
-    missing, broken or too small, ResourceProblem and EnvironmentProblem for the cache folder.
+    What `data.holdout` keeps out of training is not in it; see `holdout.held_out`. `progress` is called with the number
+    of pictures done and their total. Raises DataError for a source that is missing, broken or too small,
+    ResourceProblem and EnvironmentProblem for the cache folder.
     """
     source = find_source(config)
     try:
-        return open_or_build(source, config, progress)
+        pack = open_or_build(source, config, progress)
     finally:
         source.close()
+    return training_part(pack, config.holdout) if config.holdout else pack
+
+
+def has_test_split(config: DataConfig) -> bool:
+    """Whether the source has pictures for `data.split` test besides those for train."""
+    if config.source in NAMED:
+        return True
+    path = Path(config.source).expanduser()
+    return path.is_dir() and has_test_files(path)
 
 
 def absolute_source(source: str) -> str:
@@ -112,19 +124,33 @@ def _smileys(config: DataConfig) -> Source:
     from ganlet.data import smileys
 
     channels = SMILEYS_CHANNELS if config.channels == "auto" else config.channels
-    count = config.num_images or smileys.DEFAULT_COUNT
+    parts = _smileys_parts(config)
     sample, _ = smileys.draw_indices(SMILEYS_SEED, np.arange(DRAWN_AT_ONCE), (32, 32), SMILEYS_CHANNELS)
 
     def pictures() -> Iterator[SourcePicture]:
         size = packed_size(config.size, config.crop)
-        for start in range(0, count, DRAWN_AT_ONCE):
-            indices = np.arange(start, min(start + DRAWN_AT_ONCE, count))
-            drawn, labels = smileys.draw_indices(SMILEYS_SEED, indices, size, channels)
-            for pixels, label in zip(drawn, labels.tolist(), strict=True):
-                yield SourcePicture(pixels, label=label)
+        for part in parts:
+            for start in range(part.start, part.stop, DRAWN_AT_ONCE):
+                indices = np.arange(start, min(start + DRAWN_AT_ONCE, part.stop))
+                drawn, labels = smileys.draw_indices(SMILEYS_SEED, indices, size, channels)
+                for pixels, label in zip(drawn, labels.tolist(), strict=True):
+                    yield SourcePicture(pixels, label=label)
 
-    identity = hashlib.blake2b(sample.tobytes(), digest_size=16).hexdigest()
-    return Source("smileys", f"{identity} {count}", count, pictures, smileys.LABEL_NAMES, channels)
+    count = sum(map(len, parts))
+    identity = f"{hashlib.blake2b(sample.tobytes(), digest_size=16).hexdigest()} {count}"
+    if config.split != "train":
+        identity += f" {config.split}"
+    return Source("smileys", identity, count, pictures, smileys.LABEL_NAMES, channels)
+
+
+def _smileys_parts(config: DataConfig) -> list[range]:
+    """The faces of a split. Those for test begin where no number of training faces reaches: they stay the same ones."""
+    from ganlet.data.smileys import DEFAULT_COUNT
+
+    train = range(config.num_images or DEFAULT_COUNT)
+    wanted = config.num_images if config.split == "test" else None
+    test = range(SMILEYS_TEST_START, SMILEYS_TEST_START + (wanted or SMILEYS_TEST_COUNT))
+    return {"train": [train], "test": [test], "all": [train, test]}[config.split]
 
 
 SOURCES: dict[str, str] = {

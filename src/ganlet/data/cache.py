@@ -1,0 +1,93 @@
+"""The cache folder: where it is, who may build in it, and how what was built gets into it whole.
+
+It is GANLET_CACHE, or what the system has for such things. Everything in it is built in a folder of its own and moved
+into place when complete, so several processes may use it at once and none ever sees half a file.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from ganlet.data.spec import shown
+from ganlet.errors import EnvironmentProblem, ResourceProblem
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+CACHE_VARIABLE = "GANLET_CACHE"
+BUILD_PREFIX = ".building-"
+DEAD_AFTER_SECONDS = 24 * 3600
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+def cache_folder() -> Path:
+    """Where packs and references are kept."""
+    return Path(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("ganlet"))
+
+
+@contextmanager
+def one_builder(cache: Path, name: str) -> Iterator[None]:
+    """Let one process build what is called `name` while others that want it wait. Windows lets them all build."""
+    if fcntl is None:
+        yield
+        return
+    with cache_problems(cache, 0):
+        (cache / "locks").mkdir(parents=True, exist_ok=True)
+        file = open(cache / "locks" / name, "w")  # noqa: SIM115
+    with file:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def building_folder(cache: Path) -> Iterator[Path]:
+    """A folder to build in, on the disk of the cache, removed at the end."""
+    _sweep(cache)
+    with tempfile.TemporaryDirectory(prefix=BUILD_PREFIX, dir=cache, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def flush(file: Any) -> None:
+    """Have it on the disk, so that after a power cut a name never stands for a file without content."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+@contextmanager
+def cache_problems(cache: Path, needed: int) -> Iterator[None]:
+    """Turn what the system says about the cache folder into errors for users; `needed` is in bytes."""
+    hint = f"set {CACHE_VARIABLE} to a folder on a disk with more room"
+    try:
+        yield
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise ResourceProblem(
+                "The disk is full.", where=shown(cache), got=error.strerror, expected=f"{needed} bytes free", hint=hint
+            ) from error
+        raise EnvironmentProblem(
+            "The cache folder cannot be used.",
+            where=shown(cache),
+            got=error.strerror,
+            hint=f"set {CACHE_VARIABLE} to a folder that can be written",
+        ) from error
+
+
+def _sweep(cache: Path) -> None:
+    """Remove what builds have left behind that died more than a day ago."""
+    for folder in cache.glob(f"{BUILD_PREFIX}*"):
+        with suppress(FileNotFoundError):
+            if time.time() - folder.stat().st_mtime > DEAD_AFTER_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)

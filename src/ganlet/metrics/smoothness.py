@@ -1,0 +1,109 @@
+"""How smooth the way from latents to pictures is: perceptual path length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+from ganlet.config.networks import Latents
+from ganlet.errors import MetricError
+from ganlet.metrics.accumulate import check_count
+
+EPSILON = 1e-4
+DISCARD = (1.0, 99.0)  # percentiles; what lies outside is left out
+
+Generate = Callable[[torch.Tensor], torch.Tensor]
+Distance = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class PathLength:
+    """Perceptual path length: the mean over short steps, those at both ends of the list left out."""
+
+    value: float
+    spread: float  # standard deviation of the steps that were kept
+    num_steps: int  # all that were taken
+
+
+def interpolate(
+    starts: torch.Tensor, ends: torch.Tensor, positions: torch.Tensor | float, latents: Latents
+) -> torch.Tensor:
+    """Latents (N, L) at positions (N,) between 0 and 1 on the ways from starts (N, L) to ends (N, L).
+
+    Along the great circle for normal latents, whose lengths are nearly all alike (Shoemake 1985, "slerp"); along the
+    straight line for uniform ones, whose cube it never leaves. The same latents are returned for any division of the
+    ways into calls. Computed in float64: a step of 1e-4 is few roundings of float32.
+    """
+    first, last = starts.cpu().double(), ends.cpu().double()  # MPS has no float64
+    positions = torch.as_tensor(positions, dtype=torch.float64, device="cpu").expand(len(first))[:, None]
+    line = first + (last - first) * positions
+    if latents == "uniform":
+        return line.to(starts)
+    lengths = first.norm(dim=1, keepdim=True) * last.norm(dim=1, keepdim=True)
+    cosines = (first * last).sum(dim=1, keepdim=True) / lengths.clamp_min(torch.finfo(torch.float64).tiny)
+    angles = torch.acos(cosines.clamp(-1.0, 1.0))
+    sines = torch.sin(angles)
+    # Parallel, opposite and zero latents have no one great circle between them.
+    undefined = (sines < 1e-6) | (lengths == 0.0)
+    sines = sines.masked_fill(undefined, 1.0)
+    circle = torch.sin((1.0 - positions) * angles) / sines * first + torch.sin(positions * angles) / sines * last
+    return torch.where(undefined, line, circle).to(starts)
+
+
+def step_distances(
+    generate: Generate,
+    distance: Distance,
+    starts: torch.Tensor,
+    ends: torch.Tensor,
+    positions: torch.Tensor,
+    latents: Latents,
+    *,
+    epsilon: float = EPSILON,
+    batch_size: int = 50,
+) -> np.ndarray:
+    """Distances (N,) of pictures a short step apart, at positions (N,) on the ways from starts to ends (N, L).
+
+    `generate` takes latents (n, L) to images; `distance` takes the images before and after the step to numbers (n,)
+    that grow with the square of the step, such as LPIPS or `squared_distance` of features. Images must stay float: in
+    uint8 nearly all steps are 0. Karras et al. 2019, section 4.1.
+    """
+    positions = positions.cpu().double()  # float32 would round the step itself
+    distances = []
+    with torch.no_grad():
+        for start in range(0, len(starts), batch_size):
+            rows = slice(start, start + batch_size)
+            before = interpolate(starts[rows], ends[rows], positions[rows], latents)
+            after = interpolate(starts[rows], ends[rows], positions[rows] + epsilon, latents)
+            images = generate(torch.cat([before, after]))
+            distances.append(distance(*images.chunk(2)).cpu().double())
+    return torch.cat(distances).numpy() if distances else np.empty(0)
+
+
+def squared_distance(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
+    """Squared Euclidean distances (N,) of rows of features (N, F)."""
+    return (after - before).square().sum(dim=1)
+
+
+def perceptual_path_length(distances: ArrayLike, epsilon: float = EPSILON) -> PathLength:
+    """The mean of distances (N,) over epsilon squared, without those beyond the percentiles 1 and 99.
+
+    Karras et al. 2019, equation 2; the trimming is that of the authors' code and of torch-fidelity. Raises MetricError
+    where there are no distances, or where they are not finite.
+    """
+    steps = np.asarray(distances, dtype=np.float64)
+    check_count(len(steps), "steps", at_least=1)
+    if not np.isfinite(steps).all():
+        raise MetricError(
+            "The distances between pictures are not finite.",
+            got=f"{np.count_nonzero(~np.isfinite(steps))} of {len(steps)} with NaN or infinity",
+            expected="finite numbers",
+            hint="look at the generated pictures: a run that diverged gives NaN",
+        )
+    low = np.percentile(steps, DISCARD[0], method="lower")
+    high = np.percentile(steps, DISCARD[1], method="higher")
+    kept = steps[(steps >= low) & (steps <= high)] / epsilon**2
+    return PathLength(float(kept.mean()), float(kept.std()), len(steps))
