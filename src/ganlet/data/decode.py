@@ -45,11 +45,13 @@ class BrokenPicture(Exception):
 
 @dataclass(frozen=True)
 class Decoded:
-    """`pixels` uint8 (h, w, 1 | 3 | 4), Pillow's name of the mode in the file, and whether there are more frames."""
+    """`pixels` uint8 (h, w, 1 | 3 | 4), Pillow's name of the mode in the file, whether there are more frames, and
+    whether metadata had the picture turned upright."""
 
     pixels: np.ndarray
     mode: str
     animated: bool
+    turned: bool = False
 
 
 @contextmanager
@@ -83,8 +85,9 @@ def decode(data: bytes, max_pixels: int) -> Decoded:
         with _opened(data, max_pixels) as image:
             mode, animated = image.mode, bool(getattr(image, "is_animated", False))
             image.load()
-            pixels = _upright(_pixels(image, data), image)
-            return Decoded(np.ascontiguousarray(pixels), mode, animated)
+            stored = _pixels(image, data)
+            pixels = _upright(stored, image)
+            return Decoded(np.ascontiguousarray(pixels), mode, animated, turned=pixels is not stored)
     except BrokenPicture:
         raise
     except Exception as error:

@@ -113,7 +113,7 @@ def choose_channels(source: Source, config: DataConfig) -> int:
     if source.channels is not None:
         return source.channels
     count, num_colour, num_transparent = 0, 0, 0
-    for seen in _in_chunks(source.pictures(), partial(_glance, max_pixels=config.max_pixels), CHUNK_PICTURES):
+    for seen in in_chunks(source.pictures(), partial(_glance, max_pixels=config.max_pixels), CHUNK_PICTURES):
         for colour, transparent in filter(None, seen):
             count += 1
             num_colour += colour
@@ -133,7 +133,7 @@ def ingest(
     height, width = packed_size(config.size, config.crop)
     step = max(1, min(CHUNK_PICTURES, CHUNK_BYTES // (height * width * channels)))
     done = 0
-    for prepared in _in_chunks(source.pictures(), partial(_prepare, config=config, channels=channels), step):
+    for prepared in in_chunks(source.pictures(), partial(_prepare, config=config, channels=channels), step):
         good = []
         for result in prepared:
             if isinstance(result, Broken):
@@ -168,7 +168,7 @@ def check_broken(stock: Stock, source: Source, config: DataConfig, where: str) -
     raise DataError(what, where=where, got="\n            ".join(listed), expected=expected, hint=hint)
 
 
-def _in_chunks(
+def in_chunks(
     pictures: Iterator[SourcePicture], work: Callable[[SourcePicture], Result], step: int
 ) -> Iterator[list[Result]]:
     """Apply `work` to `step` pictures at a time, on several threads: Pillow and hashlib let go of the interpreter."""
@@ -195,7 +195,7 @@ def _glance(picture: SourcePicture, max_pixels: int) -> tuple[bool, bool] | None
 
 def _prepare(picture: SourcePicture, config: DataConfig, channels: int) -> Fitted | Broken:
     try:
-        decoded = _decoded(picture, config.max_pixels)
+        decoded = decode_picture(picture, config.max_pixels)
     except BrokenPicture as error:
         return Broken(picture, str(error))
     before, size = decoded.pixels, packed_size(config.size, config.crop)
@@ -205,7 +205,8 @@ def _prepare(picture: SourcePicture, config: DataConfig, channels: int) -> Fitte
     return Fitted(picture, pixels, digest_of(pixels), origin)
 
 
-def _decoded(picture: SourcePicture, max_pixels: int) -> Decoded:
+def decode_picture(picture: SourcePicture, max_pixels: int) -> Decoded:
+    """The pixels of a picture, from its file or as they are. Raises BrokenPicture."""
     if callable(picture.content):
         return decode(picture.content(), max_pixels)
     return Decoded(picture.content, PIL_MODES[picture.content.shape[2]], animated=False)

@@ -1,0 +1,196 @@
+"""Findings about files: which there are, how many, and how they are stored."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ganlet.config.data import DataConfig
+from ganlet.data.inspection.advice import SMALL_SET
+from ganlet.data.inspection.examination import Examination, class_counts
+from ganlet.data.inspection.finding import Finding, are, pictures
+from ganlet.data.inspection.survey import Survey
+
+OTHER_PICTURES = {
+    *(".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".psd", ".svg", ".tga", ".ppm", ".pgm", ".dng"),
+    *(".npy", ".npz", ".h5", ".parquet", ".tfrecord", ".lmdb", ".mp4", ".mov", ".avi", ".webm", ".zip"),
+}
+IMBALANCE, FEW_IN_CLASS = 10, 50
+GREY_MODES = [b"1", b"L", b"LA", b"I;16"]
+
+
+def broken_files(survey: Survey) -> Finding | None:
+    """Files that cannot be used, each with its reason."""
+    if not survey.broken:
+        return None
+    count = len(survey.broken)
+    return Finding(
+        "broken",
+        "problem",
+        f"{pictures(count)} of {survey.num_found:,} cannot be used.",
+        "Training stops at broken files, so that none goes missing unnoticed.",
+        "Mend or remove them, or leave them out with --set data.skip_bad=true.",
+        count,
+        lines=[(broken.name, broken.reason) for broken in survey.broken],
+    )
+
+
+def ignored(examination: Examination, data: DataConfig) -> Finding | None:
+    """Files that are no pictures, or in a format that is not read."""
+    others = examination.survey.ignored
+    if not others:
+        return None
+    count, readable = sum(others.values()), OTHER_PICTURES & others.keys()
+    meaning, advice = "They do not claim to be pictures, so they are left alone.", "Nothing, if that is what they are."
+    if readable:
+        meaning = "Some may hold pictures, in a format that is not read: PNG, JPEG, WebP, BMP and GIF are."
+        advice = "Convert them to PNG if they belong to the set."
+    return Finding(
+        "ignored",
+        "warning" if readable else "note",
+        f"{count:,} other {'file is' if count == 1 else 'files are'} ignored.",
+        meaning,
+        advice,
+        count,
+        lines=[(suffix, f"{number:,}") for suffix, number in sorted(others.items(), key=lambda item: -item[1])],
+    )
+
+
+def few(examination: Examination, data: DataConfig) -> Finding | None:
+    """Fewer pictures than such networks want."""
+    count = len(examination.survey)
+    if count >= SMALL_SET:
+        return None
+    return Finding(
+        "few",
+        "warning",
+        f"There {are(count)} only {pictures(count)}.",
+        f"Below about {SMALL_SET:,} the discriminator begins to know them by heart; the generator then repeats them or "
+        "gets worse the longer it trains. The fewer and the more varied they are, the sooner.",
+        "Collect more if you can, save often, and keep some apart (data.holdout) to see when they are memorised.",
+        count,
+    )
+
+
+def classes(examination: Examination, data: DataConfig) -> Finding | None:
+    """Labels with few pictures, or a single label."""
+    counts = class_counts(examination.survey)
+    if not counts:
+        return None
+    if len(counts) == 1:
+        return Finding(
+            "one_class",
+            "note",
+            "All pictures have the same label.",
+            "It tells them apart from nothing, so it is of no use.",
+            "Nothing, unless you expected several: each sub-folder is a label.",
+            len(examination.survey),
+        )
+    smallest, largest = min(counts.values()), max(counts.values())
+    if largest < IMBALANCE * max(smallest, 1) and smallest >= FEW_IN_CLASS:
+        return None
+    rare = sorted(
+        (count, name) for name, count in counts.items() if count * IMBALANCE <= largest or count < FEW_IN_CLASS
+    )
+    uneven = largest >= IMBALANCE * max(smallest, 1)
+    return Finding(
+        "classes",
+        "warning" if uneven else "note",
+        f"{'Classes are uneven' if uneven else 'Some classes are small'}: {smallest:,} to {largest:,} pictures each.",
+        "A generator draws what is frequent; rare classes turn out poor or do not occur at all.",
+        "Collect more for the rare ones, or train without them.",
+        len(rare),
+        lines=[(name, f"{count:,}") for count, name in rare],
+    )
+
+
+def transparency(examination: Examination, data: DataConfig) -> Finding | None:
+    """Pictures that are partly transparent."""
+    transparent = examination.survey.rows["transparent"]
+    count = int(transparent.sum())
+    if not count:
+        return None
+    most = count > len(transparent) / 2
+    meaning = (
+        "Most are, so transparency can be learned as a fourth channel."
+        if most
+        else "They are laid on data.background, white by default, where the rest may have something else."
+    )
+    return Finding(
+        "transparent",
+        "note",
+        f"{pictures(count)} {are(count)} partly transparent.",
+        meaning,
+        "Train with data.channels=4, or with 3 on one colour." if most else "Choose data.background to match the rest.",
+        count,
+        numbers=np.flatnonzero(transparent).tolist(),
+    )
+
+
+def turned(examination: Examination, data: DataConfig) -> Finding | None:
+    """Pictures that metadata turns upright."""
+    return _flagged(
+        examination,
+        "turned",
+        "turned upright by their metadata (EXIF)",
+        "ganlet does that everywhere; other programs may show and use them lying on their side.",
+        "Nothing, if the pictures shown stand upright.",
+    )
+
+
+def animated(examination: Examination, data: DataConfig) -> Finding | None:
+    """Pictures with more than one frame."""
+    return _flagged(
+        examination,
+        "animated",
+        "animated",
+        "Only the first frame of each is used.",
+        "Save the frames as pictures of their own if you want them all.",
+    )
+
+
+def _flagged(examination: Examination, flag: str, words: str, meaning: str, advice: str) -> Finding | None:
+    numbers = np.flatnonzero(examination.survey.rows[flag]).tolist()
+    if not numbers:
+        return None
+    title = f"{pictures(len(numbers))} {are(len(numbers))} {words}."
+    return Finding(flag, "note", title, meaning, advice, len(numbers), numbers)
+
+
+def depths(examination: Examination, data: DataConfig) -> Finding | None:
+    """Modes that are converted in a way worth a look."""
+    modes = examination.survey.rows["mode"]
+    kinds = {
+        b"I;16": "16-bit grey, scaled to 8 bits",
+        b"CMYK": "CMYK, whose colours may shift",
+        b"1": "black and white",
+    }
+    lines = [(words, f"{int((modes == mode).sum()):,}") for mode, words in kinds.items() if (modes == mode).any()]
+    if not lines:
+        return None
+    count = int(np.isin(modes, list(kinds)).sum())
+    return Finding(
+        "depth",
+        "note",
+        f"{pictures(count)} {are(count)} stored in an unusual way.",
+        "They are converted: 16 bits are scaled and not clipped, and colour profiles are not applied.",
+        "Compare the pictures shown with what you expect.",
+        count,
+        numbers=np.flatnonzero(np.isin(modes, list(kinds))).tolist(),
+        lines=lines,
+    )
+
+
+def grey_files(examination: Examination, data: DataConfig) -> Finding | None:
+    """Colour files that show no colour."""
+    rows = examination.survey.rows
+    stored_as_colour = int((~np.isin(rows["mode"], GREY_MODES)).sum())
+    if not rows["grey"].all() or not stored_as_colour:
+        return None
+    return Finding(
+        "grey_as_colour",
+        "note",
+        f"{pictures(stored_as_colour)} {are(stored_as_colour)} stored in colour without having any.",
+        "Three equal channels cost time and can come out slightly tinted.",
+        "Train with data.channels=1.",
+        stored_as_colour,
+    )

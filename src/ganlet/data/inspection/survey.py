@@ -1,0 +1,227 @@
+"""One walk over a source: every picture is decoded once and leaves a row of numbers behind, 400 bytes at most.
+
+Beside the rows only a sample of small pictures is kept, so memory does not grow with the size of the pictures, and
+hardly with their number: 40 MB for 100,000.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from ganlet.config.data import DataConfig
+from ganlet.data.decode import BrokenPicture, is_transparent, strict_pillow
+from ganlet.data.fit import Colour, fit, parse_colour, resize, to_channels
+from ganlet.data.ingest import Broken, Progress, decode_picture, in_chunks
+from ganlet.data.inspection.hashing import SIDE, perceptual_hashes
+from ganlet.data.spec import Source, SourcePicture
+
+CHUNK_PICTURES = 512
+SAMPLE = 4_096  # small pictures that are kept, evenly chosen
+DIGEST_BYTES = 16
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601
+MAX_GREY_CHROMA = 8  # levels between the channels that JPEG leaves in a grey picture
+SIGNATURE_SIDE, COLOUR_SIDE = 16, 4
+
+# What is kept of a picture. Brightness, contrast (standard deviation), colour (distance between the largest and the
+# smallest channel) and detail (difference between neighbours) are means over the picture at 32 x 32, in levels of 255.
+ROW = np.dtype(
+    [
+        ("index", np.int64),  # place in the source
+        ("label", np.int32),  # -1: none
+        ("height", np.int32),
+        ("width", np.int32),
+        ("mode", "S8"),  # Pillow's name
+        ("animated", np.bool_),
+        ("transparent", np.bool_),
+        ("turned", np.bool_),  # by its metadata
+        ("grey", np.bool_),  # in what it shows
+        ("blank", np.bool_),  # a single colour
+        ("low", np.uint8),  # smallest and largest value
+        ("high", np.uint8),
+        ("brightness", np.float32),
+        ("contrast", np.float32),
+        ("colour", np.float32),
+        ("detail", np.float32),
+        ("digest", f"S{DIGEST_BYTES}"),  # of shape and pixels
+        ("hash", np.uint64),
+        ("signature", np.uint8, (SIGNATURE_SIDE, SIGNATURE_SIDE)),  # brightness
+        ("colours", np.uint8, (COLOUR_SIDE, COLOUR_SIDE, 3)),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class BrokenFile:
+    """A picture that cannot be used: its name in the source, as it is there, and the reason."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What a walk over a source has seen.
+
+    `rows` is a structured array with a `ROW` for each picture that can be used, in the order of the source; `names` are
+    their paths in the source, not escaped, or None where pictures are no files; `sample` holds some of them, evenly
+    chosen, as uint8 (M, 32, 32, 3). `num_found` counts the broken ones too.
+    """
+
+    source: str
+    kind: str
+    num_found: int
+    rows: np.ndarray
+    names: Sequence[str] | None
+    broken: Sequence[BrokenFile]
+    sample: np.ndarray
+    label_names: tuple[str, ...]
+    ignored: Mapping[str, int]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def name(self, number: int) -> str:
+        """What a picture is called: its path in the source, else its place there; not escaped."""
+        return self.names[number] if self.names else str(self.rows["index"][number])
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What is measured of a picture alone; what is left is computed for many at a time from the small copies."""
+
+    row: tuple
+    small: np.ndarray  # uint8 (32, 32, 3)
+    name: str
+
+
+def survey(source: Source, config: DataConfig, progress: Progress | None = None) -> Survey:
+    """Walk over a source once. Nothing that is wrong with a picture ends it: it is counted as broken, with the reason.
+
+    Transparent pictures are seen on `data.background`. Raises DataError where a source as a whole is damaged.
+    """
+    rows, count, done = np.zeros(source.count, ROW), 0, 0
+    stride = max(1, -(-source.count // SAMPLE))
+    sample, num_sampled = np.zeros((-(-source.count // stride), SIDE, SIDE, 3), np.uint8), 0
+    names: list[str] = []
+    broken: list[BrokenFile] = []
+    look = partial(_look, max_pixels=config.max_pixels, background=parse_colour(config.background))
+    with strict_pillow():
+        for results in in_chunks(source.pictures(), look, CHUNK_PICTURES):
+            seen = []
+            for index, result in enumerate(results, start=done):
+                if isinstance(result, Broken):
+                    broken.append(BrokenFile(result.picture.name or str(index), result.reason))
+                    continue
+                seen.append((index, result))
+                names.append(result.name)
+                if index % stride == 0:
+                    sample[num_sampled] = result.small
+                    num_sampled += 1
+            if seen:
+                rows[count : count + len(seen)] = _rows(seen)
+            count, done = count + len(seen), done + len(results)
+            if progress is not None:
+                progress(done, source.count)
+    return Survey(
+        source=config.source,
+        kind=source.kind,
+        num_found=done,
+        rows=rows[:count],
+        names=names if any(names) else None,
+        broken=broken,
+        sample=sample[:num_sampled],
+        label_names=source.label_names or (),
+        ignored={suffix or "no suffix": number for suffix, number in sorted(source.ignored.items())},
+    )
+
+
+def pictures_at(source: Source, config: DataConfig, indices: Sequence[int], side: int) -> dict[int, np.ndarray]:
+    """Some of a source's pictures by their place, decoded again: uint8 (side, side, 3), whole, on the background.
+
+    A picture that can no longer be read is left out.
+    """
+    wanted, found = set(indices), {}
+    background = parse_colour(config.background)
+    with strict_pillow():
+        for index, picture in enumerate(source.pictures()):
+            if index not in wanted:
+                continue
+            try:
+                pixels = decode_picture(picture, config.max_pixels).pixels
+            except BrokenPicture:
+                continue
+            found[index] = fit(pixels, (side, side), 3, "pad", background)
+            if len(found) == len(wanted):
+                break
+    return found
+
+
+def luma(pictures: np.ndarray) -> np.ndarray:
+    """Colour (..., 3) as brightness (...) in levels of 255, float32."""
+    return pictures.astype(np.float32) @ LUMA
+
+
+def _look(picture: SourcePicture, max_pixels: int, background: Colour) -> _Seen | Broken:
+    try:
+        decoded = decode_picture(picture, max_pixels)
+    except BrokenPicture as error:
+        return Broken(picture, str(error))
+    pixels = np.ascontiguousarray(decoded.pixels)
+    transparent = is_transparent(pixels)
+    visible = to_channels(pixels, 3, background) if transparent else pixels[..., :3]
+    digest = hashlib.blake2b(str(pixels.shape).encode(), digest_size=DIGEST_BYTES)
+    digest.update(pixels.data)
+    row = (
+        -1 if picture.label is None else picture.label,
+        *pixels.shape[:2],
+        decoded.mode.encode(),
+        decoded.animated,
+        transparent,
+        decoded.turned,
+        _is_blank(visible),
+        int(visible.min()),
+        int(visible.max()),
+        digest.digest(),
+    )
+    return _Seen(row, to_channels(resize(np.ascontiguousarray(visible), (SIDE, SIDE)), 3, background), picture.name)
+
+
+LOOKED_AT = ("label", "height", "width", "mode", "animated", "transparent", "turned", "blank", "low", "high", "digest")
+
+
+def _is_blank(pixels: np.ndarray) -> bool:
+    """Whether all pixels (h, w, C) are equal; most pictures show with a few that they are not."""
+    first = pixels[0, 0]
+    return bool((pixels[::8, ::8] == first).all()) and bool((pixels == first).all())
+
+
+def _rows(seen: Sequence[tuple[int, _Seen]]) -> np.ndarray:
+    """The rows (n,) of pictures that were looked at, with their places in the source."""
+    rows = np.zeros(len(seen), ROW)
+    rows["index"] = [index for index, _ in seen]
+    for name, values in zip(LOOKED_AT, zip(*(result.row for _, result in seen), strict=True), strict=True):
+        rows[name] = values
+    small = np.stack([result.small for _, result in seen])
+    light = luma(small)
+    chroma = small.max(axis=3) - small.min(axis=3)
+    rows["grey"] = chroma.max(axis=(1, 2)) <= MAX_GREY_CHROMA
+    rows["brightness"] = light.mean(axis=(1, 2))
+    rows["contrast"] = light.std(axis=(1, 2))
+    rows["colour"] = chroma.mean(axis=(1, 2))
+    steps = np.abs(np.diff(light, axis=1)).mean(axis=(1, 2)) + np.abs(np.diff(light, axis=2)).mean(axis=(1, 2))
+    rows["detail"] = steps / 2
+    rows["hash"] = perceptual_hashes(light)
+    rows["signature"] = np.rint(_blocks(light[..., None], SIGNATURE_SIDE)[..., 0])
+    rows["colours"] = np.rint(_blocks(small.astype(np.float32), COLOUR_SIDE))
+    return rows
+
+
+def _blocks(pictures: np.ndarray, side: int) -> np.ndarray:
+    """Pictures (N, 32, 32, C) averaged down to (N, side, side, C)."""
+    step = SIDE // side
+    return pictures.reshape(len(pictures), side, step, side, step, -1).mean(axis=(2, 4))

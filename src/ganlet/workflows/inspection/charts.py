@@ -1,0 +1,114 @@
+"""The charts of an inspection, in the style of a run's curves: nothing but faint lines and a base line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+
+from ganlet.data.inspection.examination import class_counts
+from ganlet.data.inspection.survey import Survey
+from ganlet.data.spec import shown
+from ganlet.runs.plots import DARK, LIGHT, Palette
+
+WIDTH, HEIGHT = 5.2, 2.6  # inches
+BINS = 40
+MOST_POINTS, MOST_CLASSES = 5_000, 16
+LONGEST_NAME = 24
+
+Chart = Callable[[Survey, Axes, Palette], None]
+
+
+def charts(survey: Survey, *, dark: bool) -> dict[str, Figure]:
+    """The charts that say something about these pictures, by title."""
+    palette = DARK if dark else LIGHT
+    figures = {}
+    for title, (worth, chart) in CHARTS.items():
+        if worth(survey):
+            figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+            axes = figure.subplots()
+            _clean(axes, palette)
+            chart(survey, axes, palette)
+            figures[title] = figure
+    return figures
+
+
+def _sizes(survey: Survey, axes: Axes, palette: Palette) -> None:
+    counts = Counter(zip(survey.rows["width"].tolist(), survey.rows["height"].tolist(), strict=True))
+    points = counts.most_common(MOST_POINTS)
+    widths, heights = np.array([size for size, _ in points]).T
+    areas = 12 + 130 * np.sqrt(np.array([count for _, count in points]) / points[0][1])
+    axes.scatter(widths, heights, s=areas, color=palette.discriminator, alpha=0.35, linewidth=0)
+    low, high = min(widths.min(), heights.min()) / 1.2, max(widths.max(), heights.max()) * 1.2
+    axes.plot([low, high], [low, high], color=palette.ink, linewidth=0.9, linestyle=(0, (2, 3)))
+    for scale, limit, axis in (
+        (axes.set_xscale, axes.set_xlim, axes.xaxis),
+        (axes.set_yscale, axes.set_ylim, axes.yaxis),
+    ):
+        scale("log", base=2)
+        limit(low, high)
+        axis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:g}"))
+        axis.set_minor_locator(NullLocator())
+    axes.set_xlabel("width in pixels (dotted: squares)", color=palette.ink, fontsize=9.5)
+    axes.set_ylabel("height", color=palette.ink, fontsize=9.5)
+
+
+def _aspects(survey: Survey, axes: Axes, palette: Palette) -> None:
+    ratios = np.log2(survey.rows["height"] / survey.rows["width"])
+    reach = max(0.5, float(np.quantile(np.abs(ratios), 0.98)) * 1.3)  # a few odd ones must not flatten the rest
+    axes.hist(ratios, bins=np.linspace(-reach, reach, BINS + 1).tolist(), color=palette.real)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda power, _: f"{2.0**power:.2g}"))
+    axes.set_xlabel("height / width (1: square)", color=palette.ink, fontsize=9.5)
+
+
+def _light(survey: Survey, axes: Axes, palette: Palette) -> None:
+    bins = np.linspace(0, 255, BINS + 1).tolist()
+    axes.hist(survey.rows["brightness"], bins=bins, color=palette.generator)
+    axes.hist(survey.rows["contrast"], bins=bins, histtype="step", color=palette.discriminator, linewidth=1.8)
+    axes.set_xlim(0, 255)
+    axes.set_xlabel("brightness (filled) and contrast (line) of each picture", color=palette.ink, fontsize=9.5)
+
+
+def _classes(survey: Survey, axes: Axes, palette: Palette) -> None:
+    counts = sorted(class_counts(survey).items(), key=lambda item: item[1], reverse=True)
+    if len(counts) > MOST_CLASSES:
+        axes.fill_between(range(len(counts)), [count for _, count in counts], color=palette.real, linewidth=0)
+        axes.set_xlabel("classes, the most frequent first", color=palette.ink, fontsize=9.5)
+        axes.set_xlim(0, len(counts) - 1)
+        axes.set_ylim(0)
+        return
+    names = [shown(name)[:LONGEST_NAME].replace("$", r"\$") for name, _ in counts]
+    places = range(len(names))
+    axes.barh(places, [count for _, count in counts], color=palette.real)
+    axes.set_yticks(places, names, fontsize=8.5)
+    axes.invert_yaxis()
+    axes.grid(axis="y", visible=False)
+    axes.grid(axis="x", color=palette.faint, linewidth=0.7)
+
+
+def _clean(axes: Axes, palette: Palette) -> None:
+    axes.patch.set_alpha(0)
+    for side in ("top", "left", "right"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color(palette.faint)
+    axes.grid(axis="y", color=palette.faint, linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.tick_params(which="both", length=0, colors=palette.ink, labelsize=9)
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+
+
+def _several(survey: Survey, *names: str) -> bool:
+    return len(np.unique(survey.rows[list(names)])) > 1
+
+
+CHARTS: dict[str, tuple[Callable[[Survey], bool], Chart]] = {
+    "Sizes": (lambda survey: _several(survey, "height", "width"), _sizes),
+    "Shapes": (lambda survey: _several(survey, "height", "width"), _aspects),
+    "Light": (lambda survey: True, _light),
+    "Classes": (lambda survey: len(survey.label_names) > 1, _classes),
+}
