@@ -1,0 +1,294 @@
+"""Does the run doctor find sick runs, how soon, and does it leave healthy ones alone? Scripted runs, one table.
+
+A sickness is a setting that is known to be bad, or a disturbance that begins at a known moment of a healthy run (its
+onset). Every run is judged look by look, as it is while it trains. Thresholds were set on the tuning sources; what is
+reported are the sources that were not used for that.
+
+    python benchmarks/doctor_calibration.py run --out DIR --sources smileys path/to/fashion-mnist ... \
+        [--cases healthy constant ...] [--seeds 0 1 ...] [--images 40000]
+    python benchmarks/doctor_calibration.py table DIR [--sources NAME ...]
+
+`run` leaves one JSON file a run in DIR and skips those that are there; `table` judges them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+import torch
+import yaml
+
+from ganlet.config import parse_override, validate
+from ganlet.config.tree import merge
+from ganlet.data.feed import Feed
+from ganlet.engine.hooks import Moment
+from ganlet.errors import TrainingError
+from ganlet.health.case import Facts
+from ganlet.health.faults import OVERFITTING, WRONG_COLOURS
+from ganlet.health.illnesses import COLLAPSE, DIVERGENCE, OSCILLATION, STRONG, STUCK, WEAK
+from ganlet.health.progress import FINISHED, UNDER_TRAINED
+from ganlet.health.verdicts import replay
+from ganlet.runs.history import read_history
+from ganlet.workflows import training
+from ganlet.workflows.configuring import make_config
+
+ONSET = 12_000  # images, of disturbances
+
+Disturb = Callable[[Moment, dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A way to be healthy or sick: settings, and a disturbance from `onset` on, of the state or of what is loaded."""
+
+    settings: tuple[str, ...] = ()
+    disturb: Disturb | None = None
+    load: Callable[[torch.Tensor], torch.Tensor] | None = None
+    onset: int = 0
+    expected: tuple[str, ...] = ()  # verdicts that are right, or none for a healthy run
+
+
+def ignore_latents(moment: Moment, _: dict[str, Any]) -> None:
+    """The generator draws one picture."""
+    for network in (moment.state.generator, moment.state.average):
+        network.get_submodule("from_latent").weight.data.mul_(0.0)
+
+
+def hear_one_number(moment: Moment, _: dict[str, Any]) -> None:
+    """The generator hears one of the numbers of each latent."""
+    for network in (moment.state.generator, moment.state.average):
+        network.get_submodule("from_latent").weight.data[:, 1:] = 0.0
+
+
+def freeze_discriminator(moment: Moment, kept: dict[str, Any]) -> None:
+    """The discriminator stays as it was at the onset."""
+    if not kept:
+        kept.update({name: tensor.clone() for name, tensor in moment.state.discriminator.state_dict().items()})
+    moment.state.discriminator.load_state_dict(kept)
+
+
+def freeze_generator(moment: Moment, kept: dict[str, Any]) -> None:
+    """The generator stays as it was at the onset."""
+    if not kept:
+        kept.update({name: tensor.clone() for name, tensor in moment.state.generator.state_dict().items()})
+    moment.state.generator.load_state_dict(kept)
+
+
+def one_grey_level_too_many(pictures: torch.Tensor) -> torch.Tensor:
+    """A loader that adds 1 in 8 bits: white becomes black."""
+    return pictures + 1
+
+
+def a_stuck_pixel(pictures: torch.Tensor) -> torch.Tensor:
+    """A loader that overwrites one pixel."""
+    pictures = pictures.clone()
+    pictures[:, 5, 5] = 0
+    pictures[:, 5, 6] = 255
+    return pictures
+
+
+POOR = (COLLAPSE, STRONG, WEAK, DIVERGENCE, OSCILLATION, STUCK)  # where several are right, any is
+CASES: dict[str, Case] = {
+    "healthy": Case(),
+    "healthy-relativistic": Case(("objective.loss.kind=relativistic",)),
+    "constant": Case(disturb=ignore_latents, onset=ONSET, expected=(COLLAPSE,)),
+    "one-number": Case(disturb=hear_one_number, onset=ONSET, expected=(COLLAPSE,)),
+    "frozen-discriminator": Case(disturb=freeze_discriminator, onset=ONSET, expected=(WEAK, DIVERGENCE, COLLAPSE)),
+    "frozen-generator": Case(disturb=freeze_generator, onset=ONSET, expected=(STUCK, STRONG)),
+    "strong-discriminator": Case(
+        (
+            "generator.optimizer.lr=2e-5",
+            "discriminator.optimizer.lr=2e-3",
+            "objective.penalties=[]",
+            "train.n_critic=2",
+        ),
+        expected=(STRONG, STUCK),
+    ),
+    "rates-x100": Case(("generator.optimizer.lr=0.16", "discriminator.optimizer.lr=0.08"), expected=POOR),
+    "no-norm": Case(
+        (
+            "generator.norm=none",
+            "discriminator.norm=none",
+            "objective.penalties=[]",
+            "generator.optimizer.lr=0.01",
+            "discriminator.optimizer.lr=0.01",
+        ),
+        expected=POOR,
+    ),
+    "50-pictures": Case(("data.num_images=50", "data.allow_few=true"), expected=(OVERFITTING,)),
+    "overflow": Case(load=one_grey_level_too_many, expected=(WRONG_COLOURS,)),
+    "stuck-pixel": Case(load=a_stuck_pixel, expected=(WRONG_COLOURS,)),
+}
+
+
+# Nothing but the doctor looks at these runs.
+QUIETLY = (
+    "train.tensorboard=false",
+    "train.checkpoint_every=1000000",
+    "train.sample_every=1000000",
+    "evaluate.metric=none",
+)
+
+
+@dataclass
+class Disturbance:
+    """A hook that disturbs every iteration from the onset on."""
+
+    case: Case
+    kept: dict[str, Any] = field(default_factory=dict)
+
+    def __call__(self, moment: Moment) -> None:
+        if self.case.disturb is not None and moment.images_seen >= self.case.onset:
+            with torch.no_grad():
+                self.case.disturb(moment, self.kept)
+
+
+@contextmanager
+def loading(change: Callable[[torch.Tensor], torch.Tensor] | None) -> Iterator[None]:
+    """While open, training is fed pictures that went through `change`."""
+
+    class Bad(Feed):
+        def images(self, *args: Any, **options: Any) -> torch.Tensor:
+            pictures = super().images(*args, **options)
+            return change(pictures) if change is not None else pictures
+
+    training.Feed = Bad  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        training.Feed = Feed  # type: ignore[misc]
+
+
+def run_case(name: str, source: str, seed: int, num_images: int, preset: str) -> dict[str, Any]:
+    """One run with its history."""
+    case = CASES[name]
+    overrides: dict[str, Any] = {}
+    total = num_images if not case.onset else max(num_images, case.onset + 24_000)
+    for text in (*case.settings, f"seed={seed}", f"train.total_images={total}", *QUIETLY):
+        overrides = merge(overrides, parse_override(text), None)
+    config = make_config(preset, source, overrides=overrides)
+    failed = None
+    with tempfile.TemporaryDirectory() as folder, loading(case.load):
+        path = Path(folder) / "run"
+        try:
+            training.train(config, path, device="cpu", hooks=[Disturbance(case)])
+        except TrainingError as error:
+            failed = error.what
+        rows = read_history(path / "metrics.jsonl")
+        settings = (path / "config.yaml").read_text()
+        num_pictures = json.loads((path / "environment.json").read_text())["data"]["count"]
+    return {
+        "case": name,
+        "source": Path(source).name,
+        "seed": seed,
+        "failed": failed,
+        "num_pictures": num_pictures,
+        "config": settings,
+        "rows": rows,
+    }
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Make the runs that are not there yet."""
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for seed in arguments.seeds:
+        for source in arguments.sources:
+            for case in arguments.cases:
+                path = arguments.out / f"{case}-{Path(source).name}-{seed}.json"
+                if not path.exists():
+                    record = run_case(case, source, seed, arguments.images, arguments.preset)
+                    path.write_text(json.dumps(record) + "\n")
+                    print(path.stem, record["failed"] or "", flush=True)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the doctor said of one run."""
+
+    case: str
+    source: str
+    delay: int | None  # images from the onset to the first verdict that is right; None: never found
+    named: tuple[str, ...]  # all serious verdicts, in the order in which they were given
+    noticed: tuple[str, ...]  # illnesses of which there was but a notice
+
+
+def judge(record: dict[str, Any]) -> Judged:
+    """Replay a run look by look. Numbers that are not finite are found by the engine, at once."""
+    case = CASES[record["case"]]
+    facts = Facts(validate(yaml.safe_load(record["config"])), record["num_pictures"])
+    named, noticed, delay = {}, {}, None
+    rows = sorted(record["rows"], key=lambda row: row["images_seen"])
+    for diagnosis in replay(rows, facts):
+        for verdict in diagnosis.verdicts:
+            if verdict.severity == "healthy" or verdict.kind in (UNDER_TRAINED, FINISHED):
+                continue
+            (named if verdict.severity == "serious" else noticed)[verdict.kind] = True
+            if delay is None and verdict.kind in case.expected:
+                delay = max(0, diagnosis.images_seen - case.onset)
+    if record["failed"]:
+        named[f"stopped: {record['failed']}"] = True
+        if delay is None and case.expected:
+            delay = max(0, (rows[-1]["images_seen"] if rows else 0) - case.onset)
+    return Judged(record["case"], record["source"], delay, tuple(named), tuple(noticed))
+
+
+def table(arguments: argparse.Namespace) -> None:
+    """Judge what is in the folder and print a Markdown table."""
+    judged = [judge(json.loads(path.read_text())) for path in sorted(arguments.folder.glob("*.json"))]
+    judged = [one for one in judged if not arguments.sources or one.source in arguments.sources]
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    sources = sorted({one.source for one in judged})
+    print(f"{len(judged)} runs on {', '.join(sources)}; {date.today()}, commit {commit}, torch {torch.__version__}\n")
+    print("| case | runs | found | images from onset to verdict, median (most) | serious verdicts | notices |")
+    print("|---|---|---|---|---|---|")
+    for name in CASES:
+        of = [one for one in judged if one.case == name]
+        if not of:
+            continue
+        delays = [one.delay for one in of if one.delay is not None]
+        found = f"{len(delays)} of {len(of)}" if CASES[name].expected else "-"
+        when = f"{statistics.median(delays):,.0f} ({max(delays):,})" if delays else "-"
+        print(f"| {name} | {len(of)} | {found} | {when} | {_counted(of, 'named')} | {_counted(of, 'noticed')} |")
+
+
+def _counted(judged: list[Judged], which: str) -> str:
+    counts = Counter(kind for one in judged for kind in getattr(one, which))
+    return ", ".join(f"{kind} {count}" for kind, count in counts.most_common()) or "none"
+
+
+def main() -> None:
+    """Parse and go."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(required=True)
+    runner = commands.add_parser("run")
+    runner.add_argument("--out", type=Path, required=True)
+    runner.add_argument("--sources", nargs="+", default=["smileys"])
+    runner.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    runner.add_argument("--seeds", type=int, nargs="+", default=[0])
+    runner.add_argument("--images", type=int, default=40_000)
+    runner.add_argument("--preset", default="quick")
+    runner.set_defaults(work=run)
+    judging = commands.add_parser("table")
+    judging.add_argument("folder", type=Path)
+    judging.add_argument("--sources", nargs="*")
+    judging.set_defaults(work=table)
+    arguments = parser.parse_args()
+    arguments.work(arguments)
+
+
+if __name__ == "__main__":
+    main()

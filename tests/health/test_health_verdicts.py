@@ -1,0 +1,339 @@
+from __future__ import annotations
+
+import math
+import statistics
+
+import pytest
+
+from ganlet.config import validate
+from ganlet.config.files import parse_override
+from ganlet.config.tree import merge
+from ganlet.health.case import Case, Sign, streak
+from ganlet.health.thresholds import THRESHOLDS, Thresholds
+from ganlet.health.verdicts import RULES, diagnose, first_detection, replay
+
+ONSET = 40_000
+
+
+def flicker(high, low, every=4_000):
+    """A signal that changes from look to look."""
+    return lambda images: high if images // every % 2 else low
+
+
+# Each illness as it shows: the verdict, its severity, what looks and log rows show from the onset on.
+SICK = {
+    "one picture": ("mode collapse", "serious", {"rough_diversity": 0.01, "raw_rough_diversity": 0.0, "duplicates": 1.0,
+                                                 "diversity": 0.0, "distance": 1.7, "coverage": 0.0, "separation": 1.0,
+                                                 "contrast": 0.5, "pixel_shift": 0.6}, {}),
+    "the momentary weights draw one picture": ("mode collapse", "serious", {"raw_rough_diversity": 0.1}, {}),
+    "a few families": ("mode collapse", "notice", {"duplicates": 0.45}, {}),
+    "less varied": ("mode collapse", "notice", {"diversity": 0.3}, {}),
+    "fooled": ("discriminator too weak", "serious", {"separation": 0.05, "distance": 1.5},
+               {"real_logit": -2.0, "fake_logit": 4.0}),
+    "the log swings": ("oscillation", "notice", {}, {"real_logit": flicker(4.0, 0.5, 1_000),
+                                                      "fake_logit": flicker(-4.0, -0.5, 1_000)}),
+    "pictures swing": ("oscillation", "notice", {"movement": 1.4}, {}),
+    "looks swing": ("oscillation", "notice", {"separation": flicker(0.99, 0.45)}, {}),
+    "weights not finite": ("divergence", "serious", {"generator_not_finite": 12.0}, {}),
+    "losses not finite": ("divergence", "serious", {}, {"generator_loss": math.nan}),
+    "scores explode": ("divergence", "serious", {}, {"real_logit": 300.0, "fake_logit": -300.0}),
+    "quality is lost": ("divergence", "serious", {"distance": 0.9, "coverage": 0.05}, {}),
+    "copies": ("overfitting", "serious", {"copies": 0.9}, {}),
+    "some copies": ("overfitting", "notice", {"copies": 0.5}, {}),
+    "training pictures are recognised": ("overfitting", "notice", {"recognition": 0.8}, {}),
+    "chequered": ("checkerboard", "notice", {"checkerboard": 6.0}, {}),
+    "too red": ("wrong colours", "notice", {"colour_shift": 0.8}, {}),
+    "a stuck pixel": ("wrong colours", "notice", {"pixel_shift": 0.8}, {}),
+    "another loader": ("wrong colours", "serious", {"separation": 0.1, "colour_shift": 0.8, "pixel_shift": 0.7}, {}),
+    "nothing moves": ("stuck", "serious", {"movement": 0.0, "distance": 0.4}, {}),
+    "weights grow without end": ("divergence", "serious", {"generator_weight_norm": lambda n: 1.1 ** (n / 1_000)}, {}),
+    "weights race": ("divergence", "serious", {"generator_gain": lambda n: 1 + 20 * n / 32_000}, {}),
+    "one picture that stays": ("mode collapse", "serious", {"rough_diversity": 0.01, "duplicates": 1.0, "movement": 0.0,
+                                                            "distance": 1.7}, {}),
+    "known by heart": ("overfitting", "serious", {"recognition": 0.97}, {}),
+    "dead units": ("stuck", "serious", {"dead_units": 0.97}, {}),
+}  # fmt: skip
+
+# The same of illnesses that a run has from its start.
+SICK_FROM_THE_START = {
+    "never fooled, and no progress": ("discriminator too strong", "serious",
+                                      {"separation": 1.0, "distance": 1.2, "rough_diversity": 0.5}, {}),
+    "cannot tell": ("discriminator too weak", "notice", {"separation": 0.5, "distance": 0.9, "coverage": None},
+                    {"real_logit": 0.01, "fake_logit": 0.0}),
+}  # fmt: skip
+
+
+def found(diagnosis):
+    return [(verdict.kind, verdict.severity) for verdict in diagnosis.verdicts if verdict.severity != "healthy"]
+
+
+def test_a_healthy_run_is_healthy_at_every_look(history, facts):
+    for diagnosis in replay(history(), facts()):
+        assert diagnosis.healthy, diagnosis.headline
+    assert diagnosis.verdicts[0].kind == "healthy"
+    assert diagnosis.num_looks == 22
+
+
+@pytest.mark.parametrize("name", SICK)
+def test_each_illness_is_found_alone_and_after_its_onset(name, history, facts):
+    kind, severity, look, row = SICK[name]
+    rows = history(look, row, onset=ONSET)
+    diagnosis = diagnose(rows, facts())
+    assert found(diagnosis) == [(kind, severity)]
+    assert ONSET <= diagnosis.verdicts[0].since <= ONSET + 24_000
+    assert {kind for seen in replay(rows, facts()) for kind, _ in found(seen)} == {kind}
+    detected = first_detection(rows, facts(), kind, severity)
+    assert detected is not None
+    assert ONSET <= detected <= ONSET + 36_000
+    assert (
+        first_detection(rows[: rows.index(next(r for r in rows if r["images_seen"] == ONSET))], facts(), kind) is None
+    )
+
+
+@pytest.mark.parametrize("name", SICK_FROM_THE_START)
+def test_what_a_run_has_from_its_start_is_found_after_the_early_phase(name, history, facts):
+    kind, severity, look, row = SICK_FROM_THE_START[name]
+    rows = history(look, row)
+    assert found(diagnose(rows, facts())) == [(kind, severity)]
+    assert 12_000 < first_detection(rows, facts(), kind, severity) <= 24_000
+
+
+@pytest.mark.parametrize("name", SICK)
+def test_a_verdict_says_everything_that_a_person_needs(name, history, facts):
+    _, _, look, row = SICK[name]
+    diagnosis = diagnose(history(look, row, onset=ONSET), facts())
+    verdict = diagnosis.verdicts[0]
+    assert 0.5 <= verdict.confidence <= 1
+    assert verdict.words.endswith(".")
+    assert verdict.advice.words.endswith(".")
+    assert all(item.words for item in verdict.evidence)
+    assert verdict.evidence
+    assert verdict.picture_moments[0] < verdict.since <= verdict.picture_moments[-1]
+    assert f"{verdict.since:,}" in diagnosis.headline
+    tree = {}
+    for option in verdict.command.split(" --set "):
+        tree = merge(tree, parse_override(option.removeprefix("--set ").strip("'")), None) if option else tree
+    before = facts().config
+    assert (validate(merge(before.model_dump(), tree)) != before) == bool(verdict.command)
+
+
+@pytest.mark.parametrize("name", [name for name in SICK if "not finite" not in name])
+def test_the_early_phase_alarms_nobody(name, history, facts):
+    _, _, look, row = SICK[name]
+    for diagnosis in replay(history(look, row, until=10_000), facts()):
+        assert diagnosis.healthy
+        assert diagnosis.verdicts[0].kind == "too early"
+
+
+@pytest.mark.parametrize(("look", "row"), [({"generator_not_finite": 1.0}, {}), ({}, {"discriminator_loss": None})])
+def test_numbers_that_are_not_finite_are_told_at_once(look, row, history, facts):
+    rows = history(look, {}, onset=4_000, until=4_000)
+    rows[-2] |= row
+    assert found(diagnose(rows, facts())) == [("divergence", "serious")]
+
+
+def test_a_run_that_ended_by_numbers_that_are_not_finite(history, facts):
+    rows = [*history(until=20_000), {"event": "failure", "images_seen": 20_480, "reason": "a loss is not finite"}]
+    assert found(diagnose(rows, facts())) == [("divergence", "serious")]
+
+
+@pytest.mark.parametrize("name", [name for name in SICK if "not finite" not in name])
+def test_one_look_alone_alarms_nobody(name, history, facts):
+    _, _, look, _ = SICK[name]
+    rows = history()
+    spoiled = next(row for row in rows if row.get("event") == "health" and row["images_seen"] == 48_000)
+    spoiled |= {signal: value(48_000) if callable(value) else value for signal, value in look.items()}
+    assert all(diagnosis.healthy for diagnosis in replay(rows, facts()))
+
+
+def test_an_illness_that_has_passed_is_no_longer_told(history, facts):
+    rows = history({"raw_rough_diversity": 0.05}, onset=40_000, until=56_000)
+    rows += [row for row in history() if row["images_seen"] > 56_000]
+    assert first_detection(rows, facts(), "mode collapse") == 44_000
+    assert diagnose(rows, facts()).healthy
+
+
+def test_a_single_healthy_look_between_does_not_move_the_beginning(history, facts):
+    rows = history({"duplicates": 0.5}, onset=40_000)
+    one = next(row for row in rows if row.get("event") == "health" and row["images_seen"] == 60_000)
+    one["duplicates"] = 0.0
+    assert diagnose(rows, facts()).verdicts[0].since == 40_000
+
+
+@pytest.mark.parametrize("distance", [None, lambda images: 40_000 / (images + 2_000), 0.3])
+def test_being_never_fooled_is_no_illness_while_pictures_are_good_or_get_better(distance, history, facts):
+    rows = history({"separation": 1.0, "distance": distance}, until=44_000)
+    assert all(diagnosis.healthy for diagnosis in replay(rows, facts()))
+
+
+def test_not_moving_at_the_end_of_a_schedule_is_meant(history, facts):
+    rows = history({"movement": 0.0}, {"generator_rate": 1e-5}, onset=60_000)
+    assert diagnose(rows, facts()).healthy
+
+
+@pytest.mark.parametrize("rows", [[], [{"images_seen": 50_000, "event": "resume"}]])
+def test_without_numbers_nothing_is_said(rows, facts):
+    diagnosis = diagnose(rows, facts())
+    assert diagnosis.healthy
+    assert [verdict.kind for verdict in diagnosis.verdicts] == ["too early"]
+    assert list(replay(rows, facts())) == [diagnosis] * len(rows)
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_a_single_row_is_enough_to_be_read(place, history, facts):
+    row = history(until=44_000)[-place - 1]
+    assert diagnose([row], facts()).healthy
+
+
+def test_signals_that_are_missing_make_no_illness(history, facts):
+    for signal in history()[4]:
+        if signal not in ("event", "images_seen"):
+            assert diagnose(history({signal: None}), facts()).healthy, signal
+    assert diagnose(
+        history(dict.fromkeys(["diversity", "duplicates", "coverage", "distance", "copies"])), facts()
+    ).healthy
+
+
+# Runs without looks, judged by the log alone
+
+
+def test_a_log_alone_may_be_healthy(history, facts):
+    diagnosis = diagnose(history(looks=False), facts())
+    assert diagnosis.healthy
+    assert diagnosis.verdicts[0].confidence < 0.5
+    assert "never looked" in diagnosis.verdicts[0].words
+
+
+@pytest.mark.parametrize(
+    ("row", "kind"),
+    [
+        ({"real_logit": 8.0, "fake_logit": -9.0, "generator_loss": 9.0}, "discriminator too strong"),
+        ({"real_logit": 0.01, "fake_logit": 0.0, "generator_loss": 0.69}, "stuck"),
+        ({"real_logit": -900.0, "fake_logit": 900.0}, "divergence"),
+        ({"real_logit": flicker(4, 0.2, 1_000), "fake_logit": flicker(-4, -0.2, 1_000)}, "oscillation"),
+    ],
+)
+def test_what_a_log_alone_can_tell(row, kind, history, facts):
+    rows = history(row=row, onset=ONSET, looks=False)
+    assert [kind for kind, _ in found(diagnose(rows, facts()))] == [kind]
+    assert first_detection(rows, facts(), kind) > ONSET
+
+
+# Measurements
+
+
+def measured(values, every=5_000, error=0.01):
+    return [
+        {"event": "measurement", "images_seen": (place + 1) * every, "metric": "kd", "value": value, "error": error}
+        for place, value in enumerate(values)
+    ]
+
+
+def test_a_measured_distance_that_rises_beyond_its_errors_is_a_loss(history, facts):
+    rows = history(until=45_000, looks=False)
+    falling = [2.0, 1.5, 1.2, 1.0, 1.0, 1.0, 1.0]
+    assert diagnose([*rows, *measured([*falling, 1.02, 1.01])], facts()).healthy
+    lost = diagnose([*rows, *measured([*falling, 1.8, 1.9])], facts())
+    assert found(lost) == [("divergence", "serious")]
+    assert lost.verdicts[0].since == 40_000
+    assert diagnose([*rows, *measured([*falling, 1.8, 1.9], error=0.3)], facts()).healthy
+
+
+def test_a_run_that_still_gets_better_at_its_end_is_under_trained(history, facts):
+    rows = history({"distance": None, "coverage": None})
+    values = [2.0 * 0.93**place for place in range(18)]
+    kinds = {verdict.kind: verdict for verdict in diagnose([*rows, *measured(values)], facts()).verdicts}
+    assert set(kinds) == {"healthy", "under-trained"}
+    assert kinds["under-trained"].command == "--set train.total_images=180000"
+    assert kinds["under-trained"].evidence[0].limit_words == f"before {statistics.fmean(values[8:13]):.4g}"
+    half = [*history({"distance": None, "coverage": None}, until=45_000), *measured(values[:9])]
+    assert [verdict.kind for verdict in diagnose(half, facts()).verdicts] == ["healthy"]
+
+
+def test_a_run_that_no_longer_gets_better_is_finished(history, facts):
+    rows = history({"distance": None, "coverage": None})
+    values = [2.0, 1.5, 1.2, 1.0, 0.9, *[0.8, 0.81] * 6, 0.8]
+    kinds = {verdict.kind: verdict for verdict in diagnose([*rows, *measured(values)], facts()).verdicts}
+    assert set(kinds) == {"healthy", "finished"}
+    assert kinds["finished"].since == 30_000
+    noisy = diagnose([*rows, *measured(values, error=0.4)], facts())
+    assert [verdict.kind for verdict in noisy.verdicts] == ["healthy"]
+
+
+# Settings and facts
+
+
+def test_few_pictures_without_any_held_out(history, facts):
+    rows = history({"recognition": None, "copies": None})
+    (verdict,) = diagnose(rows, facts(num_pictures=500)).verdicts
+    assert (verdict.kind, verdict.severity, verdict.command) == ("overfitting", "notice", "--set data.holdout=0.1")
+    assert diagnose(history(), facts(num_pictures=500)).healthy
+    assert diagnose(rows, facts(num_pictures=5_000)).healthy
+    early = history({"recognition": None, "copies": None}, until=12_000)
+    assert diagnose(early, facts(num_pictures=500)).healthy
+    assert diagnose(early[:10], facts(num_pictures=50)).healthy
+
+
+def test_the_early_phase_is_longer_for_large_batches(facts):
+    assert facts().early(THRESHOLDS) == 10_800
+    assert facts({"train.batch_size": 128}).early(THRESHOLDS) == 32_000
+    assert facts({"train.total_images": 10**7}).early(THRESHOLDS) == 40_000
+
+
+def test_rows_that_a_rollback_has_undone_do_not_count(history, facts):
+    rows = history({"raw_rough_diversity": 0.0}, onset=40_000, until=48_000)
+    rows.append({"event": "rollback", "images_seen": 30_000, "from": 48_000, "to": 30_000})
+    assert diagnose(rows, facts()).healthy
+    rows += [row for row in history(until=60_000) if row["images_seen"] > 30_000]
+    diagnosis = diagnose(rows, facts())
+    assert diagnosis.healthy
+    assert "taken back" in diagnosis.verdicts[0].words
+
+
+def test_thresholds_are_all_in_one_place(history, facts):
+    rows = history({"checkerboard": 6.0}, onset=ONSET)
+    assert diagnose(rows, facts(), Thresholds(checkerboard=7.0)).healthy
+    assert len(diagnose(rows, facts(), Thresholds(looks=50)).verdicts) == 1
+
+
+def test_graver_and_surer_verdicts_come_first(history, facts):
+    copied = diagnose(history({"copies": 0.9, "recognition": 0.9}), facts())
+    assert [verdict.evidence[0].signal for verdict in copied.verdicts] == ["copies"]
+    sick = {"recognition": 0.71, "checkerboard": 9.0, "dead_units": 0.95}
+    verdicts = diagnose(history(sick), facts()).verdicts
+    assert [verdict.kind for verdict in verdicts] == ["stuck", "overfitting"]  # a pattern is what dead units leave
+    sick["dead_units"] = 0.0
+    verdicts = diagnose(history(sick), facts()).verdicts
+    assert [verdict.kind for verdict in verdicts] == ["checkerboard", "overfitting"]
+    assert verdicts[0].confidence > verdicts[1].confidence
+    verdicts = diagnose(history({"copies": 0.71, "checkerboard": 90.0}), facts()).verdicts
+    assert [verdict.kind for verdict in verdicts] == ["overfitting", "checkerboard"]  # the first one is serious
+    assert verdicts[0].confidence < verdicts[1].confidence
+
+
+def test_every_rule_can_speak(history, facts):
+    cases = [history(look, row, onset=ONSET) for _, _, look, row in SICK.values()]
+    cases += [history(look, row) for _, _, look, row in SICK_FROM_THE_START.values()]
+    cases += [history({"recognition": None, "copies": None})]
+    cases += [[*history({"distance": None, "coverage": None}), *measured(values)] for values in
+              ([2.0 * 0.93**place for place in range(18)], [0.8, 0.81] * 9)]  # fmt: skip
+    read = [Case.read(rows, facts(num_pictures=500), THRESHOLDS) for rows in cases]
+    silent = [rule.__name__ for rule in RULES if not any(rule(case) for case in read)]
+    assert silent == []
+
+
+def test_a_streak_needs_its_last_row_and_enough_before_it():
+    def lasting(text, needed=3):
+        rows = [{"images_seen": place, "signal": float(char)} for place, char in enumerate(text) if char != " "]
+        found = streak(rows, [Sign("signal", "above", 5)], needed)
+        return found and (found.since, found.length)
+
+    assert lasting("000") is None
+    assert lasting("0099") is None
+    assert lasting("00999") == (2, 3)
+    assert lasting("99909") == (0, 4)
+    assert lasting("99009") is None
+    assert lasting("9990099909") == (5, 4)
+    assert lasting("99990") is None
+    assert lasting("09 9 9") == (1, 3)
+    assert lasting("") is None

@@ -1,0 +1,229 @@
+"""The doctor at work: what is noted and told, what follows from it, and that it never disturbs training."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import ganlet
+from ganlet.config import resolve
+from ganlet.data.source import open_source
+from ganlet.engine.schedule import look_every
+from ganlet.engine.state import build_state
+from ganlet.errors import TrainingError
+from ganlet.runs import checkpoint
+from ganlet.runs.history import read_history
+from ganlet.workflows import doctor
+from ganlet.workflows.examining import Examiner
+
+LOOKING = {"health.every": 32, "health.num_pictures": 32}
+
+
+def events(run, kind):
+    return [row for row in read_history(run.folder.metrics_path) if row.get("event") == kind]
+
+
+def weights(run):
+    members = checkpoint.load(run.folder.checkpoints_path).members
+    return {f"{member}/{name}": tensor for member, tensors in members.items() for name, tensor in tensors.items()}
+
+
+def brightness(pictures):
+    """A stand-in for a network: two features of uint8 pictures (N, H, W, C)."""
+    flat = pictures.float().flatten(1)
+    return torch.stack((flat.mean(1), flat.std(1)), 1), None
+
+
+def examiner(config, state_of=None, held_out=None, extract=brightness):
+    pack = open_source(config.data)
+    resolved = resolve(config, num_pictures=len(pack), channels=pack.pictures.shape[-1])
+    return Examiner(resolved, pack.pictures, held_out, extract, torch.device("cpu")), build_state(
+        resolved, torch.device("cpu")
+    )
+
+
+@pytest.fixture
+def scripted(monkeypatch):
+    """Let each look see these signals, or fail with an exception."""
+
+    def scripted(look):
+        def examine(self, moment):
+            found = look(moment.images_seen)
+            if isinstance(found, Exception):
+                raise found
+            return found
+
+        monkeypatch.setattr(doctor.Doctor, "_examine", examine)
+
+    return scripted
+
+
+def broken_after(onset):
+    """Weights that are not finite from a moment on: a verdict that needs one look only."""
+    return lambda images: {"generator_not_finite": float(images >= onset)}
+
+
+# What is noted
+
+
+def test_a_row_of_finite_signals_at_each_look(start):
+    run = start("run", LOOKING)
+    looks = events(run, "health")
+    assert [row["images_seen"] for row in looks] == [32, 64, 96, 128, 160]
+    names = set(looks[1]) - {"event", "images_seen"}
+    assert {"separation", "recognition", "distance", "diversity", "copies", "movement", "generator_gain"} <= names
+    assert all(math.isfinite(row[name]) for row in looks for name in names & row.keys())
+    assert "movement" not in looks[0]
+
+
+def test_training_is_the_same_with_the_doctor_and_without(start):
+    watched, alone = weights(start("watched", LOOKING)), weights(start("alone"))
+    assert watched.keys() == alone.keys()
+    assert [name for name in alone if not torch.equal(alone[name], watched[name])] == []
+
+
+def test_a_resumed_run_sees_the_same(start, monkeypatch, tiny_config):
+    straight = events(start("straight", LOOKING), "health")
+    run = start("run", {**LOOKING, "train.total_images": 64})
+    resumed = events(ganlet.resume(run.path, {"train": {"total_images": 160}}, device="cpu"), "health")
+    # What moved since a look before the interruption is not known.
+    assert [{**row, "movement": 0} for row in resumed] == [{**row, "movement": 0} for row in straight]
+
+
+def test_without_held_out_pictures_nothing_is_said_of_recognition(start, tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for index in range(40):
+        pixels = np.random.default_rng(index).integers(0, 256, (16, 16, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index}.png")
+    settings = {**LOOKING, "data.source": str(folder)}
+    assert "recognition" not in events(start("run", settings), "health")[0]
+    kept = {**settings, "data.holdout": 0.2}
+    assert "recognition" in events(start("holding", kept), "health")[0]
+
+
+# What is told
+
+
+def test_a_verdict_is_told_once_and_noted(start, told, scripted, tiny_config, tmp_path):
+    scripted(broken_after(64))
+    run = start("run", LOOKING, reporter=told)
+    (row,) = events(run, "verdict")
+    assert (row["verdict"], row["severity"], row["images_seen"]) == ("divergence", "serious", 64)
+    assert [line for line in told.lines if line.startswith("doctor: divergence")] != []
+    assert told.text.count("doctor:") == 1
+
+
+def test_a_verdict_told_before_an_interruption_is_not_told_again(start, told, scripted):
+    scripted(broken_after(32))
+    run = start("run", {**LOOKING, "train.total_images": 64})
+    ganlet.resume(run.path, {"train": {"total_images": 160}}, device="cpu", reporter=told)
+    assert len(events(run, "verdict")) == 1
+    assert "doctor:" not in told.text
+
+
+def test_a_look_that_fails_is_told_once_and_training_goes_on(start, told, scripted):
+    scripted(lambda images: MemoryError("no memory") if images < 100 else {"separation": 0.9})
+    run = start("run", LOOKING, reporter=told)
+    assert told.text.count("the doctor could not look") == 1
+    assert [row["images_seen"] for row in events(run, "health")] == [128, 160]
+    assert run.history[-1]["images_seen"] == 160
+
+
+# What follows
+
+
+def test_stop_ends_the_run_at_the_verdict(start, scripted, told):
+    scripted(broken_after(64))
+    run = start("run", {**LOOKING, "health.action": "stop"}, reporter=told)
+    assert run.history[-1]["images_seen"] == 64
+    assert checkpoint.moments(run.folder.checkpoints_path)[-1] == 64
+    assert "stopped after 64 images: divergence" in told.text
+
+
+def test_rollback_goes_back_and_halves_the_rates(start, scripted, monkeypatch):
+    looked = []
+
+    def once(images):
+        looked.append(images)
+        return {"generator_not_finite": float(images == 96 and looked.count(96) == 1)}
+
+    scripted(once)
+    run = start("run", {**LOOKING, "health.action": "rollback", "evaluate.metric": "none"})
+    (row,) = events(run, "rollback")
+    assert row["images_seen"] == 64
+    assert looked == [32, 64, 96, 96, 128, 160]
+    before, after = (next(r for r in run.history if r["images_seen"] == images) for images in (64, 96))
+    assert after["generator_rate"] == pytest.approx(0.5 * before["generator_rate"])
+
+
+def test_a_run_that_stays_sick_ends_with_an_error(start, scripted):
+    scripted(broken_after(64))
+    with pytest.raises(TrainingError, match="went back 2 times"):
+        start("run", {**LOOKING, "health.action": "rollback", "health.max_rollbacks": 2, "evaluate.metric": "none"})
+
+
+# What is looked at
+
+
+def test_the_same_pictures_in_every_look_and_nothing_changed(tiny_config):
+    look, state = examiner(tiny_config(LOOKING))
+    before = {name: tensor.clone() for name, tensor in state.discriminator.state_dict().items()}
+    first, second = look.examine(state), look.examine(state)
+    assert second.pop("movement") == 0
+    assert first == second
+    assert all(torch.equal(tensor, before[name]) for name, tensor in state.discriminator.state_dict().items())
+    assert state.discriminator.training
+    assert state.generator.training
+
+
+def test_a_collapsed_generator_shows(tiny_config):
+    look, state = examiner(tiny_config(LOOKING))
+    for network in (state.generator, state.average):
+        network.get_submodule("from_latent").weight.data.zero_()
+    found = look.examine(state)
+    assert found["duplicates"] == 1
+    assert found["diversity"] == pytest.approx(0, abs=1e-3)
+    assert found["rough_diversity"] == pytest.approx(0, abs=1e-3)
+
+
+def test_weights_are_compared_with_those_at_the_start(tiny_config):
+    look, state = examiner(tiny_config(LOOKING))
+    for parameter in state.generator.parameters():
+        parameter.data.mul_(3)
+    found = look.examine(state)
+    assert found["generator_gain"] == pytest.approx(3)
+    assert found["discriminator_gain"] == pytest.approx(1)
+
+
+def test_copies_are_looked_for_only_where_all_pictures_can_be_compared(tiny_config, monkeypatch):
+    few, state = examiner(tiny_config(LOOKING))
+    assert "copies" in few.examine(state)
+    monkeypatch.setattr("ganlet.workflows.examining.FEW_PICTURES", 39)
+    many, state = examiner(tiny_config(LOOKING))
+    assert "copies" not in many.examine(state)
+
+
+def test_random_cuts_are_looked_at_in_the_middle(tiny_config):
+    look, state = examiner(tiny_config({**LOOKING, "data.crop": "random"}))
+    assert look.train.shape[1:] == (16, 16, 3)
+    assert math.isfinite(look.examine(state)["distance"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"train.total_images": 90_000}, 4_000),
+        ({"train.total_images": 10_000_000}, 50_000),
+        ({"train.total_images": 10_000_000, "health.every": 7_000}, 7_000),
+        ({"health.every": 0}, 0),
+    ],
+)
+def test_long_runs_are_looked_at_less_often(changes, expected):
+    from ganlet.workflows.configuring import make_config
+
+    assert look_every(make_config("quick", overrides=changes)) == expected
