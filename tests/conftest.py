@@ -37,7 +37,8 @@ TINY = {
         "checkpoint_every": 64,
         "tensorboard": False,
     },
-    "evaluate": {"num_samples": 4},
+    "evaluate": {"num_samples": 4, "metric": "none"},
+    "health": {"every": 0},
 }
 
 

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from ganlet.cli.app import app
 from ganlet.config import presets
 from ganlet.workflows import training
 
 ROOT = Path(__file__).parents[1]
+COMMANDS = {command.name for command in app.registered_commands}
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
@@ -38,7 +40,7 @@ def test_the_commands_of_the_readme_are_ones_that_there_are():
     commands = [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     assert {command[1] for command in commands if command[0] == "make"} <= set(targets)
-    assert {command[1] for command in commands if command[0] == "ganlet"} <= {"train", "resume", "sample", "list"}
+    assert {command[1] for command in commands if command[0] == "ganlet"} <= COMMANDS
     assert {command[0] for command in commands} == {"make", "ganlet"}
 
 

@@ -41,6 +41,8 @@ def test_importing_ganlet_imports_nothing_heavy():
     [
         ["--help"],
         ["train", "--help"],
+        ["evaluate", "--help"],
+        ["compare", "--help"],
         ["list", "presets"],
         ["list", "settings"],
         ["list", "losses"],

@@ -12,14 +12,20 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ganlet.config import RunConfig
+    from ganlet.workflows.comparing import compare
     from ganlet.workflows.configuring import make_config
+    from ganlet.workflows.diagnosing import diagnose
+    from ganlet.workflows.evaluating import evaluate
     from ganlet.workflows.run import Run, open_run
     from ganlet.workflows.sampling import sample
     from ganlet.workflows.training import resume, train
 
 _HOMES = {
     "RunConfig": "ganlet.config",
+    "compare": "ganlet.workflows.comparing",
     "make_config": "ganlet.workflows.configuring",
+    "diagnose": "ganlet.workflows.diagnosing",
+    "evaluate": "ganlet.workflows.evaluating",
     "Run": "ganlet.workflows.run",
     "open_run": "ganlet.workflows.run",
     "sample": "ganlet.workflows.sampling",
@@ -27,7 +33,18 @@ _HOMES = {
     "train": "ganlet.workflows.training",
 }
 
-__all__ = ["Run", "RunConfig", "make_config", "open_run", "resume", "sample", "train"]
+__all__ = [
+    "Run",
+    "RunConfig",
+    "compare",
+    "diagnose",
+    "evaluate",
+    "make_config",
+    "open_run",
+    "resume",
+    "sample",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

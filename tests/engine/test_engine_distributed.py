@@ -13,9 +13,10 @@ import torch
 from ganlet.config import resolve
 from ganlet.data.feed import Feed
 from ganlet.engine.distributed import ALONE, ranks
-from ganlet.engine.loop import AGREE_EVERY, run_loop
+from ganlet.engine.loop import run_loop
 from ganlet.engine.signals import StopRequest
 from ganlet.engine.state import build_state
+from ganlet.engine.wishes import AGREE_EVERY
 from ganlet.errors import TrainingError
 from ganlet.objective import Objective
 

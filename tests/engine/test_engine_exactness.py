@@ -133,7 +133,7 @@ def test_what_a_checkpoint_holds_is_everything_that_a_step_changes(begin):
     state = training.state
     training.run_until(MIDDLE)
     held = {tensor.data_ptr() for tensors in state.members().values() for tensor in tensors.values()}
-    live = [state.window.sums, state.window.counts]
+    live = [state.window.sums, state.window.counts, *state.course.tensors().values()]
     for network in (state.generator, state.discriminator, state.average):
         live += [*network.parameters(), *network.buffers()]
     for optimizer in (state.generator_optimizer, state.discriminator_optimizer):

@@ -11,6 +11,7 @@ from ganlet.engine.hooks import Moment
 from ganlet.engine.loop import Outcome
 from ganlet.engine.schedule import rate_factor
 from ganlet.engine.signals import StopRequest
+from ganlet.engine.wishes import AGREE_EVERY
 from ganlet.errors import TrainingError
 from ganlet.images import to_packed
 from ganlet.objective import Objective
@@ -148,20 +149,21 @@ class SeveralRanks:
 def test_several_ranks_ask_each_other_only_now_and_then(begin):
     ranks = SeveralRanks()
     begin({"train.total_images": 16 * 20}).run(ranks=ranks, stop=StopRequest())
-    assert ranks.asked_at == [0, 0]
+    # At the eighth and the sixteenth iteration, and at the end.
+    assert ranks.asked_at == [0, 0, 0]
 
 
 def test_a_signal_at_another_rank_stops_this_one_too(begin):
     training = begin({"train.total_images": 16 * 20})
     assert training.run(ranks=SeveralRanks(15), stop=StopRequest()) == Outcome(finished=False, signal_number=15)
-    assert training.state.images_seen == 16 * loop.AGREE_EVERY
+    assert training.state.images_seen == 16 * AGREE_EVERY
 
 
 def test_no_rank_leaves_the_others_because_of_its_own_hook(begin):
     training, ranks = begin({"train.total_images": 16 * 20}), SeveralRanks()
     outcome = training.run(lambda moment: "enough" if moment.before == 0 else None, ranks=ranks, stop=StopRequest())
     assert outcome == Outcome(finished=False, reason="enough")
-    assert training.state.images_seen == 16 * loop.AGREE_EVERY
+    assert training.state.images_seen == 16 * AGREE_EVERY
     # The other rank sees nothing but this one's flag.
     (flag,) = ranks.asked_at
     other = begin({"train.total_images": 16 * 20})

@@ -219,3 +219,32 @@ def test_checkpoints_of_another_run_neither_count_nor_vanish(tmp_path):
     assert "belongs to another run (run-b instead of run-a)" in loaded.problems[0]
     assert checkpoint.prune(tmp_path, 2, run_id=RUN) == [100]
     assert checkpoint.moments(tmp_path) == [200, 300, 400, 500]
+
+
+def test_forgetting_leaves_what_came_before_and_what_is_damaged(tmp_path):
+    for n in (10, 20, 30, 40, 50):
+        save(tmp_path, n)
+    checkpoint.write_pointer(tmp_path, "best", 20)
+    damage(tmp_path / "000000040" / "generator.safetensors")
+    checkpoint.forget_after(tmp_path, 20, RUN)
+    assert names(tmp_path) == {"000000010", "000000020", "000000040", "latest", "best"}
+    assert checkpoint.read_pointer(tmp_path, "latest") == checkpoint.read_pointer(tmp_path, "best") == 20
+    loaded = checkpoint.load(tmp_path)
+    assert (loaded.images_seen, len(loaded.problems)) == (20, 1)
+
+
+def test_forgetting_all_leaves_no_pointer_to_nothing(tmp_path):
+    save(tmp_path, 10)
+    checkpoint.write_pointer(tmp_path, "best", 10)
+    checkpoint.forget_after(tmp_path, 0)
+    assert names(tmp_path) == set()
+    checkpoint.forget_after(tmp_path, 0)
+
+
+def test_a_best_that_is_forgotten_is_pointed_at_no_more(tmp_path):
+    for n in (10, 20, 30):
+        save(tmp_path, n)
+    checkpoint.write_pointer(tmp_path, "best", 30)
+    checkpoint.forget_after(tmp_path, 20)
+    assert checkpoint.read_pointer(tmp_path, "best") is None
+    assert checkpoint.read_pointer(tmp_path, "latest") == 20

@@ -53,6 +53,40 @@ def test_a_seam_supersedes_later_rows_and_deletes_nothing(tmp_path):
     assert len(path.read_text().splitlines()) == 10
 
 
+def test_a_rollback_is_a_seam_that_stays(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    with History(path) as history:
+        history.append(*({"images_seen": n, "course": 1} for n in (10, 20, 30)))
+        history.mark_rollback(10, undone_from=35, number=1, reason="not finite")
+        history.append(*({"images_seen": n, "course": 2} for n in (20, 30)))
+        history.mark_resume(20)
+    rows = read_history(path)
+    assert [(row["images_seen"], row.get("course", row.get("event"))) for row in rows] == [
+        (10, 1),
+        (10, "rollback"),
+        (20, 2),
+        (20, "resume"),
+    ]
+    assert rows[1] == {
+        "event": "rollback",
+        "images_seen": 10,
+        "from": 35,
+        "to": 10,
+        "rollbacks": 1,
+        "reason": "not finite",
+    }
+
+
+def test_why_a_run_ended_is_no_seam(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    with History(path) as history:
+        history.append({"images_seen": 30})
+        history.mark_stop(20, "enough")
+        history.mark_failure(25, "not finite")
+    assert moments(path) == [30, 20, 25]
+    assert [row.get("event") for row in read_history(path)] == [None, "stop", "failure"]
+
+
 def test_a_resume_from_the_start_supersedes_everything(tmp_path):
     path = tmp_path / "metrics.jsonl"
     with History(path) as history:

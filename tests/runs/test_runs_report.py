@@ -287,6 +287,38 @@ def test_how_often_a_picture_was_met_is_told_only_when_that_is_more_than_once(ma
     assert "pictures to learn from" not in lead(story)
 
 
+def measured(images_seen, value):
+    return {"event": "measurement", "images_seen": images_seen, "name": "KD (ganlet)", "value": value, "error": 0.01}
+
+
+def test_the_lead_tells_which_generator_is_kept(make_run):
+    folder = make_run(rows=0)
+    rows = [measured(5000, 0.1), measured(10_000, 0.25)]
+    folder.metrics_path.write_text("\n".join(map(json.dumps, rows)) + "\n")
+    told = lead(Story.read(folder, {"kept": 5000}))
+    assert told.endswith(
+        "It was measured closest to the real pictures after 5,000 images (KD (ganlet) 0.1, at last 0.25), so "
+        "generator.safetensors is the generator of that moment."
+    )
+    for kept in (10_000, None):
+        assert "generator.safetensors" not in lead(Story.read(folder, {"kept": kept}))
+
+
+def test_why_it_ended_before_its_time_is_told_until_it_goes_on(make_run):
+    folder = make_run(moments=(0, 5000), rows=10, evaluate={"num_samples": 4, "patience": 2000})
+    with folder.metrics_path.open("a") as file:
+        file.write(json.dumps({"event": "stop", "images_seen": 5000, "reason": "no <progress> in 2,000 images"}) + "\n")
+    page = page_of(folder, finished=False)
+    assert "It ended before the 10,000 images that it was meant to see: no <progress> in 2,000 images." in page.text
+    assert "not finished" not in page.text
+    assert "--set evaluate.patience=null" in page.text
+    with folder.metrics_path.open("a") as file:
+        file.write(json.dumps(log_row(5500)) + "\n")
+    page = page_of(folder, finished=False)
+    assert "no <progress>" not in page.text
+    assert "This run is not finished" in page.text
+
+
 def test_commands_can_be_copied(make_run):
     folder = make_run(seed=3, rows=0, moments=(10_000,))
     text = page_of(folder).text

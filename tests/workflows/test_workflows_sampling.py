@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,10 @@ from PIL import Image
 
 from ganlet.config.networks import DcganGeneratorConfig
 from ganlet.errors import ConfigError, RunError
-from ganlet.workflows.sampling import BATCH, generate, latents_for, load_generator, sample, save_samples
+from ganlet.workflows.generators import open_generator
+from ganlet.workflows.sampling import BATCH, generate, latents_for, sample, save_samples
 
+CPU = torch.device("cpu")
 NORMAL = DcganGeneratorConfig(latent_size=7)
 UNIFORM = DcganGeneratorConfig(latent_size=7, latents="uniform")
 
@@ -53,10 +57,10 @@ def test_the_same_seed_draws_the_same_pictures(straight):
 
 
 def test_pictures_are_those_of_the_averaged_generator_in_evaluation_mode(straight):
-    generator, config = load_generator(straight.folder.generator_path, "cpu")
-    assert not generator.training
+    trained = open_generator(straight.folder, None, CPU)
+    assert not trained.generator.training
     with torch.no_grad():
-        images = generator(latents_for(8, 0, config.generator))
+        images = trained.generator(latents_for(8, 0, trained.config.generator))
     expected = ((images + 1) * 127.5).round().clamp(0, 255).permute(0, 2, 3, 1).numpy()
     drawn = sample(straight.path, 8, device="cpu")
     assert np.abs(drawn.astype(int) - expected).max() <= 1
@@ -65,10 +69,10 @@ def test_pictures_are_those_of_the_averaged_generator_in_evaluation_mode(straigh
 
 @pytest.mark.parametrize("training", [True, False])
 def test_drawing_leaves_the_generator_as_it_was(straight, training):
-    generator, config = load_generator(straight.folder.generator_path, "cpu")
+    generator = open_generator(straight.folder, None, CPU).generator
     generator.train(training)
     before = {name: tensor.clone() for name, tensor in generator.state_dict().items()}
-    generate(generator, latents_for(3, 0, config.generator))
+    generate(generator, latents_for(3, 0, straight.config.generator))
     assert generator.training == training
     assert all(torch.equal(tensor, before[name]) for name, tensor in generator.state_dict().items())
 
@@ -93,14 +97,15 @@ def test_a_run_without_a_generator_says_how_to_get_one(start, tmp_path):
     assert caught.value.hint == f"ganlet resume {tmp_path / 'run'}"
 
 
-def test_weights_of_another_network_are_refused(start, tmp_path, straight):
+def test_weights_of_another_network_are_refused(tmp_path, straight):
     from ganlet.runs.weights import load_generator_file, save_generator
 
     tensors, _ = load_generator_file(straight.folder.generator_path)
     tensors.pop("from_latent.weight")
-    save_generator(tmp_path / "g.safetensors", tensors, straight.config.model_dump_json())
+    run = shutil.copytree(straight.path, tmp_path / "run")
+    save_generator(run / "generator.safetensors", tensors, straight.config.model_dump_json())
     with pytest.raises(RunError, match="do not fit") as caught:
-        load_generator(tmp_path / "g.safetensors")
+        sample(run, device="cpu")
     assert "from_latent.weight" in str(caught.value.got)
 
 

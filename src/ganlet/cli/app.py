@@ -8,7 +8,7 @@ import traceback
 
 import typer
 
-from ganlet.cli import listing, sampling, training
+from ganlet.cli import diagnosing, inspecting, listing, measuring, sampling, training
 from ganlet.errors import GanletError, Interrupted
 from ganlet.workflows.reporting import is_first_process
 
@@ -24,6 +24,10 @@ app = typer.Typer(
 app.command("train")(training.train)
 app.command("resume")(training.resume)
 app.command("sample")(sampling.sample)
+app.command("diagnose")(diagnosing.diagnose)
+app.command("evaluate")(measuring.evaluate)
+app.command("compare")(measuring.compare)
+app.command("inspect")(inspecting.inspect)
 app.command("list")(listing.list_things)
 
 

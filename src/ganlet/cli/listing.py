@@ -19,7 +19,7 @@ from ganlet.errors import ConfigError, nearest
 
 def list_things(
     what: Annotated[
-        str, typer.Argument(help="presets, networks, losses, penalties, datasets or settings.")
+        str, typer.Argument(help="presets, networks, losses, penalties, datasets, metrics or settings.")
     ] = "presets",
 ) -> None:
     """Show what there is to choose from."""
@@ -56,6 +56,15 @@ def _datasets() -> list[tuple[str, str]]:
     return list(SOURCES.items())
 
 
+def _metrics() -> list[tuple[str, str]]:
+    from ganlet.metrics.features import EXTRACTORS
+    from ganlet.metrics.suite import METRICS
+
+    better = {"lower": "lower is better", "higher": "higher is better", None: "best like real pictures"}
+    metrics = [(name, f"{metric.meaning} ({better[metric.better]})") for name, metric in METRICS.items()]
+    return metrics + [(f"extractor={name}", EXTRACTOR_TEXTS[name]) for name in EXTRACTORS]
+
+
 def _settings() -> list[tuple[str, str]]:
     return _walk(RunConfig, "")
 
@@ -84,11 +93,21 @@ def _walk(model: type[Settings], prefix: str) -> list[tuple[str, str]]:
     return rows
 
 
+# What pictures can be compared by.
+EXTRACTOR_TEXTS = {
+    "inception": "the network of the published FID, KID and Inception Score; needs ganlet[fidelity] and a download",
+    "clip": "CLIP ViT-B/32: judges what is shown, for pictures of any kind; needs ganlet[fidelity] and a download",
+    "dinov2": "DINOv2 ViT-L/14: agrees best with people, slow; needs ganlet[fidelity] and a download",
+    "ganlet": "a small network that comes with ganlet, for pictures of about 32x32; works offline, quick on a CPU",
+    "pixels": "the pictures themselves at 16x16: no network; for a check of the others",
+}
+
 THINGS: dict[str, Callable[[], list[tuple[str, str]]]] = {
     "presets": _presets,
     "networks": _networks,
     "losses": lambda: _of_union(Loss),
     "penalties": lambda: _of_union(Penalty),
     "datasets": _datasets,
+    "metrics": _metrics,
     "settings": _settings,
 }

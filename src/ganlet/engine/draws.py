@@ -21,23 +21,25 @@ class Draws:
     """Makes the inputs of the iteration that starts at a moment.
 
     Every rank draws for the whole batch and keeps its share, so that two ranks are shown together exactly what one
-    rank would be shown alone.
+    rank would be shown alone. After a rollback the noise is another one, and the pictures are the same.
     """
 
     config: RunConfig
     feed: Feed
     device: torch.device
     ranks: Ranks = ALONE
+    rollbacks: int = 0
 
     def at(self, images_seen: int) -> Inputs:
         """The inputs of the iteration that starts when `images_seen` images have been seen."""
         train, generator = self.config.train, self.config.generator
+        seed = noise_seed(self.config.seed, self.rollbacks)
         real = [
             self.feed.images(images_seen + step * train.batch_size, train.batch_size, self.ranks.rank, self.ranks.world)
             for step in range(train.n_critic)
         ]
         shape = (train.n_critic, train.batch_size, generator.latent_size)
-        latents = self._share(draw(generator.latents, self.config.seed, "latents", images_seen, shape, self.device), 1)
+        latents = self._share(draw(generator.latents, seed, "latents", images_seen, shape, self.device), 1)
         new_images = train.n_critic * train.batch_size
         weight = ema_weight(
             images(generator.ema.half_life), generator.ema.ramp_up, images_seen + new_images, new_images
@@ -48,7 +50,7 @@ class Draws:
             channels, (height, width) = self.config.data.channels, self.config.data.size
             assert channels != "auto"
             shape = (train.n_critic + 1, 2, train.batch_size, channels, height, width)
-            noise = self._share(draw("normal", self.config.seed, "instance_noise", images_seen, shape, self.device), 2)
+            noise = self._share(draw("normal", seed, "instance_noise", images_seen, shape, self.device), 2)
         return Inputs(
             real=torch.stack(real).to(self.device),
             latents=latents,
@@ -83,6 +85,11 @@ def draw(
     if kind == "uniform":
         return torch.rand(shape, generator=random, device=device).mul_(2.0).sub_(1.0)
     return torch.randn(shape, generator=random, device=device)
+
+
+def noise_seed(seed: int, rollbacks: int) -> int:
+    """What latents, instance noise and layers are drawn with: the run's seed, and after each rollback another one."""
+    return derive(seed, "rollback", rollbacks) if rollbacks else seed
 
 
 def seed_layers(seed: int, images_seen: int, rank: int) -> None:

@@ -1,4 +1,4 @@
-"""How the world watches a run: hooks are shown every iteration, may ask to stop, and never alter anything."""
+"""How the world watches a run: hooks are shown every iteration, may ask for something, and never alter anything."""
 
 from __future__ import annotations
 
@@ -23,7 +23,22 @@ class Moment:
         return self.finished or crosses(self.before, self.images_seen, every)
 
 
-class Hook(Protocol):
-    """Observes; answers with a reason in order to stop the run, else with None."""
+@dataclass(frozen=True)
+class Stop:
+    """A wish to stop here; with `rollback`, to go on from an earlier moment where the run is configured to do so."""
 
-    def __call__(self, moment: Moment) -> str | None: ...
+    reason: str
+    rollback: bool = False
+
+
+@dataclass(frozen=True)
+class Reduce:
+    """A wish that the learning rates of these sides fall once, as their plateau schedules say."""
+
+    sides: tuple[str, ...]
+
+
+class Hook(Protocol):
+    """Observes; answers with a wish, where a mere reason is a wish to stop, else with None."""
+
+    def __call__(self, moment: Moment) -> str | Stop | Reduce | None: ...

@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from torch import nn
 
 from ganlet.config.schema import RunConfig
 from ganlet.data.feed import Feed
 from ganlet.engine.distributed import ALONE, Ranks
-from ganlet.engine.draws import Draws, seed_layers
+from ganlet.engine.draws import Draws, noise_seed, seed_layers
 from ganlet.engine.graph import build_runner
 from ganlet.engine.hooks import Hook, Moment
 from ganlet.engine.optimizers import set_rate
-from ganlet.engine.schedule import images, rate_factor
+from ganlet.engine.schedule import images, iteration_images, measure_every, rate_factor
 from ganlet.engine.signals import StopRequest
 from ganlet.engine.state import TrainState
 from ganlet.engine.step import Due, Iteration
+from ganlet.engine.wishes import Outcome, Wishes
 from ganlet.errors import TrainingError
 from ganlet.objective import build_objective
 
-AGREE_EVERY = 8  # iterations between agreements of several ranks about stopping
-BY_HOOK = 1  # a hook's wish to stop: below the number of every signal that is handled, so that a signal prevails
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Why the loop ended: finished, by a signal (its number), or because a hook said so (its reason)."""
-
-    finished: bool
-    signal_number: int = 0
-    reason: str | None = None
+__all__ = ["Outcome", "not_finite", "run_loop"]
 
 
 def run_loop(
@@ -41,13 +31,15 @@ def run_loop(
     hooks: Sequence[Hook] = (),  # shown every iteration, in this order
     ranks: Ranks = ALONE,  # this process among others
     stop: StopRequest | None = None,  # a signal's note
+    saver: Hook | None = None,  # shown last, when what the others have asked of the state is granted
 ) -> Outcome:
     """Train `state` until `train.total_images` images have been seen, a signal asks to stop, or a hook does.
 
-    Raises `TrainingError` when a loss, gradient or weight is not finite; the state is then not to be saved.
+    Raises `TrainingError`, on all ranks, when a loss, gradient or weight is not finite; the state is then not to be
+    saved.
     """
     train = config.train
-    total = images(train.total_images)
+    total, step, turn = images(train.total_images), iteration_images(config), measure_every(config)
     device = next(state.generator.parameters()).device
 
     # How an iteration is carried out, and what it is fed.
@@ -59,19 +51,20 @@ def run_loop(
         autocast_device=device.type if train.precision == "bf16" else None,
     )
     run = build_runner(iteration, state, cuda_graph=train.cuda_graph and device.type == "cuda")
-    draws = Draws(config, feed, device, ranks)
+    draws = Draws(config, feed, device, ranks, state.course.rollbacks)
+    layers_seed = noise_seed(config.seed, state.course.rollbacks)
     layers_draw = _draw_for_themselves(state)
     state.generator.train()
     state.discriminator.train()
 
-    reason = None
-    while state.images_seen < total:
+    wishes, outcome = Wishes(stop, ranks), None
+    while outcome is None and state.images_seen < total:
         before = state.images_seen
 
         # Everything that depends on the clock is set from outside the iteration.
         _set_rates(config, state, before, total)
         if layers_draw:
-            seed_layers(config.seed, before, ranks.rank)
+            seed_layers(layers_seed, before, ranks.rank)
         inputs = draws.at(before)
 
         # One iteration.
@@ -79,16 +72,16 @@ def run_loop(
             run(inputs, _due(iteration, before, train.n_critic, train.batch_size))
         except TrainingError as error:
             raise not_finite(error.what, f"after {before:,} images") from None
-        state.images_seen = before + train.n_critic * train.batch_size
+        state.images_seen = before + step
 
-        # Show it around, and see whether anybody wants to stop.
-        finished = state.images_seen >= total
-        for hook in hooks:
-            reason = hook(Moment(state, before, state.images_seen, finished)) or reason
-        wish = _agreed_wish(stop, reason, ranks, state.images_seen // (train.n_critic * train.batch_size))
-        if wish and not finished:
-            return Outcome(finished=False, signal_number=0 if wish == BY_HOOK else wish, reason=reason)
-    return Outcome(finished=True)
+        # Show it around, grant what is asked for, save, and see whether anybody wants to stop.
+        moment = Moment(state, before, state.images_seen, finished=state.images_seen >= total)
+        measured = bool(turn) and moment.passed(turn)
+        wishes.gather(hooks, moment)
+        wishes.grant_reductions(moment, measured)
+        wishes.gather([saver] if saver else [], moment)
+        outcome = wishes.outcome(moment, state.images_seen // step, measured)
+    return outcome or Outcome(finished=True)
 
 
 def _due(iteration: Iteration, images_seen: int, n_critic: int, batch_size: int) -> Due:
@@ -97,22 +90,14 @@ def _due(iteration: Iteration, images_seen: int, n_critic: int, batch_size: int)
 
 
 def _set_rates(config: RunConfig, state: TrainState, images_seen: int, total: int) -> None:
-    for settings, optimizer in (
-        (config.generator.optimizer, state.generator_optimizer),
-        (config.discriminator.optimizer, state.discriminator_optimizer),
+    """Each side's rate: its schedule at this moment, and what every rollback so far multiplies both rates by."""
+    after_rollbacks = config.health.rate_factor**state.course.rollbacks
+    for side, settings, optimizer in (
+        ("generator", config.generator.optimizer, state.generator_optimizer),
+        ("discriminator", config.discriminator.optimizer, state.discriminator_optimizer),
     ):
-        set_rate(optimizer, settings.lr * rate_factor(settings.schedule, images_seen, total))
-
-
-def _agreed_wish(stop: StopRequest | None, reason: str | None, ranks: Ranks, iterations: int) -> int:
-    """The wish to stop that all ranks know of: a signal's number, `BY_HOOK`, or 0.
-
-    One that stopped on its own would leave the others waiting for it; several ask each other only now and then.
-    """
-    if ranks.world > 1 and iterations % AGREE_EVERY:
-        return 0
-    signal_number = stop.number if stop else 0
-    return ranks.any(signal_number or (BY_HOOK if reason else 0))
+        factor = rate_factor(settings.schedule, images_seen, total, state.course.reductions(side))
+        set_rate(optimizer, settings.lr * factor * after_rollbacks)
 
 
 def _draw_for_themselves(state: TrainState) -> bool:

@@ -5,11 +5,17 @@ from __future__ import annotations
 import math
 
 from ganlet.config.base import Images
-from ganlet.config.networks import CosineSchedule, MultistepSchedule, Schedule
+from ganlet.config.networks import CosineSchedule, MultistepSchedule, PlateauSchedule, Schedule
+from ganlet.config.schema import RunConfig
+
+LOOK_EVERY, MOST_LOOKS = 4_000, 200
 
 
-def rate_factor(schedule: Schedule, images_seen: int, total_images: int) -> float:
-    """What the learning rate is multiplied by at a moment: warm-up times the schedule's own curve, in [0, 1]."""
+def rate_factor(schedule: Schedule, images_seen: int, total_images: int, reductions: int = 0) -> float:
+    """What the learning rate is multiplied by at a moment: warm-up times the schedule's own curve, in [0, 1].
+
+    `reductions` is how often a plateau schedule has reduced the rate so far.
+    """
     warmup = images(schedule.warmup)
     factor = min(1.0, images_seen / warmup) if warmup else 1.0
     if isinstance(schedule, CosineSchedule):
@@ -19,6 +25,8 @@ def rate_factor(schedule: Schedule, images_seen: int, total_images: int) -> floa
     elif isinstance(schedule, MultistepSchedule):
         passed = sum(images_seen >= images(milestone) for milestone in schedule.milestones)
         factor *= schedule.factor**passed
+    elif isinstance(schedule, PlateauSchedule):
+        factor *= max(schedule.factor**reductions, schedule.min_factor)
     return factor
 
 
@@ -36,6 +44,25 @@ def ema_weight(half_life: int, ramp_up: float, images_seen: int, new_images: int
 def crosses(before: int, after: int, every: int) -> bool:
     """Whether a multiple of `every` lies in (before, after]."""
     return after // every > before // every
+
+
+def measure_every(config: RunConfig) -> int:
+    """Images between the turns of the measured distance; 0: it is never measured."""
+    if config.evaluate.metric == "none":
+        return 0
+    return images(config.train.checkpoint_every if config.evaluate.every is None else config.evaluate.every)
+
+
+def look_every(config: RunConfig) -> int:
+    """Images between the doctor's looks; 0: it never looks."""
+    if config.health.every is not None:
+        return images(config.health.every)
+    return max(LOOK_EVERY, images(config.train.total_images) // MOST_LOOKS)
+
+
+def iteration_images(config: RunConfig) -> int:
+    """Images that one iteration shows to the discriminator, over all ranks."""
+    return config.train.batch_size * config.train.n_critic
 
 
 def images(length: Images) -> int:

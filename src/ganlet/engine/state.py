@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
 import torch
 from torch import nn
 
 from ganlet.config.schema import RunConfig
+from ganlet.engine.course import Course
 from ganlet.engine.ema import start_average
 from ganlet.engine.optimizers import build_optimizer, optimizer_tensors
 from ganlet.engine.window import Window
@@ -21,7 +22,7 @@ Members = dict[str, dict[str, torch.Tensor]]
 
 @dataclass
 class TrainState:
-    """The two networks, their optimisers, the averaged generator, the open log window, and the clock."""
+    """The two networks, their optimisers, the averaged generator, the open log window, the course, and the clock."""
 
     generator: Generator
     discriminator: Discriminator
@@ -29,6 +30,7 @@ class TrainState:
     generator_optimizer: torch.optim.Adam
     discriminator_optimizer: torch.optim.Adam
     window: Window
+    course: Course = field(default_factory=Course)
     images_seen: int = 0
 
     def members(self) -> Members:
@@ -40,6 +42,7 @@ class TrainState:
             "generator_optimizer": optimizer_tensors(self.generator_optimizer, self.generator),
             "discriminator_optimizer": optimizer_tensors(self.discriminator_optimizer, self.discriminator),
             "window": self.window.tensors(),
+            "course": self.course.tensors(),
         }
 
     @torch.no_grad()

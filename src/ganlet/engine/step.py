@@ -107,10 +107,13 @@ class Iteration:
         failures: list[torch.Tensor],
     ) -> dict[str, torch.Tensor]:
         state.discriminator.requires_grad_(False)  # its gradients would be computed only to be thrown away
-        with self._precision():
-            total, parts = self.objective.for_generator(state.discriminator, real, fake, noise)
-        norm, failed = descend(state.generator_optimizer, total, self.generator_clip, self.ranks.average, "generator")
-        state.discriminator.requires_grad_(True)
+        try:
+            with self._precision():
+                total, parts = self.objective.for_generator(state.discriminator, real, fake, noise)
+            clip = self.generator_clip
+            norm, failed = descend(state.generator_optimizer, total, clip, self.ranks.average, "generator")
+        finally:
+            state.discriminator.requires_grad_(True)  # also after numbers that are not finite: the run may go back
         failures.append(failed)
         return {**parts, "generator_gradient_norm": norm}
 

@@ -27,7 +27,18 @@ from ganlet.runs.files import explained, sweep
 from ganlet.runs.manifest import MANIFEST, META, describe, directory_name, examine, to_json
 from ganlet.runs.weights import Tensors, snapshot
 
-__all__ = ["Checkpoint", "load", "moments", "prune", "read_pointer", "save", "sweep", "verify", "write_pointer"]
+__all__ = [
+    "Checkpoint",
+    "forget_after",
+    "load",
+    "moments",
+    "prune",
+    "read_pointer",
+    "save",
+    "sweep",
+    "verify",
+    "write_pointer",
+]
 
 SUFFIX = ".safetensors"
 RESERVE_BYTES = 16 * 2**20
@@ -119,13 +130,26 @@ def prune(folder: Path, keep: int, protect: Collection[int] = (), run_id: str | 
     spared = {*sound[-max(keep, 2) :], *protect, read_pointer(folder, "best"), read_pointer(folder, "latest")}
     removed = [moment for moment in sound if moment not in spared]
     for moment in removed:
-        path = folder / directory_name(moment)
-        doomed = storage.free_name(path.with_name(storage.DELETED + path.name))
-        with explained(path):
-            # The rename makes it vanish at once: a deletion that is cut short leaves no half checkpoint.
-            os.rename(path, doomed)
-            shutil.rmtree(doomed)
+        _delete(folder / directory_name(moment))
     return removed
+
+
+def forget_after(folder: Path, images_seen: int, run_id: str | None = None) -> None:
+    """Go back to the checkpoint of a moment, or with 0 to the start: nothing later is left but what is damaged.
+
+    The pointers go first, so that an interruption leaves none that names nothing. Raises EnvironmentProblem when the
+    folder cannot be written to.
+    """
+    later = [moment for moment in moments(folder) if moment > images_seen]
+    for name in ("latest", "best"):
+        if (read_pointer(folder, name) or 0) > images_seen:
+            with explained(folder):
+                (folder / name).unlink()
+    if images_seen:
+        write_pointer(folder, "latest", images_seen)
+    for moment in later:
+        if not verify(folder / directory_name(moment), run_id):
+            _delete(folder / directory_name(moment))
 
 
 def moments(folder: Path) -> list[int]:
@@ -146,6 +170,14 @@ def read_pointer(folder: Path, name: Pointer) -> int | None:
     except OSError:
         return None
     return int(text) if re.fullmatch(b"[0-9]{9,}", text) else None
+
+
+def _delete(path: Path) -> None:
+    doomed = storage.free_name(path.with_name(storage.DELETED + path.name))
+    with explained(path):
+        # The rename makes it vanish at once: a deletion that is cut short leaves no half checkpoint.
+        os.rename(path, doomed)
+        shutil.rmtree(doomed)
 
 
 def _write(path: Path, files: Mapping[str, bytes], aside: str) -> None:

@@ -20,8 +20,10 @@ class RunFolder:
         self.config_path = path / CONFIG
         self.environment_path = path / "environment.json"
         self.metrics_path = path / "metrics.jsonl"
+        self.evaluations_path = path / "evaluations.jsonl"
         self.tensorboard_path = path / "tensorboard"
         self.samples_path = path / "samples"
+        self.neighbours_path = path / "samples" / "neighbours.png"
         self.checkpoints_path = path / "checkpoints"
         self.generator_path = path / "generator.safetensors"
         self.report_path = path / "report.html"

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-RESUME = "resume"
+RESUME, ROLLBACK, STOP, FAILURE = "resume", "rollback", "stop", "failure"
+SEAMS = (RESUME, ROLLBACK)  # rows above them with a later `images_seen` no longer count
 
 
 class History:
@@ -46,6 +47,20 @@ class History:
     def mark_resume(self, images_seen: int, **details: Any) -> None:
         """Append the seam of a resume: rows above it with a later `images_seen` no longer count."""
         self.append({"event": RESUME, "images_seen": images_seen, **details})
+
+    def mark_rollback(self, images_seen: int, *, undone_from: int, number: int, reason: str) -> None:
+        """Append the seam of the run's n-th rollback, from `undone_from` images to `images_seen`, durably."""
+        went = {"from": undone_from, "to": images_seen, "rollbacks": number, "reason": reason}
+        self.append({"event": ROLLBACK, "images_seen": images_seen, **went})
+        self.sync()
+
+    def mark_stop(self, images_seen: int, reason: str) -> None:
+        """Append why the run ended before its time."""
+        self.append({"event": STOP, "images_seen": images_seen, "reason": reason})
+
+    def mark_failure(self, images_seen: int, reason: str) -> None:
+        """Append what ended the run with an error; `images_seen` is of the iteration that failed, and never saved."""
+        self.append({"event": FAILURE, "images_seen": images_seen, "reason": reason})
 
     def sync(self) -> None:
         """Return once all rows have reached the disk; meant for the moments of checkpoints."""
@@ -76,8 +91,8 @@ class History:
 def read_history(path: Path) -> list[dict[str, Any]]:
     """The rows that count, in order, seams included; empty when there is no file.
 
-    Left out are rows that a resume has superseded, and lines that a kill has torn (at the end or before a seam) or
-    that are garbled otherwise, for which there is a warning in the log.
+    Left out are rows that a resume or a rollback has superseded, and lines that a kill has torn (at the end or before a
+    seam) or that are garbled otherwise, for which there is a warning in the log.
     """
     rows: list[dict[str, Any]] = []
     garbled: list[int] = []
@@ -87,7 +102,7 @@ def read_history(path: Path) -> list[dict[str, Any]]:
         if row is None:
             garbled += [number] if line else []
             continue
-        if row.get("event") == RESUME:
+        if row.get("event") in SEAMS:
             rows = [earlier for earlier in rows if earlier["images_seen"] <= row["images_seen"]]
             garbled = [other for other in garbled if other != number - 1]
         rows.append(row)

@@ -46,6 +46,19 @@ def save_sheet(path: Path, pictures: np.ndarray, columns: int | None = None) -> 
     write_atomic(path, png_bytes(enlarge(grid(pictures, columns, GAP), SHEET_SIDE)))
 
 
+def save_neighbours(path: Path, pictures: np.ndarray, neighbours: np.ndarray) -> None:
+    """Write pictures (N, H, W, C), each with its neighbours (n, k, H, W, C) right of it, for the first n of them.
+
+    There are two such groups a row. Raises as `files.explained` does.
+    """
+    groups = []
+    for picture, nearest in zip(pictures, neighbours, strict=False):
+        row = grid(np.stack([opaque(one) for one in nearest]), len(nearest), GAP)
+        own = grid(opaque(picture)[None], 1, GAP, shade=0)
+        groups.append(np.concatenate([own, np.full_like(own[:, : 2 * GAP], 255), row], axis=1))
+    write_atomic(path, png_bytes(enlarge(grid(np.stack(groups), 2, 4 * GAP), SHEET_SIDE)))
+
+
 def read_sheet(
     path: Path, *, size: tuple[int, int], channels: int, count: int, columns: int | None = None
 ) -> np.ndarray:

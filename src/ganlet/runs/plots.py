@@ -20,6 +20,7 @@ NORMS, PENALTIES = "Gradient norms", "Penalties"
 
 WIDTH, TOP, PANEL, BETWEEN, BOTTOM = 6.6, 0.4, 1.6, 0.7, 0.5  # inches
 DPI = 150
+LONGEST = 15  # characters of a label
 FEWEST_TO_SMOOTH, SMOOTHING = 12, 0.03  # rows; standard deviation as a share of all rows
 
 
@@ -48,6 +49,15 @@ class Line:
     colour: str
 
 
+@dataclass(frozen=True)
+class Course:
+    """What was measured of a run, in the order of the images seen."""
+
+    name: str
+    images: Sequence[int]
+    values: Sequence[float]
+
+
 Curve = tuple[Line, np.ndarray, np.ndarray]
 
 
@@ -60,15 +70,7 @@ def loss_plot(rows: Sequence[Mapping[str, Any]], *, penalties: Sequence[str] = (
     palette = DARK if dark else LIGHT
     panels = [(title, _curves(rows, lines)) for title, lines in _panels(penalties, palette).items()]
     panels = [(title, curves) for title, curves in panels if curves]
-    num = max(1, len(panels))
-    height = TOP + num * PANEL + (num - 1) * BETWEEN + BOTTOM
-    figure = Figure(figsize=(WIDTH, height))
-    axes = figure.subplots(num, sharex=True, squeeze=False)[:, 0]
-    figure.subplots_adjust(
-        left=0.085, right=0.785, top=1 - TOP / height, bottom=BOTTOM / height, hspace=BETWEEN / PANEL
-    )
-    for ax in axes:
-        _clean(ax, palette)
+    figure, axes = _stacked(max(1, len(panels)), palette)
     for ax, (title, curves) in zip(axes, panels, strict=False):
         ax.set_title(title, loc="left", fontsize=11, fontweight="bold", color=palette.ink, pad=8)
         _draw(ax, title, curves, palette)
@@ -78,6 +80,71 @@ def loss_plot(rows: Sequence[Mapping[str, Any]], *, penalties: Sequence[str] = (
     axes[-1].set_xlim(0, max([1, *(row["images_seen"] for row in rows)]))
     axes[-1].set_xlabel("images seen", color=palette.ink, fontsize=10)
     return figure
+
+
+def evidence_plot(panels: Sequence[Mapping[str, Any]], *, dark: bool = False) -> Figure:
+    """Signals over images seen, on a transparent ground, each with its limit and the moment when it was passed.
+
+    A panel is plain data: "title", "points" (pairs of images seen and value, at least one), "threshold" or None, "side"
+    ("above" or "below": where the illness is) or None, "since" (images seen) or None.
+    """
+    palette = DARK if dark else LIGHT
+    figure, axes = _stacked(len(panels), palette)
+    for ax, panel in zip(axes, panels, strict=True):
+        images, values = (np.array(column, dtype=float) for column in zip(*panel["points"], strict=True))
+        ax.set_title(panel["title"], loc="left", fontsize=11, fontweight="bold", color=palette.ink, pad=8)
+        ax.plot(images, values, color=palette.discriminator, linewidth=1.8, marker="o", markersize=3.5, clip_on=False)
+        threshold = panel["threshold"]
+        shown = values if threshold is None else np.append(values, threshold)
+        _limit(ax, NORMS if shown.min() > 0 and shown.max() > 50 * shown.min() else panel["title"], shown)
+        if threshold is not None:
+            ax.axhline(threshold, color=palette.generator, linewidth=1.3, linestyle=(0, (4, 3)))
+            low, high = ax.get_ylim()
+            ends = (threshold, high) if panel["side"] == "above" else (low, threshold)
+            ax.axhspan(*ends, color=palette.generator, alpha=0.1, linewidth=0)
+            ax.set_ylim(low, high)
+            _label_ends(ax, [(threshold, f"limit {threshold:g}", palette.generator)])
+        if panel["since"] is not None:
+            ax.axvline(panel["since"], color=palette.ink, linewidth=1.1, linestyle=(0, (1, 2)))
+    axes[-1].set_xlim(0, max(1, *(point[0] for panel in panels for point in panel["points"])))
+    dotted = any(panel["since"] is not None for panel in panels)
+    axes[-1].set_xlabel("images seen" + " (dotted: since when)" * dotted, color=palette.ink, fontsize=10)
+    return figure
+
+
+def distance_plot(panels: Mapping[str, Sequence[Course]], *, dark: bool = False) -> Figure:
+    """Distances of several runs over images seen, on a transparent ground: a panel under each title."""
+    palette = DARK if dark else LIGHT
+    names = list(dict.fromkeys(course.name for courses in panels.values() for course in courses))
+    colours = (palette.discriminator, palette.generator, palette.real, *palette.penalties)
+    figure, axes = _stacked(len(panels), palette)
+    for ax, (title, courses) in zip(axes, panels.items(), strict=True):
+        ax.set_title(title, loc="left", fontsize=11, fontweight="bold", color=palette.ink, pad=8)
+        values = np.concatenate([course.values for course in courses])
+        _limit(ax, NORMS if values.min() > 0 and values.max() > 50 * values.min() else title, values)
+        ends = []
+        for course in courses:
+            colour = colours[names.index(course.name) % len(colours)]
+            ax.plot(course.images, course.values, color=colour, linewidth=1.8, marker="o", markersize=3.5)
+            label = course.name if len(course.name) <= LONGEST else f"…{course.name[1 - LONGEST :]}"
+            ends.append((course.values[-1], label, colour))
+        _label_ends(ax, ends)
+    axes[-1].set_xlim(0, 1.02 * max(1, *(course.images[-1] for courses in panels.values() for course in courses)))
+    axes[-1].set_xlabel("images seen", color=palette.ink, fontsize=10)
+    return figure
+
+
+def _stacked(num: int, palette: Palette) -> tuple[Figure, list[Axes]]:
+    """An empty figure of panels below each other that share their horizontal axis."""
+    height = TOP + num * PANEL + (num - 1) * BETWEEN + BOTTOM
+    figure = Figure(figsize=(WIDTH, height))
+    axes = figure.subplots(num, sharex=True, squeeze=False)[:, 0]
+    figure.subplots_adjust(
+        left=0.085, right=0.785, top=1 - TOP / height, bottom=BOTTOM / height, hspace=BETWEEN / PANEL
+    )
+    for ax in axes:
+        _clean(ax, palette)
+    return figure, list(axes)
 
 
 def _panels(penalties: Sequence[str], palette: Palette) -> dict[str, list[Line]]:

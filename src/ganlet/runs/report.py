@@ -5,35 +5,22 @@ Every text goes through `escaped`, and the page forbids itself scripts and remot
 
 from __future__ import annotations
 
-import base64
-import html
-import io
-import logging
-import unicodedata
 from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 from string import Template
 from typing import Any
 
-from PIL import Image, features
-
 from ganlet.config import dump_yaml
-from ganlet.errors import RunError
-from ganlet.images import enlarge, png_bytes
 from ganlet.runs import story
+from ganlet.runs.checkup import how_it_went
 from ganlet.runs.files import write_atomic
 from ganlet.runs.folder import RunFolder
-from ganlet.runs.pictures import film, opaque, progression, read_png, sample_moments
+from ganlet.runs.markup import data_uri, escaped, sheet, still
+from ganlet.runs.pictures import film, progression, sample_moments
 from ganlet.runs.plots import figure_png, loss_plot
+from ganlet.runs.quality import how_good
 from ganlet.runs.story import Story
-
-logger = logging.getLogger(__name__)
-
-STILL_SIDE, STILL_BYTES, STILL_QUALITY = 1100, 400_000, 82
-
-# Unicode categories of characters that show nothing or turn the direction of others.
-UNSEEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
 CURVES = {
     "Losses": "Two players with opposite aims: what one gains, the other loses. Look for a lasting balance; neither is "
@@ -58,7 +45,8 @@ def write_report(folder: RunFolder, *, facts: Mapping[str, Any]) -> Path:
 
     `facts` is plain data beside what the folder holds, all of it optional: "parameters" ({"generator": n,
     "discriminator": n}), "data" (the summary of the pack), "seconds", "images_per_second", "device", "finished",
-    "resumes". Raises as `files.explained` does.
+    "resumes", "kept" (the moment of generator.safetensors), "diagnosis" (as `checkup.how_it_went` tells it). Raises as
+    `files.explained` does.
     """
     told = Story.read(folder, facts)
     template = Template((resources.files("ganlet.runs") / "report.html").read_text("utf-8"))
@@ -72,17 +60,14 @@ def write_report(folder: RunFolder, *, facts: Mapping[str, Any]) -> Path:
     return folder.report_path
 
 
-def escaped(text: object) -> str:
-    """Text as HTML; characters that show nothing or turn the direction of others become visible escapes."""
-    seen = (
-        char.encode("unicode_escape").decode() if unicodedata.category(char) in UNSEEN else char for char in str(text)
-    )
-    return html.escape("".join(seen))
-
-
 def _lead(told: Story) -> str:
     paragraphs = [f'<p class="lead">{escaped(story.lead(told))}</p>']
-    if not told.finished:
+    if told.stopped is not None:
+        paragraphs.append(
+            f'<p class="note">It ended before the {told.total:,} images that it was meant to see: '
+            f"{escaped(told.stopped)}.</p>"
+        )
+    elif not told.finished:
         paragraphs.append(
             f'<p class="note">This run is not finished: it is meant to see {told.total:,} images. '
             "What you see here is how far it has come.</p>"
@@ -99,14 +84,14 @@ def final_pictures(told: Story) -> str:
         caption = (
             f"<strong>Generated</strong> after {images_seen:,} images{weights}. The first ones drawn, none picked."
         )
-        figures.append(_sheet(path, "Grid of generated pictures at the end of the run", caption))
+        figures.append(sheet(path, "Grid of generated pictures at the end of the run", caption))
     real = told.folder.samples_path / "real.png"
     if real.exists():
         ground = (
             " Where a picture is transparent, the chequered ground shows." if told.config.data.channels == 4 else ""
         )
         figures.append(
-            _sheet(real, "Grid of real pictures", f"<strong>Real</strong>: pictures that it learned from.{ground}")
+            sheet(real, "Grid of real pictures", f"<strong>Real</strong>: pictures that it learned from.{ground}")
         )
     if not any(figures):
         return ""
@@ -123,7 +108,7 @@ def _film(told: Story) -> str:
     path = film(told.folder, told.config)
     if path is None:
         return ""
-    source = _data_uri(path.read_bytes(), path.suffix[1:])
+    source = data_uri(path.read_bytes(), path.suffix[1:])
     return f"""<div class="pair film">
 <div><img class="print moving" src="{source}" alt="Film of the generated pictures from the start of the run to its end">
 <p class="still soft">Here is a film. It is hidden because your system asks for less motion.</p></div>
@@ -141,7 +126,7 @@ def _progression(told: Story) -> str:
         return ""
     alt = "Generated pictures, one row for each moment of the run, the same latents in each row"
     return f"""<figure class="progression">
-<div><img src="{_still(path.read_bytes())}" alt="{alt}"></div>
+<div><img src="{still(path.read_bytes())}" alt="{alt}"></div>
 <figcaption>A row for each moment, a column for each latent; the moments lie closer together at the start, where most
 happens. Follow a column downwards to see one picture grow. Columns that become alike would mean that the generator
 repeats itself, which is called mode collapse.</figcaption>
@@ -153,7 +138,7 @@ def _curves(told: Story) -> str:
         return ""
     penalties = [penalty.kind for penalty in told.config.objective.penalties]
     light, dark = (
-        _data_uri(figure_png(loss_plot(told.rows, penalties=penalties, dark=dark)), "png") for dark in (False, True)
+        data_uri(figure_png(loss_plot(told.rows, penalties=penalties, dark=dark)), "png") for dark in (False, True)
     )
     shown = list(CURVES)[: None if penalties else -1]
     notes = {"D(real) and D(fake)": VERDICTS.get(told.config.objective.loss.kind, "")}
@@ -200,35 +185,11 @@ def whole_config(told: Story) -> str:
     return f"<section>\n<details><summary>Every setting of this run</summary><pre>{lines}</pre></details>\n</section>"
 
 
-def _sheet(path: Path, alt: str, caption: str) -> str:
-    """A grid of pictures as a figure; nothing, and a warning in the log, where the file cannot be read."""
-    try:
-        pixels = enlarge(read_png(path), STILL_SIDE)
-    except RunError as error:
-        logger.warning("left out: %s", error.message)
-        return ""
-    source = _still(png_bytes(opaque(pixels)))
-    return f'<figure>\n<img class="print" src="{source}" alt="{alt}">\n<figcaption>{caption}</figcaption>\n</figure>\n'
-
-
-def _still(png: bytes) -> str:
-    """A picture inside the page: bit by bit where that is small enough, else within 1100 pixels and less sharp."""
-    if len(png) <= STILL_BYTES or not features.check("webp"):
-        return _data_uri(png, "png")
-    buffer = io.BytesIO()
-    with Image.open(io.BytesIO(png)) as image:
-        image.thumbnail((STILL_SIDE, STILL_SIDE), Image.Resampling.LANCZOS)
-        image.save(buffer, "WEBP", quality=STILL_QUALITY)
-    return _data_uri(buffer.getvalue(), "webp")
-
-
-def _data_uri(data: bytes, kind: str) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-
-
 # The page from top to bottom; a section that has nothing to say returns an empty text.
 SECTIONS: tuple[Callable[[Story], str], ...] = (
     final_pictures,
+    lambda told: how_good(told.folder),
+    how_it_went,
     how_it_learned,
     the_numbers,
     the_run,

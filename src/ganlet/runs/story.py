@@ -13,7 +13,7 @@ from typing import Any
 
 from ganlet.config import RunConfig, read_yaml, validate
 from ganlet.runs.folder import RunFolder
-from ganlet.runs.history import RESUME, read_history
+from ganlet.runs.history import RESUME, STOP, read_history
 from ganlet.runs.pictures import sample_moments
 
 END_SHARE = 0.1  # of the log rows: what "near the end" means
@@ -94,13 +94,19 @@ class Story:
         return self.facts.get("finished", self.images_seen >= self.total)
 
     @property
+    def stopped(self) -> str | None:
+        """Why it was ended before its time, unless it has gone on since."""
+        stops = [row for row in self.rows if row.get("event") == STOP]
+        return stops[-1]["reason"] if stops and stops[-1]["images_seen"] == self.images_seen else None
+
+    @property
     def seconds(self) -> float:
         """How long it trained, over all sessions; 0 when that is not known."""
         return self.facts.get("seconds") or max([0.0, *self.logged("seconds")])
 
     def logged(self, name: str) -> list[float]:
         """The values of a curve, in order."""
-        return [row[name] for row in self.rows if row.get(name) is not None]
+        return [row[name] for row in self.rows if "event" not in row and row.get(name) is not None]
 
     def near_the_end(self, name: str) -> float | None:
         """The mean of a curve over its last tenth."""
@@ -119,7 +125,21 @@ def lead(story: Story) -> str:
     if count and story.images_seen >= 1.5 * count:
         text += f" There were {count:,} pictures to learn from, so it met each about "
         text += f"{story.images_seen / count:,.0f} times."
-    return text
+    return text + _kept(story)
+
+
+def _kept(story: Story) -> str:
+    """Where generator.safetensors is not the last one: which, and why."""
+    kept = story.facts.get("kept")
+    if kept is None or kept >= story.images_seen:
+        return ""
+    measured = [row for row in story.rows if row.get("event") == "measurement"]
+    best = next((row for row in measured if row["images_seen"] == kept), None)
+    values = f" ({best['name']} {best['value']:.4g}, at last {measured[-1]['value']:.4g})" if best else ""
+    return (
+        f" It was measured closest to the real pictures after {kept:,} images{values}, so generator.safetensors is the "
+        "generator of that moment."
+    )
 
 
 def readings(story: Story) -> list[str]:
@@ -252,7 +272,8 @@ def commands(story: Story) -> dict[str, str]:
     if story.finished:
         further = {"Train it further": f"ganlet resume {run} --set train.total_images={2 * story.total}"}
     else:
-        further = {"Go on where it stopped": f"ganlet resume {run}"}
+        patience = " --set evaluate.patience=null" if story.stopped and story.config.evaluate.patience else ""
+        further = {"Go on where it stopped": f"ganlet resume {run}{patience}"}
     again = f"ganlet train --config {config} --set seed={story.config.seed + 1}"
     return {
         "Draw sixteen new pictures": f"ganlet sample {run} --num 16 --seed 1 --out pictures.png",

@@ -1,37 +1,61 @@
-"""What a finished run leaves for a person: plots, progression, film and the report."""
+"""What a run leaves for a person: plots, progression, film and the report."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from ganlet.config import RunConfig, read_yaml, validate
 from ganlet.engine.schedule import images
 from ganlet.engine.state import TrainState
-from ganlet.networks import parameter_count
+from ganlet.networks import build_discriminator, build_generator, parameter_count
+from ganlet.runs.checkpoint import read_pointer
 from ganlet.runs.files import write_atomic
+from ganlet.runs.folder import RunFolder
 from ganlet.runs.history import read_history
 from ganlet.runs.plots import figure_png, loss_plot
 from ganlet.runs.report import write_report
+from ganlet.runs.weights import load_generator_file
+from ganlet.workflows.diagnosing import describe, diagnose
 from ganlet.workflows.session import Session
 
 
 def finish(session: Session, state: TrainState) -> None:
-    """Draw everything anew from what is in the folder."""
-    rows = [row for row in read_history(session.folder.metrics_path) if "event" not in row]
-    penalties = [penalty.kind for penalty in session.config.objective.penalties]
-    write_atomic(session.folder.path / "loss.png", figure_png(loss_plot(rows, penalties=penalties), ground="white"))
-    write_report(session.folder, facts=_facts(session, state, rows))
+    """Draw everything that a run leaves at its end."""
+    redraw(session.folder, state.images_seen)
 
 
-def _facts(session: Session, state: TrainState, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """What the report tells that is not in the folder."""
+def redraw(folder: RunFolder, images_seen: int | None = None) -> None:
+    """Draw everything anew from what is in the folder of a run that has come to `images_seen`.
+
+    Without that it is as far as its newest checkpoint.
+    """
+    if images_seen is None:
+        images_seen = read_pointer(folder.checkpoints_path, "latest") or 0
+    config = validate(read_yaml(folder.config_path))
+    rows = [row for row in read_history(folder.metrics_path) if "event" not in row]
+    penalties = [penalty.kind for penalty in config.objective.penalties]
+    write_atomic(folder.path / "loss.png", figure_png(loss_plot(rows, penalties=penalties), ground="white"))
+    diagnosis = describe(folder.path, diagnose(folder.path))
+    facts = {**_facts(config, rows, images_seen), "diagnosis": diagnosis, "kept": _kept(folder)}
+    write_report(folder, facts=facts)
+
+
+def _kept(folder: RunFolder) -> int | None:
+    """The moment of the generator in generator.safetensors: the last one, or the best."""
+    if not folder.generator_path.exists():
+        return None
+    return load_generator_file(folder.generator_path)[1].get("images_seen")
+
+
+def _facts(config: RunConfig, rows: list[dict[str, Any]], images_seen: int) -> dict[str, Any]:
+    """What the report tells that cannot be read from the folder as it stands."""
     seconds = rows[-1]["seconds"] if rows else 0.0
     return {
         "parameters": {
-            "generator": parameter_count(state.generator),
-            "discriminator": parameter_count(state.discriminator),
+            "generator": parameter_count(build_generator(config)),
+            "discriminator": parameter_count(build_discriminator(config)),
         },
-        "data": session.pack.summary,
         "seconds": seconds,
-        "images_per_second": state.images_seen / seconds if seconds else 0.0,
-        "finished": state.images_seen >= images(session.config.train.total_images),
+        "images_per_second": images_seen / seconds if seconds else 0.0,
+        "finished": images_seen >= images(config.train.total_images),
     }

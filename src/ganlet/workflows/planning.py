@@ -16,7 +16,7 @@ from ganlet.networks import parameter_count
 from ganlet.runs.environment import describe_environment
 from ganlet.runs.folder import require_new
 from ganlet.workflows.reporting import Reporter, Silent
-from ganlet.workflows.requirements import open_pictures
+from ganlet.workflows.requirements import open_pictures, require_extractor
 
 
 def plan(
@@ -28,6 +28,7 @@ def plan(
     """
     chosen = choose_device(device)
     require_precision(config, chosen)
+    require_extractor(config)
     if out is not None:
         require_new(Path(out))
     pack = open_pictures(config, reporter or Silent())

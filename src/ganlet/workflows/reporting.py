@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 PLAIN_EVERY = 10.0  # seconds between plain lines
+FEWEST_FOR_RATE = 20  # items; the rate of fewer says nothing
 
 
 class Reporter(Protocol):
@@ -128,7 +129,7 @@ class _Rate:
 
     def text(self, left: int) -> str:
         seconds, items = self._now[0] - self._started[0], self._now[1] - self._started[1]
-        if seconds <= 0 or items <= 0:
+        if seconds <= 0 or items < FEWEST_FOR_RATE:
             return ""
         rate = items / seconds
         minutes, rest = divmod(round(left / rate), 60)

@@ -9,12 +9,13 @@ from ganlet.data.source import open_source, require_batch
 from ganlet.data.spec import Pack
 from ganlet.engine.schedule import images
 from ganlet.errors import CheckpointError, ConfigError, DataError, EnvironmentProblem
+from ganlet.metrics.features import open_extractor
 from ganlet.runs.folder import RunFolder
 from ganlet.workflows.records import read_environment
 from ganlet.workflows.reporting import Reporter
 
-# What a resumed run may change, because it changes only how far it goes, how it is watched, and
-# where the pictures are (which must still be the same ones).
+# What a resumed run may change, because it changes only how far it goes, how it is watched, what is done about what is
+# seen from here on, and where the pictures are (which must still be the same ones).
 CHANGEABLE = (
     "data.source",
     "train.total_images",
@@ -23,6 +24,17 @@ CHANGEABLE = (
     "train.checkpoint_every",
     "train.keep_checkpoints",
     "train.tensorboard",
+    "evaluate.metric",
+    "evaluate.extractor",
+    "evaluate.num_fakes",
+    "evaluate.every",
+    "evaluate.budget",
+    "evaluate.keep_best",
+    "evaluate.patience",
+    "health.every",
+    "health.num_pictures",
+    "health.action",
+    "health.max_rollbacks",
 )
 
 
@@ -55,6 +67,15 @@ def require_shares(config: RunConfig, device: torch.device, world: int) -> None:
             where="train.sync_batch_norm",
             hint="--set train.sync_batch_norm=false",
         )
+
+
+def require_extractor(config: RunConfig) -> None:
+    """Raise `ConfigError` or `EnvironmentProblem` where the features of the measured distance cannot be had.
+
+    Later, when it is measured, nothing of that kind ends a run.
+    """
+    if config.evaluate.metric != "none":
+        open_extractor(config.evaluate.extractor)
 
 
 def require_changeable(

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ganlet.config import RunConfig, read_yaml, validate
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.history import read_history
+
+if TYPE_CHECKING:
+    from ganlet.health.findings import Diagnosis
+    from ganlet.workflows.evaluating import Evaluation
 
 
 class Run:
@@ -35,6 +39,18 @@ class Run:
     def history(self) -> list[dict[str, Any]]:
         """The log rows, each with `images_seen`; events such as a resume are left out."""
         return [row for row in read_history(self.folder.metrics_path) if "event" not in row]
+
+    def diagnose(self) -> Diagnosis:
+        """What is wrong with it, since when, and what to try first; for a run still in training: so far."""
+        from ganlet.workflows.diagnosing import diagnose
+
+        return diagnose(self.path)
+
+    def evaluate(self, num: int = 10_000, **settings: Any) -> Evaluation:
+        """How good its generator is, by `num` pictures; `settings` are those of `ganlet.evaluate`."""
+        from ganlet.workflows.evaluating import evaluate
+
+        return evaluate(self.path, num, **settings)
 
     def sample(self, num: int = 16, *, seed: int = 0, truncation: float | None = None) -> np.ndarray:
         """`num` new pictures: uint8 (num, H, W, C)."""

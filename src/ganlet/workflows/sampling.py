@@ -8,21 +8,27 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ganlet.config import RunConfig, validate
+from ganlet.config import RunConfig
 from ganlet.config.networks import GeneratorSettings
 from ganlet.engine.devices import choose_device
 from ganlet.engine.draws import draw
-from ganlet.errors import ConfigError, RunError
+from ganlet.engine.state import TrainState
+from ganlet.errors import ConfigError
 from ganlet.images import save_png, to_packed
-from ganlet.networks import Generator, build_generator
+from ganlet.networks import Generator
 from ganlet.randomness import derive
 from ganlet.runs.files import explained
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.pictures import save_sheet
-from ganlet.runs.weights import load_generator_file
+from ganlet.workflows.generators import open_generator
 
 BATCH = 64
 OTHER_PICTURES = {".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
+
+
+def shown_generator(state: TrainState, config: RunConfig) -> Generator:
+    """The generator that pictures are drawn with: the averaged one, unless the config wants the momentary one."""
+    return state.average if config.evaluate.weights == "ema" else state.generator
 
 
 @torch.inference_mode()
@@ -55,19 +61,6 @@ def latents_for(num: int, seed: int, settings: GeneratorSettings, truncation: fl
     return torch.cat(parts)[:num]
 
 
-def load_generator(path: Path, device: str = "auto") -> tuple[Generator, RunConfig]:
-    """The generator in a generator.safetensors, with its config. Raises `RunError`."""
-    tensors, metadata = load_generator_file(path)
-    config = validate(metadata["config"])
-    generator = build_generator(config)
-    try:
-        generator.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise RunError("The weights do not fit the config beside them.", where=path, got=str(error)) from None
-    generator.to(choose_device(device)).eval()
-    return generator, config
-
-
 def sample(
     run: str | Path, num: int = 16, *, seed: int = 0, truncation: float | None = None, device: str = "auto"
 ) -> np.ndarray:
@@ -80,13 +73,8 @@ def sample(
         raise ConfigError("There must be at least one picture to draw.", where="--num", got=num)
     if truncation is not None and not 0 < truncation < math.inf:
         raise ConfigError("A truncation must be a number above 0.", where="--truncation", got=truncation)
-    path = RunFolder.open(Path(run)).generator_path
-    if not path.exists():
-        raise RunError(
-            "This run has no generator yet: nothing was saved so far.", where=run, hint=f"ganlet resume {run}"
-        )
-    generator, config = load_generator(path, device)
-    return generate(generator, latents_for(num, seed, config.generator, truncation))
+    trained = open_generator(RunFolder.open(Path(run)), None, choose_device(device))
+    return generate(trained.generator, latents_for(num, seed, trained.config.generator, truncation))
 
 
 def save_samples(pictures: np.ndarray, out: Path) -> list[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ from ganlet.data.spec import Pack
 from ganlet.engine.devices import choose_device, out_of_memory_explained, require_precision, set_determinism
 from ganlet.engine.distributed import ranks, world_size
 from ganlet.engine.hooks import Hook
-from ganlet.engine.loop import run_loop
 from ganlet.engine.signals import stop_on_signals
 from ganlet.engine.state import TrainState, build_state
 from ganlet.errors import CheckpointError, ConfigError, Interrupted
@@ -26,17 +25,18 @@ from ganlet.runs.checkpoint import Checkpoint
 from ganlet.runs.folder import RunFolder, default_run_path, require_new
 from ganlet.workflows.finishing import finish
 from ganlet.workflows.records import log_file, read_environment
+from ganlet.workflows.recovering import counted_rollbacks, train_on
 from ganlet.workflows.reporting import Reporter, Silent
 from ganlet.workflows.requirements import (
     open_pictures,
     require_changeable,
+    require_extractor,
     require_length,
     require_same_pictures,
     require_shares,
 )
 from ganlet.workflows.run import Run
 from ganlet.workflows.session import Session
-from ganlet.workflows.watching import watch
 
 
 def train(
@@ -63,6 +63,7 @@ def train(
     chosen = choose_device(device)
     require_precision(config, chosen)
     require_shares(config, chosen, world_size())
+    require_extractor(config)
     path = Path(out) if out is not None else default_run_path(Path("runs"), config.preset or "run")
     require_new(path)
     pack = open_pictures(config, reporter)
@@ -102,6 +103,7 @@ def resume(
     chosen = choose_device(device)
     require_precision(wanted, chosen)
     require_shares(wanted, chosen, world_size())
+    require_extractor(wanted)
     pack = open_pictures(wanted, reporter)
     config = _resolved(wanted, pack)
     require_same_pictures(folder, pack, allow_data_change, reporter)
@@ -131,6 +133,7 @@ def _restore(session: Session, state: TrainState) -> Checkpoint | None:
         require_length(config, trained, restored.images_seen)
         _note_extension(trained, config, reporter)
         state.load(restored.members, restored.images_seen)
+    state.course.rollbacks = max(state.course.rollbacks, counted_rollbacks(folder, state.images_seen))
     reporter.say(f"resuming {folder.path} after {state.images_seen:,} images")
     return restored
 
@@ -150,8 +153,7 @@ def _carry_on(session: Session, state: TrainState, restored: Checkpoint | None) 
     """Train from the state's moment to the end, save, and leave the run's pictures and report."""
     config, folder, here = session.config, session.folder, session.ranks
     set_determinism(config, session.device)
-    with ExitStack() as stack:
-        stop = stack.enter_context(stop_on_signals())
+    with stop_on_signals() as stop:
         feed = Feed(
             session.pack,
             size=config.data.size,
@@ -160,14 +162,7 @@ def _carry_on(session: Session, state: TrainState, restored: Checkpoint | None) 
             random_crop=config.data.crop == "random",
             device=session.device,
         )
-        hooks = list(session.hooks)
-        saver = None
-        if here.is_first:
-            watchers = watch(stack, session, state, restored)
-            hooks, saver = [*watchers.hooks, *hooks], watchers.saver
-        outcome = run_loop(config, state, feed, hooks, here, stop)
-        if saver:
-            saver.save(state)
+        outcome = train_on(session, state, feed, stop, restored)
         if here.is_first and not outcome.signal_number:
             session.reporter.say("drawing the pictures and the report")
             finish(session, state)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
+import torch
 
 from ganlet.config import RunConfig, dump_yaml
 from ganlet.engine.draws import draw
@@ -16,9 +17,9 @@ from ganlet.engine.hooks import Hook, Moment
 from ganlet.engine.loop import not_finite
 from ganlet.engine.schedule import images
 from ganlet.engine.state import TrainState
-from ganlet.errors import ResourceProblem
-from ganlet.images import grid
-from ganlet.networks import Generator
+from ganlet.errors import CheckpointError, ResourceProblem
+from ganlet.health.case import HEALTH
+from ganlet.images import grid, middles
 from ganlet.runs import checkpoint
 from ganlet.runs.checkpoint import Checkpoint
 from ganlet.runs.environment import describe_environment
@@ -27,10 +28,15 @@ from ganlet.runs.folder import RunFolder
 from ganlet.runs.history import History, TensorBoardMirror, read_history
 from ganlet.runs.pictures import save_sheet
 from ganlet.runs.weights import save_generator
+from ganlet.workflows.doctor import Doctor
+from ganlet.workflows.judging import Track
+from ganlet.workflows.measuring import Measurer, Patience, Plateau, shown_value
 from ganlet.workflows.records import write_environment
 from ganlet.workflows.reporting import Reporter, describe_row
-from ganlet.workflows.sampling import generate
+from ganlet.workflows.sampling import generate, shown_generator
 from ganlet.workflows.session import Session
+
+logger = logging.getLogger(__name__)
 
 RETRY_AFTER = (1.0, 5.0, 20.0)  # seconds, when the disk is full
 
@@ -97,11 +103,12 @@ class Sampler:
 
 @dataclass
 class Saver:
-    """A checkpoint every `train.checkpoint_every` images, with generator.safetensors beside it."""
+    """A checkpoint every `train.checkpoint_every` images and at the best, with generator.safetensors beside it."""
 
     config: RunConfig
     folder: RunFolder
     history: History
+    measurer: Measurer
     data_fingerprint: str
     run_id: str
     resumed_from: int | None  # never pruned
@@ -109,9 +116,12 @@ class Saver:
 
     def __post_init__(self) -> None:
         self.saved_at = self.resumed_from
+        self._point_at_best()  # also after a resume, for a kill may have come between the two
 
     def __call__(self, moment: Moment) -> None:
-        if moment.passed(images(self.config.train.checkpoint_every)):
+        best = self.measurer.track.best
+        is_best = best is not None and best["images_seen"] == moment.images_seen
+        if is_best or moment.passed(images(self.config.train.checkpoint_every)):
             self.save(moment.state)
 
     def save(self, state: TrainState) -> None:
@@ -122,12 +132,35 @@ class Saver:
 
     def save_generator(self, state: TrainState) -> None:
         """Write generator.safetensors alone: also after a resume, for a kill may have come between the two."""
-        save_generator(
-            self.folder.generator_path,
-            shown_generator(state, self.config).state_dict(),
-            self.config.model_dump_json(),
-            {"images_seen": state.images_seen},
-        )
+        self._write_generator(shown_generator(state, self.config).state_dict(), state.images_seen)
+
+    def keep_best(self, reporter: Reporter) -> None:
+        """At the end: let generator.safetensors be the best one, where the last one is worse beyond the noise.
+
+        Checkpoints stay what they are: a run that is extended goes on from the last one.
+        """
+        best = self.measurer.track.better_than_last
+        if best is None or not self.config.evaluate.keep_best:
+            return
+        moment = best["images_seen"]
+        try:
+            found = checkpoint.load(self.folder.checkpoints_path, moment, self.run_id)
+            assert found is not None
+        except CheckpointError as error:
+            text = f"generator.safetensors is the last one, for the best cannot be read: {error.what}"
+        else:
+            shown = "average" if self.config.evaluate.weights == "ema" else "generator"
+            _patiently(lambda: self._write_generator(found.members[shown], moment))
+            last = shown_value(self.measurer.track.rows[-1])
+            text = (
+                f"generator.safetensors is the best one, after {moment:,} images: {shown_value(best)}, at last {last}"
+            )
+        reporter.say(text)
+        logger.info(text)
+
+    def _write_generator(self, tensors: Mapping[str, torch.Tensor], images_seen: int) -> None:
+        config = self.config.model_dump_json()
+        save_generator(self.folder.generator_path, tensors, config, {"images_seen": images_seen})
 
     def _save(self, state: TrainState) -> None:
         folder = self.folder.checkpoints_path
@@ -139,58 +172,105 @@ class Saver:
         }
         checkpoint.save(folder, state.images_seen, state.members(), meta, self.run_id)
         self.save_generator(state)
+        self._point_at_best()
         protect = () if self.resumed_from is None else (self.resumed_from,)
         checkpoint.prune(folder, self.config.train.keep_checkpoints, protect, self.run_id)
 
-
-def shown_generator(state: TrainState, config: RunConfig) -> Generator:
-    """The generator that samples are drawn with: the averaged one, unless the config wants the momentary one."""
-    return state.average if config.evaluate.weights == "ema" else state.generator
+    def _point_at_best(self) -> None:
+        best, folder = self.measurer.track.best, self.folder.checkpoints_path
+        moment = best["images_seen"] if best else None
+        if moment in checkpoint.moments(folder) and moment != checkpoint.read_pointer(folder, "best"):
+            checkpoint.write_pointer(folder, "best", moment)
 
 
 @dataclass(frozen=True)
 class Watchers:
-    """The hooks of a run in the order in which they are shown each moment: what is saved last covers the others."""
+    """What observes a run and writes into its folder; the saver is shown each moment last, for it covers the others."""
 
+    history: History
     logger: Logger
     sampler: Sampler
+    measurer: Measurer
+    doctor: Doctor
     saver: Saver
 
     @property
     def hooks(self) -> list[Hook]:
-        """All of them."""
-        return [self.logger, self.sampler, self.saver]
+        """All but the saver, in the order in which they are shown each moment."""
+        deciding = Plateau(self.measurer), Patience(self.measurer)
+        return [self.logger, self.sampler, self.measurer, *deciding, self.doctor]
 
 
-def watch(stack: ExitStack, session: Session, state: TrainState, restored: Checkpoint | None) -> Watchers:
-    """Open the run's records for this session, mark the seam of a resume, and make the hooks that write them."""
-    config, folder = session.config, session.folder
-    write_atomic(folder.config_path, dump_yaml(config).encode())  # a resume may have changed how far it goes
+def begin_session(session: Session, restored: Checkpoint | None) -> str:
+    """Note in the run folder what this session trains, and on what machine. Returns the run's id."""
+    folder = session.folder
+    write_atomic(folder.config_path, dump_yaml(session.config).encode())  # a resume may have changed how far it goes
     known_id = restored.meta.get("run_id") if restored else None
-    run_id = write_environment(folder, _environment(session), session.pack, session.reporter, known_id)
+    now = describe_environment(str(session.device), session.ranks.world)
+    return write_environment(folder, now, session.pack, session.reporter, known_id)
+
+
+def watch(
+    stack: ExitStack, session: Session, state: TrainState, run_id: str, restored: Checkpoint | None, seam: bool
+) -> Watchers:
+    """Open the run's records, mark the seam of a resume where it is one, and make the hooks that write them.
+
+    What they remember comes from the rows that count at the state's moment, so they go on as if never interrupted.
+    """
+    config, folder = session.config, session.folder
     rows = [row for row in read_history(folder.metrics_path) if row["images_seen"] <= state.images_seen]
     history = stack.enter_context(History(folder.metrics_path))
     begun_before = folder.metrics_path.stat().st_size > 0
-    if begun_before:
+    if begun_before and seam:
         history.mark_resume(state.images_seen)
     mirror = None
     if config.train.tensorboard:
         mirror = TensorBoardMirror(folder.tensorboard_path, state.images_seen + 1 if begun_before else None)
         stack.callback(mirror.close)
-    seconds = max((row.get("seconds", 0.0) for row in rows), default=0.0)
+    seconds = max((row["seconds"] for row in rows if "event" not in row), default=0.0)
     resumed_from = restored.images_seen if restored else None
+    track = Track.of(rows)
+    spent = sum(row["seconds"] for row in track.rows)
+    measurer = Measurer(session, _noting(history, mirror), track, seconds, spent)
     watchers = Watchers(
+        history,
         Logger(config, history, mirror, session.reporter, seconds),
         Sampler(config, folder, mirror),
-        Saver(config, folder, history, session.pack.fingerprint, run_id, resumed_from),
+        measurer,
+        Doctor(session, _noting_health(history, mirror), rows),
+        Saver(config, folder, history, measurer, session.pack.fingerprint, run_id, resumed_from),
     )
     if restored is None:
-        real = _middles(session.pack.pictures[: config.evaluate.num_samples], config.data.size)
+        real = middles(session.pack.pictures[: config.evaluate.num_samples], config.data.size)
         save_sheet(folder.samples_path / "real.png", real)
         watchers.sampler.save(state, 0)
     else:
         watchers.saver.save_generator(state)
     return watchers
+
+
+def _noting(history: History, mirror: TensorBoardMirror | None) -> Callable[[Mapping[str, Any]], None]:
+    """What writes down a measurement; TensorBoard shows its value under the name of the metric."""
+
+    def note(row: Mapping[str, Any]) -> None:
+        _patiently(lambda: history.append(row))
+        if mirror:
+            numbers = {row["metric"]: row["value"], f"{row['metric']}_error": row["error"]}
+            mirror.scalars({"images_seen": row["images_seen"], **numbers})
+
+    return note
+
+
+def _noting_health(history: History, mirror: TensorBoardMirror | None) -> Callable[[Mapping[str, Any]], None]:
+    """What writes down a look or a verdict; TensorBoard shows the signals of looks."""
+
+    def note(row: Mapping[str, Any]) -> None:
+        _patiently(lambda: history.append(row))
+        if mirror and row["event"] == HEALTH:
+            signals = {f"health/{name}": value for name, value in row.items() if name not in ("event", "images_seen")}
+            mirror.scalars({"images_seen": row["images_seen"], **signals})
+
+    return note
 
 
 def _patiently(write: Callable[[], None]) -> None:
@@ -201,13 +281,3 @@ def _patiently(write: Callable[[], None]) -> None:
         except ResourceProblem:
             time.sleep(seconds)
     return write()
-
-
-def _middles(pictures: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The middle (H, W) of pictures that are packed larger than they are shown, as for random cuts."""
-    top, left = ((pictures.shape[axis] - size[axis - 1]) // 2 for axis in (1, 2))
-    return pictures[:, top : top + size[0], left : left + size[1]]
-
-
-def _environment(session: Session) -> dict[str, Any]:
-    return describe_environment(str(session.device), session.ranks.world)

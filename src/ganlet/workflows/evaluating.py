@@ -1,0 +1,175 @@
+"""How good a run's generator is: generate, compare with the real pictures, write down and tell."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ganlet.config import RunConfig, relocate
+from ganlet.data.source import absolute_source, open_source
+from ganlet.data.spec import Pack
+from ganlet.engine.devices import choose_device
+from ganlet.errors import ConfigError, DataError, EnvironmentProblem, ResourceProblem
+from ganlet.metrics.features import open_extractor
+from ganlet.metrics.protocol import Measurement
+from ganlet.metrics.suite import METRICS, Refused, choose_metrics, measure
+from ganlet.runs.evaluations import append_evaluation, as_text
+from ganlet.runs.folder import RunFolder
+from ganlet.runs.pictures import save_neighbours
+from ganlet.workflows.evidence import Gathered, gather
+from ganlet.workflows.finishing import redraw
+from ganlet.workflows.generators import Trained, open_generator
+from ganlet.workflows.records import read_environment
+from ganlet.workflows.reporting import Reporter, Silent
+
+NUM_FAKES = 10_000
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured of a run; `row` is all of it as plain data, as evaluations.jsonl has it."""
+
+    row: dict[str, Any]
+
+    def __str__(self) -> str:
+        return as_text(self.row)
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The numbers by metric, without those that were refused."""
+        return {found["metric"]: found["value"] for found in self.row["measurements"]}
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Why a metric was left out, by metric."""
+        return {left_out["metric"]: left_out["reason"] for left_out in self.row["refused"]}
+
+
+def evaluate(
+    run: str | Path,
+    num: int = NUM_FAKES,
+    *,
+    extractor: str | Path | Callable[..., Any] | None = None,
+    metrics: Sequence[str] | None = None,
+    checkpoint: str | int | None = None,
+    source: str | None = None,
+    seed: int = 0,
+    force: bool = False,
+    device: str = "auto",
+    reporter: Reporter | None = None,
+) -> Evaluation:
+    """Measure how good the generator of a run is, add a row to its evaluations.jsonl, and draw its report anew.
+
+    Args:
+        run: the run's folder.
+        num: how many pictures are generated.
+        extractor: what pictures are compared by; default: the run's `evaluate.extractor`.
+        metrics: keys of `metrics.suite.METRICS`; default: all of them.
+        checkpoint: best, latest, or the images seen of one; default: generator.safetensors.
+        source: where the run's pictures are now, if they were moved.
+        seed: the same one gives the same pictures.
+        force: give numbers that are known to be biased, marked as such, instead of refusing them.
+
+    Raises `RunError` or `CheckpointError` where there is no generator, `DataError` where the pictures are gone or
+    others, `ConfigError` for an unknown metric or extractor. A metric that cannot be told is refused, with its reason,
+    and does not stop the others.
+    """
+    reporter = reporter or Silent()
+    names = choose_metrics(metrics)
+    if num < 2:
+        raise ConfigError("There must be at least two pictures to measure.", where="--num", got=num)
+    folder = RunFolder.open(Path(run))
+    chosen = choose_device(device)
+    trained = open_generator(folder, checkpoint, chosen)
+    opened = open_extractor(extractor or trained.config.evaluate.extractor, chosen)
+    if source is not None:
+        trained = replace(trained, config=relocate(trained.config, absolute_source(source)))
+    pack = _pictures(folder, trained.config, reporter)
+    gathered = gather(trained, pack, opened, num=num, seed=seed, force=force, reporter=reporter)
+    found = measure(gathered.evidence, names, partial(_tell, reporter))
+    floor = _floor(gathered, names, reporter)
+    row = _row(trained, gathered, found, floor)
+    _keep(folder, row, gathered, reporter)
+    return Evaluation(row)
+
+
+def _pictures(folder: RunFolder, config: RunConfig, reporter: Reporter) -> Pack:
+    """The pictures that the run was trained on. Raises DataError where they are gone or others."""
+    command = f"ganlet evaluate {shlex.quote(str(folder.path))} --source PATH"
+    try:
+        pack = open_source(config.data, partial(reporter.progress, "reading pictures"))
+    except DataError as error:
+        hint = f"where they are now: {command}"
+        raise DataError(error.what, where=error.where, got=error.got, expected=error.expected, hint=hint) from error
+    before = read_environment(folder).get("data", {}).get("fingerprint")
+    if before not in (None, pack.fingerprint):
+        raise DataError(
+            "These are not the pictures that the run was trained on, so nothing can be said about it by them.",
+            where=pack.summary.get("source"),
+            got=f"fingerprint {pack.fingerprint[:12]}",
+            expected=f"fingerprint {before[:12]}",
+            hint=f"where those are: {command}",
+        )
+    return pack
+
+
+def _tell(reporter: Reporter, name: str, done: int, total: int) -> None:
+    reporter.progress("measuring", done, total, name)
+
+
+def _floor(gathered: Gathered, names: Sequence[str], reporter: Reporter) -> dict[str, Measurement]:
+    """The same numbers between real pictures, by metric, where there are any."""
+    if gathered.floor is None:
+        return {}
+    wanted = [name for name in names if METRICS[name].with_floor]
+    found = measure(gathered.floor, wanted, lambda name, done, total: reporter.progress("the floor", done, total, name))
+    return {one.metric: one for one in found if isinstance(one, Measurement)}
+
+
+def _row(
+    trained: Trained,
+    gathered: Gathered,
+    found: Sequence[Measurement | Refused],
+    floor: Mapping[str, Measurement],
+) -> dict[str, Any]:
+    """Everything about a measurement as plain data; see `runs.evaluations`."""
+    protocol = gathered.evidence.protocol
+    measured = [one for one in found if isinstance(one, Measurement)]
+    in_words = (
+        f"{protocol.describe()}; features of {protocol.extractor} (SHA-256 {protocol.extractor_identity[:12]}), "
+        f"pictures with the fingerprint {protocol.data_fingerprint[:12]}, seed {protocol.seed}, "
+        f"ganlet {protocol.ganlet}"
+    )
+    return {
+        "images_seen": trained.images_seen,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "protocol": asdict(protocol),
+        "protocol_in_words": in_words,
+        "floor_in_words": f"the same number for {gathered.floor_pictures}" if floor else "",
+        "measurements": [
+            {
+                **one.as_json(),
+                "floor": floor[one.metric].value if one.metric in floor else None,
+                "meaning": METRICS[one.metric].meaning,
+            }
+            for one in measured
+        ],
+        "neighbours": {"searched": len(gathered.evidence.real.features), "of": gathered.evidence.real.count},
+        "refused": [one.as_json() for one in found if isinstance(one, Refused)],
+    }
+
+
+def _keep(folder: RunFolder, row: dict[str, Any], gathered: Gathered, reporter: Reporter) -> None:
+    """Write the row, the neighbours and the report; what was measured is told even where that fails."""
+    try:
+        save_neighbours(folder.neighbours_path, gathered.evidence.fake.pictures, gathered.neighbours)
+        append_evaluation(folder, row)
+        reporter.say("drawing the report")
+        redraw(folder)
+    except (EnvironmentProblem, ResourceProblem) as error:
+        reporter.say(f"not written into the run: {error.message}")
