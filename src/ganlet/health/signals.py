@@ -137,7 +137,8 @@ def variety(real: torch.Tensor, fake: torch.Tensor) -> Signals:
     real_distances, fake_distances, across = torch.cdist(real, real), torch.cdist(fake, fake), torch.cdist(real, fake)
     real_spread, fake_spread = pair_distance(real).clamp_min(1e-6), pair_distance(fake)
     usual = _nearest_other(real_distances).median()
-    radius = real_distances.kthvalue(min(NEIGHBOURS, len(real) - 1) + 1, dim=1).values
+    # Sorted, because kthvalue is refused on a GPU where `train.deterministic` is set.
+    radius = real_distances.sort(dim=1).values[:, min(NEIGHBOURS, len(real) - 1)]
     signals = torch.stack(
         (
             fake_spread / real_spread,
@@ -156,7 +157,7 @@ def copying(fake: torch.Tensor, train: torch.Tensor) -> Signals:
     another one. Training pictures of a rich source that is only sampled lie far apart, so this understates.
     """
     among = _nearest_other(torch.cdist(train, train))
-    limit = among.kthvalue(max(1, len(among) // 20)).values
+    limit = among.sort().values[max(1, len(among) // 20) - 1]
     nearest = torch.cdist(fake, train).min(1).values
     return {"copies": float((nearest < limit).float().mean()), "nearness": float(nearest.median() / among.median())}
 
@@ -191,16 +192,17 @@ def counting_dead_units(network: nn.Module) -> Iterator[list[torch.Tensor]]:
 def batch_statistics(network: nn.Module) -> Iterator[None]:
     """While open, the network judges a batch as it does in training, but leaves no trace in its buffers."""
     modes = [(module, module.training) for module in network.modules()]
-    norms = [(m, m.track_running_stats) for m in network.modules() if isinstance(m, _BatchNorm)]
+    norms = [(m, m.running_mean, m.running_var) for m in network.modules() if isinstance(m, _BatchNorm)]
     network.eval()
-    for norm, _ in norms:
-        norm.train()
-        norm.track_running_stats = False
+    # Without running statistics a norm uses those of the batch, in evaluation mode too. In training mode one that is
+    # shared by several processes would wait for the others, which do not look.
+    for norm, _, _ in norms:
+        norm.running_mean = norm.running_var = None
     try:
         yield
     finally:
-        for norm, tracked in norms:
-            norm.track_running_stats = tracked
+        for norm, mean, variance in norms:
+            norm.running_mean, norm.running_var = mean, variance
         for module, mode in modes:
             module.training = mode
 
@@ -215,9 +217,11 @@ def as_shown(generator: Generator, latents: torch.Tensor) -> tuple[torch.Tensor,
     """Images (N, C, H, W) as samples are drawn, and the share of the generator's units that are dead."""
     was_training = generator.training
     generator.eval()
-    with torch.no_grad(), counting_dead_units(generator) as dead:
-        images = generator(latents).float()
-    generator.train(was_training)
+    try:
+        with torch.no_grad(), counting_dead_units(generator) as dead:
+            images = generator(latents).float()
+    finally:
+        generator.train(was_training)
     return images, {"dead_units": float(torch.cat(dead).float().mean()) if dead else 0.0}
 
 

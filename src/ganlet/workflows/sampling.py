@@ -37,8 +37,10 @@ def generate(generator: Generator, latents: torch.Tensor) -> np.ndarray:
     device = next(generator.parameters()).device
     was_training = generator.training
     generator.eval()
-    pictures = [to_packed(generator(part.to(device))).cpu().numpy() for part in latents.split(BATCH)]
-    generator.train(was_training)
+    try:
+        pictures = [to_packed(generator(part.to(device))).cpu().numpy() for part in latents.split(BATCH)]
+    finally:
+        generator.train(was_training)  # also where memory has run out, for training may go on
     return np.concatenate(pictures)
 
 
