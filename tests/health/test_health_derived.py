@@ -77,6 +77,12 @@ def test_measured_growth_gives_three_errors_away(values):
         assert values("measured_growth", measurements=other) == grown
 
 
+def test_a_best_below_zero_makes_no_growth_of_noise(values):
+    # A kernel distance has no bias, so chance may take it below 0.
+    measured = [{"metric": "kd", "value": value, "error": 0.125} for value in (-0.5, 0.5)]
+    assert values("measured_growth", measurements=measured) == [(2, pytest.approx(0.125 / 0.375))]
+
+
 def test_growth_against_the_first_third(values):
     steps = of("generator_loss", 1.0, 3.0, 5.0, 4.0, 6.0, 8.0)
     assert values("loss_growth", steps=steps) == [(3, 2.5), (4, 2.0), (5, 3.0), (6, 4.0)]

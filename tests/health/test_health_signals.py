@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ganlet.health import signals
 from ganlet.health.signals import Specimen
@@ -208,7 +209,7 @@ def test_dead_units_are_those_that_fire_for_no_picture():
 
 def snapshot(network):
     modes = [module.training for module in network.modules()]
-    tracked = [getattr(module, "track_running_stats", None) for module in network.modules()]
+    tracked = [getattr(module, "running_mean", None) is None for module in network.modules()]
     return {name: tensor.clone() for name, tensor in network.state_dict().items()}, modes, tracked
 
 
@@ -249,4 +250,41 @@ def test_traces_are_removed_after_an_error_too():
     with pytest.raises(RuntimeError), signals.batch_statistics(network):
         network(torch.zeros(2, 3))
     assert network.training
-    assert network[1].track_running_stats
+    assert network[1].running_mean.tolist() == network[1].running_var.sub(1).tolist() == [0]
+
+
+def test_norms_shared_by_several_processes_wait_for_nobody(monkeypatch):
+    # In training they would wait here, where other processes do not look; on a CPU, torch raises instead.
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    values = torch.randn(8, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    alone, shared = nn.BatchNorm2d(3), nn.SyncBatchNorm(3)
+    with torch.no_grad(), signals.batch_statistics(alone), signals.batch_statistics(shared):
+        assert torch.equal(alone(values), shared(values))
+    assert shared.num_batches_tracked == 0
+
+
+def test_a_generator_that_fails_is_left_in_training():
+    generator = nn.Sequential(nn.Linear(4, 1))
+    with pytest.raises(RuntimeError):
+        signals.as_shown(generator, torch.zeros(2, 3))
+    assert generator.training
+
+
+class Called(TorchDispatchMode):
+    """Notes what is called, since only a GPU refuses what is not deterministic."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.add(func.overloadpacket.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+def test_nothing_that_deterministic_gpus_refuse():
+    with Called() as called:
+        signals.variety(torch.randn(9, 3), torch.randn(9, 3))
+        signals.copying(torch.randn(9, 3), torch.randn(40, 3))
+    assert "sort" in called.names
+    assert "kthvalue" not in called.names

@@ -74,6 +74,14 @@ def test_a_healthy_run_is_healthy_at_every_look(history, facts):
     assert diagnosis.num_looks == 22
 
 
+def test_one_look_after_the_early_phase_is_too_few_to_call_a_run_healthy(history, facts):
+    kinds = [
+        diagnose([r for r in history() if r["images_seen"] <= end], facts()).verdicts[0].kind
+        for end in (12_000, 16_000)
+    ]
+    assert kinds == ["too early", "healthy"]
+
+
 @pytest.mark.parametrize("name", SICK)
 def test_each_illness_is_found_alone_and_after_its_onset(name, history, facts):
     kind, severity, look, row = SICK[name]

@@ -15,6 +15,7 @@ from ganlet.data.source import open_source
 from ganlet.engine.schedule import look_every
 from ganlet.engine.state import build_state
 from ganlet.errors import TrainingError
+from ganlet.metrics.features import full_precision
 from ganlet.runs import checkpoint
 from ganlet.runs.history import read_history
 from ganlet.workflows import doctor
@@ -134,6 +135,17 @@ def test_a_look_that_fails_is_told_once_and_training_goes_on(start, told, script
     assert run.history[-1]["images_seen"] == 160
 
 
+def test_a_judgement_that_fails_is_told_once_and_training_goes_on(start, told, scripted, monkeypatch):
+    def look(self, rows):
+        raise ZeroDivisionError("a rule is wrong")
+
+    scripted(lambda images: {"separation": 0.9})
+    monkeypatch.setattr(doctor.LiveDoctor, "look", look)
+    run = start("run", LOOKING, reporter=told)
+    assert told.text.count("a rule is wrong") == 1
+    assert run.history[-1]["images_seen"] == 160
+
+
 # What follows
 
 
@@ -179,6 +191,22 @@ def test_the_same_pictures_in_every_look_and_nothing_changed(tiny_config):
     assert all(torch.equal(tensor, before[name]) for name, tensor in state.discriminator.state_dict().items())
     assert state.discriminator.training
     assert state.generator.training
+
+
+def test_a_gpu_looks_as_exactly_as_a_cpu(tiny_config):
+    allowed = []
+
+    def extract(pictures):
+        allowed.append(torch.backends.cuda.matmul.allow_tf32)
+        return brightness(pictures)
+
+    looking, state = examiner(tiny_config(), extract=extract)
+    allowed.clear()
+    with full_precision():  # which puts things back
+        torch.backends.cuda.matmul.allow_tf32 = True
+        looking.examine(state)
+        assert allowed == [False]
+        assert torch.backends.cuda.matmul.allow_tf32
 
 
 def test_a_collapsed_generator_shows(tiny_config):

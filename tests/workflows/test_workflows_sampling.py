@@ -77,6 +77,13 @@ def test_drawing_leaves_the_generator_as_it_was(straight, training):
     assert all(torch.equal(tensor, before[name]) for name, tensor in generator.state_dict().items())
 
 
+def test_a_generator_that_fails_goes_on_in_training(straight):
+    generator = open_generator(straight.folder, None, CPU).generator.train()
+    with pytest.raises(RuntimeError):
+        generate(generator, torch.zeros(2, straight.config.generator.latent_size + 1))
+    assert generator.training
+
+
 @pytest.mark.parametrize(
     ("settings", "where"), [({"num": 0}, "--num"), ({"truncation": 0.0}, "--truncation"), ({"num": -1}, "--num")]
 )

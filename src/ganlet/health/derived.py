@@ -77,7 +77,7 @@ def measured_growth(case: Case) -> list[Row]:
     for row in case.measurements:
         value, error = float(row["value"]), number(row, "error") or 0.0
         if best is not None:
-            found.append((row["images_seen"], max(0.0, value - 3 * error) / max(best[0] + 3 * best[1], 1e-9)))
+            found.append((row["images_seen"], max(0.0, value - 3 * error) / max(max(best[0], 0.0) + 3 * best[1], 1e-9)))
         best = (value, error) if best is None else min(best, (value, error))
     return _rows("measured_growth", found)
 

@@ -22,7 +22,8 @@ def diagnose(rows: Sequence[Row], facts: Facts, limits: Thresholds = THRESHOLDS)
     found = [verdict for rule in rules if (verdict := rule(case)) is not None]
     found = [verdict for verdict in found if not _explained(verdict, found)]
     if all(verdict.severity == "healthy" for verdict in found):
-        found.append(_nothing_known(case) if too_young or not _has_values(case) else _well(case))
+        unknown = too_young or _looked_too_little(case) or not _has_values(case)
+        found.append(_nothing_known(case) if unknown else _well(case))
     found.sort(key=lambda verdict: (SEVERITIES.index(verdict.severity), -verdict.confidence))
     return Diagnosis(tuple(found), case.images_seen, len(case.all_looks))
 
@@ -74,9 +75,16 @@ def _well(case: Case) -> Verdict:
 
 def _nothing_known(case: Case) -> Verdict:
     words = f"Before {case.early:,} images have been seen there is nothing to judge; so far it is {case.images_seen:,}."
-    if case.images_seen > case.early:
+    if _looked_too_little(case):
+        words = "So far there were too few looks after the early phase to judge by; a verdict rests on several."
+    elif case.images_seen > case.early:
         words = "There are no numbers to judge by: neither losses nor looks were logged after the early phase."
     return Verdict(TOO_EARLY, "healthy", 0.0, words, advice=Advice("Nothing yet."))
+
+
+def _looked_too_little(case: Case) -> bool:
+    """Whether there are looks, but too few that count for even a serious illness to show."""
+    return bool(case.all_looks) and len(case.looks) < case.limits.looks_serious
 
 
 def _has_values(case: Case) -> bool:

@@ -105,7 +105,7 @@ def _automatic(device: torch.device) -> Extractor:
 def _extract(extractor: Extractor, part: np.ndarray, start: int) -> Extracted:
     """The features of one batch uint8 (n, H, W, C), the first of which is picture number `start`."""
     assert (part.dtype, part.ndim) == (np.uint8, 4), (part.dtype, part.shape)
-    with torch.inference_mode(), _full_precision():
+    with torch.inference_mode(), full_precision():
         features, logits = extractor(torch.from_numpy(part).to(extractor.device))
         found = Extracted(
             features.float().cpu().numpy(),
@@ -121,7 +121,7 @@ def _extract(extractor: Extractor, part: np.ndarray, start: int) -> Extracted:
 
 
 @contextmanager
-def _full_precision() -> Iterator[None]:
+def full_precision() -> Iterator[None]:
     """Without TF32, which keeps 10 bits of the 23: a GPU then gives what a CPU gives, to about 1e-6."""
     before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False

@@ -13,7 +13,7 @@ from ganlet.data.holdout import held_out
 from ganlet.engine.hooks import Moment, Stop
 from ganlet.engine.schedule import look_every
 from ganlet.health.case import HEALTH, Facts, Row
-from ganlet.health.live import LiveDoctor
+from ganlet.health.live import LiveDoctor, News
 from ganlet.metrics.features import open_extractor
 from ganlet.runs.history import read_history
 from ganlet.workflows.examining import Examiner
@@ -54,16 +54,21 @@ class Doctor:
             self._complain(error)
             return None
         self.note({"event": HEALTH, "images_seen": moment.images_seen, **signals})
-        return self._tell()
+        rows = read_history(self.session.folder.metrics_path)
+        try:
+            news = self._live.look(rows)
+        except Exception as error:
+            self._complain(error)
+            return None
+        return self._tell(news)
 
     def _examine(self, moment: Moment) -> dict[str, float]:
         if self._examiner is None:
             self._examiner = _open_examiner(self.session)
         return self._examiner.examine(moment.state)
 
-    def _tell(self) -> Stop | None:
-        """Judge all rows so far, and tell and note what is new."""
-        news = self._live.look(read_history(self.session.folder.metrics_path))
+    def _tell(self, news: News) -> Stop | None:
+        """Tell and note what is new."""
         for row in news.rows:
             self.note(row)
         for text in news.lines:

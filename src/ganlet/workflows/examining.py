@@ -13,6 +13,7 @@ from ganlet.engine.state import TrainState, build_state
 from ganlet.health import signals
 from ganlet.health.signals import Signals, Specimen
 from ganlet.images import middles, to_network, to_packed
+from ganlet.metrics.features import full_precision
 from ganlet.randomness import numpy_generator
 
 # uint8 (N, H, W, C) -> features (N, F) and whatever else the extractor tells
@@ -61,6 +62,7 @@ class Examiner:
         if extract is not None and len(pictures) <= FEW_PICTURES:
             self.all_features = self._features(_some(pictures, len(pictures), size).to(device))
 
+    @full_precision()  # the limits were set with it, and small distances vanish in TF32
     def examine(self, state: TrainState) -> Signals:
         """All signals of this moment. Changes nothing in the state."""
         shown_by = state.average if self.config.evaluate.weights == "ema" else state.generator
