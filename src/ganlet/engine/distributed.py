@@ -15,7 +15,8 @@ from datetime import timedelta
 import torch
 from torch import distributed
 
-TIMEOUT = timedelta(minutes=5)
+# Ranks wait for the first one while it saves, measures and looks; what takes longer than this is taken for a hang.
+TIMEOUT = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
