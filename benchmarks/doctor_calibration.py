@@ -38,10 +38,15 @@ from ganlet.data.feed import Feed
 from ganlet.engine.hooks import Moment
 from ganlet.errors import TrainingError
 from ganlet.health.case import Facts
-from ganlet.health.faults import OVERFITTING, WRONG_COLOURS
+from ganlet.health.conditional import CLASS_COLLAPSE, IGNORED
+from ganlet.health.critics import UNBOUNDED
+from ganlet.health.faults import LEAK, OVERFITTING, WRONG_COLOURS
 from ganlet.health.illnesses import COLLAPSE, DIVERGENCE, OSCILLATION, STRONG, STUCK, WEAK
 from ganlet.health.progress import FINISHED, UNDER_TRAINED
 from ganlet.health.verdicts import replay
+from ganlet.images import to_network, to_packed
+from ganlet.networks.conditioning import LabelEmbedding
+from ganlet.objective.augment import NUM_DRAWS, augment
 from ganlet.runs.history import read_history
 from ganlet.workflows import training
 from ganlet.workflows.configuring import make_config
@@ -49,15 +54,21 @@ from ganlet.workflows.configuring import make_config
 ONSET = 12_000  # images, of disturbances
 
 Disturb = Callable[[Moment, dict[str, Any]], None]
+Labels = torch.Tensor | None
+Load = Callable[[torch.Tensor, Labels], tuple[torch.Tensor, Labels]]  # pictures and labels of a batch
 
 
 @dataclass(frozen=True)
 class Case:
-    """A way to be healthy or sick: settings, and a disturbance from `onset` on, of the state or of what is loaded."""
+    """A way to be healthy or sick: settings, and a disturbance from `onset` on, of the state or of what is loaded.
+
+    `labelled`: by classes, or by attributes where the source is smileys, whose classes are hundreds.
+    """
 
     settings: tuple[str, ...] = ()
     disturb: Disturb | None = None
-    load: Callable[[torch.Tensor], torch.Tensor] | None = None
+    load: Load | None = None
+    labelled: bool = False
     onset: int = 0
     expected: tuple[str, ...] = ()  # verdicts that are right, or none for a healthy run
 
@@ -88,19 +99,63 @@ def freeze_generator(moment: Moment, kept: dict[str, Any]) -> None:
     moment.state.generator.load_state_dict(kept)
 
 
-def one_grey_level_too_many(pictures: torch.Tensor) -> torch.Tensor:
+def ignore_labels(moment: Moment, _: dict[str, Any]) -> None:
+    """The generator does not hear its labels."""
+    for network in (moment.state.generator, moment.state.average):
+        for layer in network.modules():
+            if isinstance(layer, LabelEmbedding):
+                layer.weight.data.zero_()
+
+
+def one_grey_level_too_many(pictures: torch.Tensor, labels: Labels) -> tuple[torch.Tensor, Labels]:
     """A loader that adds 1 in 8 bits: white becomes black."""
-    return pictures + 1
+    return pictures + 1, labels
 
 
-def a_stuck_pixel(pictures: torch.Tensor) -> torch.Tensor:
+def a_stuck_pixel(pictures: torch.Tensor, labels: Labels) -> tuple[torch.Tensor, Labels]:
     """A loader that overwrites one pixel."""
     pictures = pictures.clone()
     pictures[:, 5, 5] = 0
     pictures[:, 5, 6] = 255
-    return pictures
+    return pictures, labels
 
 
+def shuffled_labels(pictures: torch.Tensor, labels: Labels) -> tuple[torch.Tensor, Labels]:
+    """A loader that gives each picture the labels of another one."""
+    assert labels is not None
+    return pictures, labels.roll(1, 0)
+
+
+@dataclass
+class OnePictureOfAClass:
+    """A loader that shows the same picture for all of the first class."""
+
+    picture: torch.Tensor | None = None
+
+    def __call__(self, pictures: torch.Tensor, labels: Labels) -> tuple[torch.Tensor, Labels]:
+        assert labels is not None
+        first = labels[:, 0] == 1
+        if self.picture is None and bool(first.any()):
+            self.picture = pictures[first][0].clone()
+        if self.picture is not None:
+            pictures = torch.where(first[:, None, None, None], self.picture, pictures)
+        return pictures, labels
+
+
+@dataclass
+class Augmented:
+    """A loader that augments real pictures, and these alone: what it does is a part of what is to be learned."""
+
+    policies: tuple[str, ...]
+    random: torch.Generator = field(default_factory=lambda: torch.Generator().manual_seed(0))
+
+    def __call__(self, pictures: torch.Tensor, labels: Labels) -> tuple[torch.Tensor, Labels]:
+        draws = torch.rand(len(pictures), NUM_DRAWS, generator=self.random)
+        return to_packed(augment(to_network(pictures), draws, torch.tensor(0.7), self.policies)), labels
+
+
+ALL_POLICIES = "objective.augment.policies=[color, translation, cutout]"
+WASSERSTEIN = "objective.loss.kind=wasserstein"
 POOR = (COLLAPSE, STRONG, WEAK, DIVERGENCE, OSCILLATION, STUCK)  # where several are right, any is
 CASES: dict[str, Case] = {
     "healthy": Case(),
@@ -132,6 +187,32 @@ CASES: dict[str, Case] = {
     "50-pictures": Case(("data.num_images=50", "data.allow_few=true"), expected=(OVERFITTING,)),
     "overflow": Case(load=one_grey_level_too_many, expected=(WRONG_COLOURS,)),
     "stuck-pixel": Case(load=a_stuck_pixel, expected=(WRONG_COLOURS,)),
+    # Pictures by label.
+    "labelled": Case(labelled=True),
+    "labelled-augmented": Case((ALL_POLICIES,), labelled=True),
+    "shuffled-labels": Case(labelled=True, load=shuffled_labels, expected=(IGNORED,)),
+    "deaf-to-labels": Case(labelled=True, disturb=ignore_labels, onset=ONSET, expected=(IGNORED,)),
+    "one-picture-of-a-class": Case(labelled=True, load=OnePictureOfAClass(), expected=(CLASS_COLLAPSE,)),
+    # Augmentation.
+    "augmented": Case((ALL_POLICIES,)),
+    "leaking": Case(
+        (ALL_POLICIES, "objective.augment.strength=0.2"),
+        load=Augmented(("color", "translation", "cutout")),
+        expected=(LEAK,),
+    ),
+    "leaking-cutout": Case(
+        ("objective.augment.policies=[cutout]", "objective.augment.strength=0.2"),
+        load=Augmented(("cutout",)),
+        expected=(LEAK,),
+    ),
+    # Other losses.
+    "healthy-hinge": Case(("objective.loss.kind=hinge",)),
+    "healthy-lsgan": Case(("objective.loss.kind=lsgan",)),
+    "healthy-critic": Case(
+        (WASSERSTEIN, "objective.penalties=[{kind: gradient_penalty, weight: 10}]", "discriminator.norm=instance")
+    ),
+    "clipped-critic": Case((WASSERSTEIN, "objective.loss.clip=0.01", "objective.penalties=[]")),
+    "unbounded-critic": Case((WASSERSTEIN, "objective.penalties=[]"), expected=(UNBOUNDED, *POOR)),
 }
 
 
@@ -158,13 +239,17 @@ class Disturbance:
 
 
 @contextmanager
-def loading(change: Callable[[torch.Tensor], torch.Tensor] | None) -> Iterator[None]:
-    """While open, training is fed pictures that went through `change`."""
+def loading(change: Load | None) -> Iterator[None]:
+    """While open, training is fed pictures and labels that went through `change`."""
 
     class Bad(Feed):
         def images(self, *args: Any, **options: Any) -> torch.Tensor:
-            pictures = super().images(*args, **options)
-            return change(pictures) if change is not None else pictures
+            pictures, labels = super().images(*args, **options), super().labels(*args, **options)
+            return change(pictures, labels)[0] if change is not None else pictures
+
+        def labels(self, *args: Any, **options: Any) -> torch.Tensor | None:
+            labels = super().labels(*args, **options)
+            return change(super().images(*args, **options), labels)[1] if change is not None else labels
 
     training.Feed = Bad  # type: ignore[misc]
     try:
@@ -178,7 +263,8 @@ def run_case(name: str, source: str, seed: int, num_images: int, preset: str) ->
     case = CASES[name]
     overrides: dict[str, Any] = {}
     total = num_images if not case.onset else max(num_images, case.onset + 24_000)
-    for text in (*case.settings, f"seed={seed}", f"train.total_images={total}", *QUIETLY):
+    labels = [f"data.labels={'attributes' if source == 'smileys' else 'classes'}"] if case.labelled else []
+    for text in (*case.settings, *labels, f"seed={seed}", f"train.total_images={total}", *QUIETLY):
         overrides = merge(overrides, parse_override(text), None)
     config = make_config(preset, source, overrides=overrides)
     failed = None

@@ -74,7 +74,7 @@ def test_all_problems_are_told_at_once():
         }
     )
     assert sorted(found) == [
-        "generator.kind: 'dgcan' is not known; one of dcgan, mlp; did you mean dcgan?",
+        "generator.kind: 'dgcan' is not known; one of dcgan, mlp, resnet, style; did you mean dcgan?",
         "objective.penalties.0.wait: unknown key; did you mean objective.penalties.0.weight?",
         "objective.penalties.1.weight: greater than 0, got 0",
         "seed: greater than or equal to 0, got -1",
@@ -111,7 +111,10 @@ def test_of_very_many_problems_the_first_are_told_and_the_rest_counted():
         # The same key elsewhere.
         ({"batch_size": 8}, "batch_size: unknown key; did you mean train.batch_size?"),
         ({"lr": 1}, "lr: unknown key; did you mean discriminator.optimizer.lr or generator.optimizer.lr?"),
-        ({"generator": {"spectral": True}}, "generator.spectral: unknown key; did you mean discriminator.spectral?"),
+        (
+            {"generator": {"batch_statistics": 1}},
+            "generator.batch_statistics: unknown key; did you mean discriminator.batch_statistics?",
+        ),
         # A key of another kind.
         (
             {"generator": {"kind": "mlp", "upsample": "nearest"}},
@@ -139,17 +142,17 @@ def test_an_unknown_key_names_the_nearest_known_one(tree, problem):
     [
         (
             {"objective": {"loss": {"kind": "bc"}}},
-            "objective.loss.kind: 'bc' is not known; one of bce, hinge, relativistic; did you mean bce?",
+            "objective.loss.kind: 'bc' is not known; one of bce, hinge, lsgan, relativistic, wasserstein; did you mean bce?",
         ),
         (
             {"objective": {"loss": {"kind": None}}},
-            "objective.loss.kind: None is not known; one of bce, hinge, relativistic",
+            "objective.loss.kind: None is not known; one of bce, hinge, lsgan, relativistic, wasserstein",
         ),
         (
             {"objective": {"penalties": [{"kind": "gp"}]}},
-            "objective.penalties.0.kind: 'gp' is not known; one of r1, r2",
+            "objective.penalties.0.kind: 'gp' is not known; one of consistency, dragan, gradient_penalty, lecam, r1, r2",
         ),
-        ({"objective": {"penalties": [{"weight": 1}]}}, "objective.penalties.0.kind: must be given; one of r1, r2"),
+        ({"objective": {"penalties": [{"weight": 1}]}}, "objective.penalties.0.kind: must be given; one of consistency, dragan, gradient_penalty, lecam, r1, r2"),
         (
             {"objective": {"penalties": ["r1"]}},
             "objective.penalties.0: keys and values, got 'r1'; did you mean objective.penalties.0.kind=r1?",

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from ganlet.config import RunConfig
 from ganlet.config.data import MAX_SIDE, MIN_SIDE, DataConfig
-from ganlet.config.networks import ScheduleSettings
+from ganlet.config.optimizers import ScheduleSettings
 from ganlet.config.tree import flatten, kinds
 from ganlet.errors import ConfigError
 from ganlet.workflows.configuring import make_config
@@ -76,7 +76,7 @@ def test_no_learning_rate_is_anything_but_a_positive_number(lr):
 
 def test_every_schedule_has_what_all_have():
     schedules = kinds(RunConfig().generator.optimizer.__class__.model_fields["schedule"].annotation)
-    assert set(schedules) == {"constant", "cosine", "multistep", "plateau"}
+    assert set(schedules) == {"constant", "cosine", "linear", "multistep", "plateau"}
     assert all(issubclass(schedule, ScheduleSettings) for schedule in schedules.values())
 
 
@@ -87,7 +87,7 @@ def test_forms_get_a_json_schema_with_ranges_texts_and_kinds():
     batch_size = schema["$defs"]["TrainConfig"]["properties"]["batch_size"]
     assert (batch_size["minimum"], batch_size["maximum"], batch_size["default"]) == (2, 65_536, 64)
     assert batch_size["description"]
-    assert set(schema["properties"]["generator"]["discriminator"]["mapping"]) == {"mlp", "dcgan"}
+    assert set(schema["properties"]["discriminator"]["discriminator"]["mapping"]) == {"mlp", "dcgan", "resnet"}
 
 
 def test_defaults_are_no_more_than_what_is_written_in_the_schema():

@@ -153,9 +153,9 @@ def test_lists_of_groups_are_flattened_and_other_lists_are_not():
 def test_paths_know_which_kinds_have_them():
     known = paths()
     assert known["seed"] == known["generator.optimizer.lr"] == frozenset()
-    assert known["generator.latent_size"] == known["generator.kind"] == {"mlp", "dcgan"}
+    assert known["generator.latent_size"] == known["generator.kind"] == {"mlp", "dcgan", "resnet", "style"}
     assert known["generator.upsample"] == {"dcgan"}
-    assert known["objective.penalties.weight"] == {"r1", "r2"}
+    assert known["objective.penalties.weight"] == {"r1", "r2", "gradient_penalty", "dragan", "consistency", "lecam"}
     assert known["discriminator.optimizer.schedule.milestones"] == {"multistep"}
 
 
@@ -167,7 +167,9 @@ def test_every_path_of_a_config_is_known():
 
 def test_kinds_are_the_members_of_a_union():
     annotation = RunConfig.model_fields["generator"].annotation
-    assert kinds(annotation) == {"mlp": MlpGeneratorConfig, "dcgan": DcganGeneratorConfig}
+    found = kinds(annotation)
+    assert found.keys() == {"mlp", "dcgan", "resnet", "style"}
+    assert (found["mlp"], found["dcgan"]) == (MlpGeneratorConfig, DcganGeneratorConfig)
     assert kinds(int) == {}
 
 
@@ -187,4 +189,6 @@ def test_differences_of_another_kind_name_what_comes_and_what_goes():
     assert changed == {
         "objective.loss.kind": ("bce", "hinge"),
         "objective.loss.label_smoothing": (0.0, None),
+        "objective.loss.fake_smoothing": (0.0, None),
+        "objective.loss.saturating": (False, None),
     }

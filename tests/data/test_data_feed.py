@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -5,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganlet.data.feed import Feed
+from ganlet.data.labels import LabelVectors
 from ganlet.data.spec import Pack
 
 
@@ -133,6 +136,71 @@ def test_a_pack_on_disk_is_shown_and_left_as_it_is(tmp_path, noise):
     np.testing.assert_array_equal(pictures, noise(20, 8, 8, 3))
 
 
+def labelled(counts=(7, 4, 1)):
+    """Pictures that show their index, of as many classes, and their label vectors."""
+    classes = np.repeat(np.arange(len(counts)), counts)
+    pack = replace(numbered(len(classes)), labels=classes, label_names=tuple("abcdef"[: len(counts)]))
+    return pack, LabelVectors(pack.label_names, classes=classes)
+
+
+def test_without_labels_there_are_none():
+    assert feed_of(numbered(10)).labels(0, 4) is None
+
+
+@pytest.mark.parametrize("balance", [False, True])
+def test_labels_are_those_of_the_pictures_shown(balance):
+    pack, vectors = labelled()
+    feed = feed_of(pack, labels=vectors, balance=balance, flip=True)
+    labels = feed.labels(9, 18)
+    assert (labels.shape, labels.dtype, labels.device) == ((18, 3), torch.float32, torch.device("cpu"))
+    np.testing.assert_array_equal(labels.numpy(), vectors[np.array(shown(feed.images(9, 18)))])
+
+
+def test_labels_may_be_attributes():
+    pack = numbered(5)
+    attributes = np.array([[0, 0], [0, 1], [1, 0], [1, 1], [0, 0]], np.uint8)
+    feed = feed_of(pack, labels=LabelVectors(("hat", "tie"), attributes=attributes))
+    np.testing.assert_array_equal(feed.labels(3, 20).numpy(), attributes[shown(feed.images(3, 20))])
+
+
+@pytest.mark.parametrize("world", [2, 3, 4])
+@pytest.mark.parametrize("balance", [False, True])
+def test_ranks_share_the_labels_as_they_share_the_pictures(world, balance):
+    pack, vectors = labelled()
+    whole = feed_of(pack, labels=vectors, balance=balance)
+    for rank in range(world):
+        feed = feed_of(pack, labels=vectors, balance=balance)
+        share = slice(rank * 12 // world, (rank + 1) * 12 // world)
+        assert torch.equal(feed.labels(36, 12, rank, world), whole.labels(36, 12)[share])
+        assert torch.equal(feed.images(36, 12, rank, world), whole.images(36, 12)[share])
+
+
+def test_labels_change_nothing_about_the_pictures(noise):
+    pack = replace(pack_of(noise(12, 9, 9, 3)), labels=np.arange(12) % 3, label_names=("a", "b", "c"))
+    options = {"size": (8, 8), "flip": True, "random_crop": True}
+    plain = feed_of(pack, **options)
+    with_labels = feed_of(pack, **options, labels=LabelVectors(pack.label_names, classes=pack.labels))
+    for position in (0, 8, 40):
+        with_labels.labels(position, 8)
+        assert torch.equal(plain.images(position, 8), with_labels.images(position, 8))
+
+
+def test_balanced_classes_are_shown_equally_often():
+    pack, vectors = labelled()
+    feed = feed_of(pack, labels=vectors, balance=True)
+    assert feed.labels(0, 300).sum(0).tolist() == [100, 100, 100]
+    counts = np.bincount(shown(feed.images(0, 3 * 28)), minlength=12)
+    np.testing.assert_array_equal(counts, [4] * 7 + [7] * 4 + [28])
+    assert feed_of(pack, labels=vectors).labels(0, 1_200).sum(0).tolist() == [700, 400, 100]
+
+
+def test_classes_can_be_balanced_without_labels():
+    pack, vectors = labelled()
+    feed = feed_of(pack, balance=True)
+    assert vectors[np.array(shown(feed.images(0, 300)))].sum(0).tolist() == [100, 100, 100]
+    assert feed.labels(0, 300) is None
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("share", [0.5, 0.0])
 def test_a_gpu_shows_what_a_cpu_shows(noise, monkeypatch, share):
@@ -143,3 +211,11 @@ def test_a_gpu_shows_what_a_cpu_shows(noise, monkeypatch, share):
         on_gpu = feed_of(pack, device="cuda", **options).images(36, 12, 1, 3)
         assert on_gpu.device.type == "cuda"
         assert torch.equal(on_gpu.cpu(), feed_of(pack, **options).images(36, 12, 1, 3))
+
+
+@pytest.mark.gpu
+def test_a_gpu_is_given_the_same_labels():
+    pack, vectors = labelled()
+    on_gpu = feed_of(pack, labels=vectors, balance=True, device="cuda").labels(36, 12, 1, 3)
+    assert on_gpu.device.type == "cuda"
+    assert torch.equal(on_gpu.cpu(), feed_of(pack, labels=vectors, balance=True).labels(36, 12, 1, 3))

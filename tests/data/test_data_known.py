@@ -198,6 +198,8 @@ def test_label_names_of_cifar_are_read(write_cifar):
     folder = write_cifar()
     (folder / "batches.meta.txt").write_text("a b c d e f g h i j\n\n".replace(" ", "\n"))
     assert open_cifar(folder, "test").label_names == tuple("abcdefghij")
+    (folder / "batches.meta.txt").write_text("a b c d e f g h i a\n\n".replace(" ", "\n"))
+    assert open_cifar(folder, "test").label_names == CIFAR_LABELS
 
 
 @pytest.mark.parametrize("data", [b"", bytes(3072), bytes(3074), None])

@@ -73,6 +73,39 @@ def test_other_settings_are_another_pack(write_folder, open_pack, pictures, sett
     assert open_pack(root).fingerprint != open_pack(root, **settings).fingerprint
 
 
+def test_labels_are_chosen_without_decoding_again(write_folder, open_pack, pictures, no_decoding):
+    root = write_folder(pictures)
+    first = open_pack(root)
+    no_decoding()
+    second = open_pack(root, labels="classes", label_names=("b", "a"), balance=True)
+    assert first.fingerprint == second.fingerprint
+    np.testing.assert_array_equal(first.labels, second.labels)
+
+
+def test_a_key_from_before_there_were_attributes_is_still_good(write_folder, open_pack, pictures, cache, no_decoding):
+    root = write_folder(pictures)
+    open_pack(root)
+    (path,) = (cache / "keys").iterdir()
+    entry = json.loads(path.read_text())
+    del entry["attributes"], entry["attribute_names"]
+    path.write_text(json.dumps(entry))
+    no_decoding()
+    pack = open_pack(root)
+    assert (pack.attributes, pack.attribute_names) == (None, ())
+
+
+@pytest.mark.parametrize("bits", ["", "00", "0g" * 10, 7, "00" * 11])
+def test_a_key_with_damaged_attributes_is_built_again(write_folder, open_pack, pictures, cache, bits):
+    table = "file,hat\n" + "".join(f"{name},{i % 2}\n" for i, name in enumerate(pictures))
+    root = write_folder({**pictures, "attributes.csv": table.encode()})
+    before = open_pack(root, labels="attributes")
+    (path,) = (cache / "keys").iterdir()
+    entry = json.loads(path.read_text())
+    assert len(entry["attributes"]) == 20
+    path.write_text(json.dumps({**entry, "attributes": bits}))
+    np.testing.assert_array_equal(open_pack(root, labels="attributes").attributes, before.attributes)
+
+
 def test_a_changed_file_of_the_same_size_and_time_changes_the_fingerprint(write_folder, open_pack, pictures, raw_png):
     def grey(value):
         return raw_png(8, 10, 8, 0, [[value] * 8] * 10)

@@ -52,6 +52,14 @@ def test_the_part_is_the_rest_of_the_pack_with_labels_and_names(write_folder, op
         part.pictures[0] = 0
 
 
+def test_the_part_keeps_its_attributes(open_pack):
+    settings = {"num_images": 40, "labels": "attributes"}
+    whole, part = open_pack("smileys", **settings), open_pack("smileys", **settings, holdout=0.2)
+    kept = np.setdiff1d(np.arange(40), held_out_indices(40, 0.2))
+    np.testing.assert_array_equal(part.attributes, whole.attributes[kept])
+    assert part.attribute_names == whole.attribute_names
+
+
 def test_nothing_is_held_out_unless_asked_for(write_folder, open_pack):
     pack = open_pack(write_folder(shades(5)), holdout=0.0)
     assert len(pack) == 5

@@ -11,7 +11,7 @@ from PIL import Image
 
 from ganlet.config.data import DataConfig
 from ganlet.data import smileys
-from ganlet.data.source import SOURCES, find_source, require_batch
+from ganlet.data.source import SOURCES, absolute_source, find_source, require_batch
 from ganlet.errors import DataError
 
 
@@ -135,6 +135,8 @@ def every_source(tmp_path, write_folder, noise):
         (cifar / f"data_batch_{number}.bin").write_bytes(bytes([number]) + noise(3072, seed=number).tobytes())
     return {
         "smileys": "smileys",
+        "ring": "ring",
+        "stacked": f"stacked:{idx}",
         "folder": folder,
         "zip": shutil.make_archive(str(tmp_path / "archive"), "zip", folder),
         "idx": idx,
@@ -197,10 +199,35 @@ def test_a_folder_that_is_called_smileys_needs_a_path(write_folder, monkeypatch)
     assert find_source(DataConfig(source="smileys")).kind == "smileys"
 
 
+@pytest.mark.parametrize("source", ["smileys", "ring"])
+def test_a_named_source_means_the_same_everywhere(source):
+    assert absolute_source(source) == source
+
+
+def test_paths_become_absolute_also_those_of_digits(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert absolute_source("pictures") == f"{tmp_path}/pictures"
+    assert absolute_source("stacked:mnist") == f"stacked:{tmp_path}/mnist"
+    assert absolute_source("stacked:~/mnist") == f"stacked:{tmp_path}/home/mnist"
+    assert absolute_source(f"stacked:{tmp_path}/mnist") == f"stacked:{tmp_path}/mnist"
+
+
+def test_digits_that_are_not_there(tmp_path):
+    (tmp_path / "mnist").mkdir()
+    with pytest.raises(DataError, match="no such source") as caught:
+        find_source(DataConfig(source=f"stacked:{tmp_path}/mnits"))
+    assert caught.value.hint == f"did you mean stacked:{tmp_path}/mnist?"
+    with pytest.raises(DataError, match="no such source") as caught:
+        find_source(DataConfig(source=f"stacked:{tmp_path}/ring"))
+    assert caught.value.hint == "ganlet list datasets"
+
+
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
         ("smilies", "did you mean smileys?"),
+        ("rinq", "did you mean ring?"),
         ("celebs", "ganlet list datasets"),
         ("{root}/picture", "did you mean {root}/pictures?"),
         ("{root}/nowhere/at/all", "ganlet list datasets"),

@@ -11,6 +11,7 @@ import torch
 
 from ganlet.config import RunConfig, resolve
 from ganlet.data.feed import Feed
+from ganlet.data.labels import label_names, label_vectors
 from ganlet.data.spec import Pack
 from ganlet.engine.hooks import Hook
 from ganlet.engine.loop import Outcome, run_loop
@@ -44,9 +45,19 @@ class Training:
 
 @pytest.fixture(scope="session")
 def pack() -> Pack:
-    """Random pictures."""
-    pictures = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), dtype=np.uint8)
-    return Pack(pictures, None, (), None, "random", {"source": "random"})
+    """Random pictures, each of one of three classes and with any of two attributes."""
+    random = np.random.default_rng(0)
+    pictures = random.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8)
+    return Pack(
+        pictures=pictures,
+        labels=np.arange(40) % 3,
+        label_names=("x", "y", "z"),
+        names=None,
+        fingerprint="random",
+        summary={"source": "random"},
+        attributes=random.integers(0, 2, (40, 2), dtype=np.uint8),
+        attribute_names=("dark", "round"),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -54,8 +65,11 @@ def begin(tiny_config: Callable[..., RunConfig], pack: Pack) -> Callable[..., Tr
     """Training at its start, with changes of the tiny config by dotted path."""
 
     def begin(changes: dict[str, object] | None = None) -> Training:
-        config = resolve(tiny_config(changes), num_pictures=len(pack), channels=3)
-        feed = Feed(pack, size=config.data.size, seed=config.seed, flip=config.data.flip)
+        config = tiny_config(changes)
+        names = label_names(pack, config.data) or None
+        config = resolve(config, num_pictures=len(pack), channels=3, label_names=names)
+        labels = label_vectors(pack, config.data)
+        feed = Feed(pack, size=config.data.size, seed=config.seed, flip=config.data.flip, labels=labels)
         return Training(config, build_state(config, CPU), feed)
 
     return begin

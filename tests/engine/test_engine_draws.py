@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import fields
-
 import pytest
 import torch
 
@@ -9,11 +7,12 @@ from ganlet.data.feed import Feed
 from ganlet.engine.distributed import Ranks
 from ganlet.engine.draws import Draws, draw, seed_layers
 from ganlet.engine.schedule import ema_weight
+from ganlet.objective import build_objective
 from ganlet.randomness import derive
 
 NOISY = {"train.n_critic": 2, "objective.instance_noise": {"sigma": 0.5, "until": 128}, "data.flip": True}
 LARGE = {"train.batch_size": 4000, "train.total_images": 4000}
-BATCH_AXIS = {"real": 1, "latents": 1, "noise": 2}
+PER_RUN = ("ema_weights", "levels/instance_noise")  # no share of the batch
 
 
 @pytest.fixture
@@ -22,7 +21,8 @@ def draws_of(begin):
 
     def draws_of(changes=None, rank=0, world=1):
         training = begin(changes)
-        return Draws(training.config, training.feed, torch.device("cpu"), Ranks(rank, world))
+        needs = build_objective(training.config).needs
+        return Draws(training.config, training.feed, torch.device("cpu"), Ranks(rank, world), needs=needs)
 
     return draws_of
 
@@ -31,14 +31,13 @@ def draws_of(begin):
 def test_ranks_together_draw_what_one_would_draw_alone(draws_of, world):
     alone = draws_of(NOISY).at(32)
     shares = [draws_of(NOISY, rank, world).at(32) for rank in range(world)]
-    for field in fields(alone):
-        parts = [getattr(share, field.name) for share in shares]
-        axis = BATCH_AXIS.get(field.name)
-        together = parts[0] if axis is None else torch.cat(parts, axis)
-        assert torch.equal(together, getattr(alone, field.name)), field.name
+    for name, tensor in alone.tensors().items():
+        parts = [share.tensors()[name] for share in shares]
+        together = parts[0] if name in PER_RUN else torch.cat(parts, dim=1)
+        assert torch.equal(together, tensor), name
     assert alone.real.shape == (2, 16, 16, 16, 3)
     assert alone.latents.shape == (2, 16, 4)
-    assert alone.noise.shape == (3, 2, 16, 3, 16, 16)
+    assert alone.random["instance_noise"].shape == (3, 16, 2, 3, 16, 16)
 
 
 def test_the_same_moment_gives_the_same_inputs_whatever_came_before(draws_of):
@@ -47,8 +46,9 @@ def test_the_same_moment_gives_the_same_inputs_whatever_came_before(draws_of):
     second = draws_of(NOISY)
     second.at(0)
     torch.manual_seed(2)
-    for mine, theirs in zip(first.tensors(), second.at(96).tensors(), strict=True):
-        assert torch.equal(mine, theirs)
+    again = second.at(96).tensors()
+    assert first.tensors().keys() == again.keys()
+    assert all(torch.equal(tensor, again[name]) for name, tensor in first.tensors().items())
 
 
 def test_no_two_draws_of_a_run_are_equal(draws_of):
@@ -57,7 +57,7 @@ def test_no_two_draws_of_a_run_are_equal(draws_of):
     latents = torch.cat([inputs.latents.reshape(-1, 4) for inputs in moments])
     assert len(latents.unique(dim=0)) == len(latents)
     # Two steps, one of the generator, real and fake: each has noise of its own, and so has each moment.
-    noise = torch.cat([inputs.noise.reshape(6 * 16, -1) for inputs in moments])
+    noise = torch.cat([inputs.random["instance_noise"].reshape(6 * 16, -1) for inputs in moments])
     assert len(noise.unique(dim=0)) == len(noise)
     other = draws_of({**NOISY, "seed": 1}).at(0)
     assert not torch.equal(other.latents, moments[0].latents)
@@ -82,26 +82,25 @@ def test_a_random_cut_is_shared_out_too(tiny_config, pack):
 
 def test_the_noise_fades_and_then_is_gone(draws_of):
     draws = draws_of(NOISY)
-    assert draws.at(0).noise_level == 0.5
-    assert draws.at(96).noise_level == 0.125
-    assert draws.at(128).noise is draws.at(128).noise_level is None
-    assert draws.at(128).noise_at(0) is None
+    assert draws.at(0).levels["instance_noise"] == 0.5
+    assert draws.at(96).levels["instance_noise"] == 0.125
+    assert draws.at(128).levels == draws.at(128).random == {}
     whole_run = draws_of({"objective.instance_noise": {"sigma": 0.5}})
-    assert whole_run.at(80).noise_level == 0.25
+    assert whole_run.at(80).levels["instance_noise"] == 0.25
 
 
-def test_each_step_gets_its_own_noise(draws_of):
+def test_each_step_is_shown_its_own_numbers(draws_of):
     inputs = draws_of(NOISY).at(0)
     for step in range(3):
-        noise = inputs.noise_at(step)
-        assert torch.equal(noise.real, inputs.noise[step, 0])
-        assert torch.equal(noise.fake, inputs.noise[step, 1])
+        shown = inputs.shown(step, real=torch.zeros(1), fake=torch.ones(1))
+        assert torch.equal(shown.random["instance_noise"], inputs.random["instance_noise"][step])
+        assert shown.levels["instance_noise"] == 0.5
 
 
 def test_the_average_moves_by_what_the_iteration_adds(draws_of):
     changes = {"train.n_critic": 2, "generator.ema": {"half_life": 100, "ramp_up": 0.5}}
     expected = torch.tensor(ema_weight(100, 0.5, 96, 32))
-    assert draws_of(changes).at(64).ema_weight == expected
+    assert draws_of(changes).at(64).ema_weights == expected
 
 
 def test_previews_have_a_stream_of_their_own(draws_of):
@@ -117,6 +116,40 @@ def test_latents_are_of_the_kind_that_the_config_says(draws_of):
     normal = draws_of(LARGE).at(0).latents
     assert normal.abs().max() > 2
     assert normal.var() == pytest.approx(1, rel=0.05)
+
+
+def test_latents_on_the_sphere_have_one_length(draws_of):
+    latents = draws_of({**LARGE, "generator.latents": "sphere"}).at(0).latents
+    torch.testing.assert_close(latents.norm(dim=-1), torch.full(latents.shape[:-1], 2.0))
+    assert latents[..., 0].abs().max() > 1.9  # any direction
+
+
+def test_more_half_lives_have_weights_of_their_own(draws_of):
+    ema = {"half_life": 100, "ramp_up": 0, "more_half_lives": [50, 1000]}
+    weights = draws_of({"generator.ema": ema}).at(64).ema_weights
+    torch.testing.assert_close(weights, torch.tensor([1 - 0.5 ** (16 / half_life) for half_life in (100, 50, 1000)]))
+
+
+def test_generator_steps_have_latents_and_numbers_of_their_own(draws_of):
+    inputs = draws_of({**NOISY, "train.n_generator": 3}).at(0)
+    assert inputs.latents.shape == (4, 16, 4)
+    assert inputs.random["instance_noise"].shape[0] == 5
+    assert len(inputs.latents.flatten(0, 1).unique(dim=0)) == 64
+
+
+def test_styles_are_mixed_from_a_random_level_on(begin):
+    training = begin({"generator": {"kind": "style", "width": 4, "latent_size": 4, "style_mixing": 0.5}, **LARGE})
+    plain = Draws(training.config, training.feed, torch.device("cpu"), num_levels=3).at(0).latents[0]
+    assert plain.shape == (4000, 3, 4)
+    differ = (plain[:, 1:] != plain[:, :1]).all(dim=-1)  # levels 1 and 2 against level 0
+    assert (differ[:, 1] >= differ[:, 0]).all()  # once another latent has begun, it stays
+    shares = [float(x) for x in (differ[:, 0].float().mean(), differ[:, 1].float().mean())]
+    assert shares == pytest.approx([0.25, 0.5], abs=0.03)
+
+
+def test_what_falls_to_the_best_of_a_batch(draws_of):
+    draws = draws_of({"objective.top_k": {"share": 0.5, "until": 64}})
+    assert [float(draws.at(seen).levels["top_share"]) for seen in (0, 32, 64, 128)] == [1.0, 0.75, 0.5, 0.5]
 
 
 def test_nothing_is_drawn_from_the_global_stream(draws_of):

@@ -66,3 +66,26 @@ def test_it_leaves_the_network_alone():
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     update_average(average, net, torch.tensor(0.3))
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+
+
+def test_vectors_of_a_spectral_norm_keep_their_length():
+    torch.manual_seed(0)
+    net = torch.nn.utils.parametrizations.spectral_norm(nn.Linear(6, 5))
+    average = start_average(net)
+    for seed in range(20):
+        net.train()
+        shown_vectors(net, seed)
+        update_average(average, net, torch.tensor(0.1))
+    vectors = {name: buffer for name, buffer in average.named_buffers() if name.endswith(("._u", "._v"))}
+    assert len(vectors) == 2
+    for name, vector in vectors.items():
+        assert torch.equal(vector, net.get_buffer(name))
+        torch.testing.assert_close(vector.norm(), torch.tensor(1.0))
+
+
+def shown_vectors(net: nn.Module, seed: int) -> None:
+    """Turn the weight, so that its singular vectors turn too, and let the norm follow."""
+    random = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        net.parametrizations.weight.original.add_(torch.randn(5, 6, generator=random))
+    net(torch.randn(3, 6, generator=random))

@@ -20,12 +20,25 @@ EVERYTHING = {
     "train.total_images": 64,
     "train.batch_size": BATCH,
     "train.n_critic": 2,
+    "train.n_generator": 2,
     "data.flip": True,
+    "data.labels": "classes",
     "generator.dropout": 0.1,
+    "generator.condition": "norm",
+    "generator.ema": {"half_life": 64, "more_half_lives": [32]},
     "generator.optimizer.schedule": {"kind": "cosine", "warmup": 48, "final": 0.1},
-    "discriminator": {"norm": "batch", "spectral": True},
+    "discriminator": {"norm": "batch", "spectral": True, "condition": "classifier", "batch_statistics": "stddev"},
     "discriminator.optimizer.schedule": {"kind": "multistep", "milestones": [16, 48]},
-    "objective.penalties": [{"kind": "r1", "weight": 0.5, "every": 3}, {"kind": "r2", "weight": 0.1}],
+    "objective.penalties": [
+        {"kind": "r1", "weight": 0.5, "every": 3},
+        {"kind": "r2", "weight": 0.1},
+        {"kind": "gradient_penalty", "every": 5},
+        {"kind": "consistency"},
+        {"kind": "lecam", "half_life": 32},
+    ],
+    "objective.label_flips": 0.1,
+    "objective.augment": {"policies": ["color", "translation"], "adaptive": "sign", "strength": 0.5, "speed": 400},
+    "objective.top_k": {"share": 0.5, "until": 48},
     "objective.instance_noise": {"sigma": 0.3, "until": 56},
 }
 
@@ -51,6 +64,10 @@ PIECES = {
     # The other vector, u, is computed from this one before it is used, so nothing would miss it.
     "vectors of the spectral norm": lambda member, name: name.endswith("._v"),
     "biases": lambda member, name: name.endswith("bias"),
+    "a further average": lambda member, name: member == "average_32",
+    "the strength of the augmentation": lambda member, name: name == "strength",
+    "the reading that it follows": lambda member, name: name == "real_sign",
+    "the anchors of the logits": lambda member, name: name.endswith("_anchor"),
 }
 
 # What depends on the clock: (where it lives, name, which argument is the clock, how many images a tick).
@@ -61,7 +78,9 @@ CLOCKED = {
     "latents and instance noise": (draws, "draw", 3, 1),
     "the level of the noise": (draws, "noise_level", 2, 1),
     "the ramp of the average": (draws, "ema_weight", 2, 1),
+    "the share that the generator learns from": (draws, "top_share", 2, 1),
     "the order of the pictures": (Feed, "images", 1, 1),
+    "the order of the labels": (Feed, "labels", 1, 1),
 }
 
 
@@ -134,8 +153,10 @@ def test_what_a_checkpoint_holds_is_everything_that_a_step_changes(begin):
     training.run_until(MIDDLE)
     held = {tensor.data_ptr() for tensors in state.members().values() for tensor in tensors.values()}
     live = [state.window.sums, state.window.counts, *state.course.tensors().values()]
-    for network in (state.generator, state.discriminator, state.average):
-        live += [*network.parameters(), *network.buffers()]
+    live += state.adaptive.tensors().values()
+    for network in (state.generator, state.discriminator, *state.averages):
+        buffers = [buffer for name, buffer in network.named_buffers() if name != "fade.share"]  # set by the clock
+        live += [*network.parameters(), *buffers]
     for optimizer in (state.generator_optimizer, state.discriminator_optimizer):
         live += [value for entries in optimizer.state.values() for value in entries.values()]
     assert {tensor.data_ptr() for tensor in live} == held

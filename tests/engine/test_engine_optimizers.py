@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from ganlet.config.networks import OptimizerConfig
-from ganlet.engine.optimizers import build_optimizer, descend, optimizer_tensors, set_rate
+from ganlet.config.optimizers import OptimizerConfig
+from ganlet.engine.optimizers import Clip, build_optimizer, descend, optimizer_tensors, set_rate
 from ganlet.errors import TrainingError
 
 SETTINGS = OptimizerConfig(lr=0.01, beta1=0.3, beta2=0.9, eps=1e-6)
@@ -32,7 +32,7 @@ def test_it_is_torchs_adam_step_for_step():
     optimizer = build_optimizer(ours, SETTINGS)
     reference = torch.optim.Adam(theirs.parameters(), lr=0.01, betas=(0.3, 0.9), eps=1e-6)
     for step in range(5):
-        descend(optimizer, loss_of(ours, step), None, alone, "generator")
+        descend(optimizer, [loss_of(ours, step)], Clip(), alone, "generator")
         reference.zero_grad()
         loss_of(theirs, step).backward()
         reference.step()
@@ -46,7 +46,7 @@ def test_all_of_its_state_is_there_before_the_first_step():
     before = set(optimizer_tensors(optimizer, net))
     assert before == {f"{key}/{name}" for key in ("step", "exp_avg", "exp_avg_sq") for name in ("weight", "bias")}
     live = optimizer_tensors(optimizer, net)
-    descend(optimizer, loss_of(net), None, alone, "generator")
+    descend(optimizer, [loss_of(net)], Clip(), alone, "generator")
     assert live["step/weight"] == 1
     assert live["exp_avg/weight"].abs().sum() > 0
     for parameter in net.parameters():
@@ -66,7 +66,7 @@ def test_the_rate_may_be_a_number_or_a_tensor():
 def test_the_norm_is_that_of_all_gradients_before_clipping():
     net = network()
     optimizer = build_optimizer(net, SETTINGS)
-    norm, failed = descend(optimizer, loss_of(net), 0.5, alone, "generator")
+    norm, failed = descend(optimizer, [loss_of(net)], Clip(norm=0.5), alone, "generator")
     fresh = network()
     loss_of(fresh).backward()
     expected = torch.cat([parameter.grad.flatten() for parameter in fresh.parameters()]).norm()
@@ -85,7 +85,7 @@ def test_the_step_follows_the_gradients_that_all_ranks_agreed_on():
             gradient.neg_()
 
     before = net.weight.clone()
-    descend(optimizer, net(torch.ones(1, 3)).sum(), None, opposite, "generator")
+    descend(optimizer, [net(torch.ones(1, 3)).sum()], Clip(), opposite, "generator")
     assert (net.weight > before).all()
 
 
@@ -102,11 +102,11 @@ def spoiled(net: nn.Module, how: str) -> torch.Tensor:
 def test_what_is_not_finite_never_reaches_the_weights(how):
     net = network()
     optimizer = build_optimizer(net, SETTINGS)
-    descend(optimizer, loss_of(net), None, alone, "generator")
+    descend(optimizer, [loss_of(net)], Clip(), alone, "generator")
     tensors = {**net.state_dict(), **optimizer_tensors(optimizer, net)}
     before = {name: tensor.clone() for name, tensor in tensors.items()}
     with pytest.raises(TrainingError, match="generator's loss or gradient is not finite"):
-        descend(optimizer, spoiled(net, how), None, alone, "generator")
+        descend(optimizer, [spoiled(net, how)], Clip(), alone, "generator")
     assert all(torch.equal(tensor, before[name]) for name, tensor in tensors.items())
 
 
@@ -115,7 +115,7 @@ def test_the_fused_kernel_skips_a_step_that_was_marked_as_failed(found_inf):
     # What a GPU relies on, where asking would stall: see `descend`.
     net = network()
     optimizer = build_optimizer(net, SETTINGS)
-    descend(optimizer, loss_of(net), None, alone, "generator")
+    descend(optimizer, [loss_of(net)], Clip(), alone, "generator")
     tensors = {**net.state_dict(), **optimizer_tensors(optimizer, net)}
     before = {name: tensor.clone() for name, tensor in tensors.items()}
     optimizer.found_inf = torch.tensor(found_inf)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganlet.config.networks import ConstantSchedule, CosineSchedule, MultistepSchedule
+from ganlet.config.optimizers import ConstantSchedule, CosineSchedule, LinearSchedule, MultistepSchedule
 from ganlet.engine.schedule import crosses, ema_weight, images, rate_factor
 
 TOTAL = 1000
@@ -92,3 +92,9 @@ def test_epochs_must_have_become_images():
     assert images(7) == 7
     with pytest.raises(AssertionError):
         images("2 epochs")
+
+
+def test_a_linear_schedule_falls_to_its_end():
+    schedule = LinearSchedule(final=0.2, warmup=100)
+    factors = [rate_factor(schedule, seen, 1_000) for seen in (0, 50, 100, 500, 1_000, 2_000)]
+    assert factors == pytest.approx([0.0, 0.5 * 0.96, 0.92, 0.6, 0.2, 0.2])

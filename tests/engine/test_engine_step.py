@@ -10,9 +10,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ganlet.engine.distributed import ALONE
 from ganlet.engine.draws import Draws
+from ganlet.engine.optimizers import Clip
 from ganlet.engine.schedule import ema_weight
 from ganlet.engine.step import Iteration
-from ganlet.objective import build_objective
+from ganlet.objective import Shown, build_objective
 
 RATE, BETAS = 1e-2, (0.5, 0.9)
 OPTIMIZER = {"lr": RATE, "beta1": BETAS[0], "beta2": BETAS[1]}
@@ -49,14 +50,18 @@ class Textbook:
             fake = self.generator(inputs.latents[step])
             self.discriminator_adam.zero_grad()
             smoothing = self.config.objective.loss.label_smoothing
-            noise = inputs.noise_at(step)
-            self.judge(real, None if noise is None else noise.real, 1.0 - smoothing, images_seen // size + step, "r1")
-            self.judge(fake.detach(), None if noise is None else noise.fake, 0.0, images_seen // size + step, "r2")
+            noise = inputs.random.get("instance_noise")
+            self.judge(
+                real, None if noise is None else noise[step, :, 0], 1.0 - smoothing, images_seen // size + step, "r1"
+            )
+            self.judge(
+                fake.detach(), None if noise is None else noise[step, :, 1], 0.0, images_seen // size + step, "r2"
+            )
             self.clip("discriminator")
             self.discriminator_adam.step()
         self.generator_adam.zero_grad()
-        noise = inputs.noise_at(self.config.train.n_critic)
-        shown = fake if noise is None else fake + noise.fake * inputs.noise_level
+        noise = inputs.random.get("instance_noise")
+        shown = fake if noise is None else fake + noise[-1, :, 1] * inputs.levels["instance_noise"]
         logits = self.discriminator(shown)
         binary_cross_entropy_with_logits(logits, torch.ones_like(logits)).backward()
         self.clip("generator")
@@ -97,9 +102,9 @@ def test_iterations_are_those_of_the_textbook(begin, double, name):
     training = begin(both | CONFIGS[name])
     config, state = training.config, training.state
     textbook = Textbook(config, copy.deepcopy(state.generator), copy.deepcopy(state.discriminator))
-    optimizers = config.generator.optimizer, config.discriminator.optimizer
-    iteration = Iteration(build_objective(config), ALONE, *(settings.clip_norm for settings in optimizers))
-    draws = Draws(config, training.feed, torch.device("cpu"))
+    clips = {f"{side}_clip": Clip(getattr(config, side).optimizer.clip_norm) for side in ("generator", "discriminator")}
+    iteration = Iteration(build_objective(config), ALONE, **clips)
+    draws = Draws(config, training.feed, torch.device("cpu"), needs=iteration.objective.needs)
     n_critic, batch = config.train.n_critic, config.train.batch_size
     for number in range(ITERATIONS):
         images_seen = number * n_critic * batch
@@ -157,7 +162,7 @@ def test_the_discriminator_takes_no_gradient_from_the_generators_step(begin):
     state = training.state
     iteration = Iteration(build_objective(training.config), ALONE)
     fake = state.generator(torch.randn(4, 4, generator=torch.Generator().manual_seed(0)))
-    iteration._generator_step(state, fake.detach(), fake, None, [])
+    iteration._generator_step(state, Shown(fake.detach(), fake, None, {}, {}), None, [])
     for parameter, gradient in zip(state.discriminator.parameters(), gradients, strict=True):
         assert torch.equal(parameter.grad, gradient)
     weights = {name for name, _ in state.discriminator.named_parameters()}

@@ -9,11 +9,13 @@ from ganlet.config.data import DataConfig
 from ganlet.data import smileys
 from ganlet.data.source import open_source
 from ganlet.data.spec import Pack
+from ganlet.data.stacked import stacked_names
 from ganlet.errors import MetricError
 from ganlet.metrics import mode_classifier
 from ganlet.metrics.mode_classifier import MIN_ACCURACY, open_mode_classifier
 
 FASHION = Path(__file__).parents[2].parent / "shared/data/fashion-mnist"
+MNIST = FASHION.with_name("mnist")
 
 
 @pytest.fixture
@@ -184,6 +186,45 @@ def test_pictures_packed_for_random_cuts_are_seen_in_the_middle(cache, monkeypat
     pack = open_source(DataConfig(num_images=600, size=16, crop="random"))
     open_mode_classifier(pack, (16, 16), min_accuracy=0)
     np.testing.assert_array_equal(seen[0], pack.pictures[:, 1:17, 1:17])
+
+
+def stacks(count=600, seed=0):
+    """Stacks of digits that are bright on one of three sides."""
+    random = np.random.default_rng(seed)
+    digits = random.integers(0, 3, (count, 3))
+    pictures = random.integers(0, 100, (count, 18, 16, 3), dtype=np.uint8)
+    for side in range(3):
+        pictures[:, 6 * side : 6 * side + 6] += 100 * (digits[:, None, None] == side).astype(np.uint8)
+    names = stacked_names(("1", "4", "7"))
+    return Pack(pictures, digits @ [9, 3, 1], names, None, f"{seed}", {"kind": "stacked", "source": "stacks"})
+
+
+def test_stacked_digits_are_told_channel_by_channel(cache, quick, not_trained_again, monkeypatch):
+    monkeypatch.setattr(mode_classifier, "MIN_SHOWN", 3_200)
+    classifier = open_mode_classifier(stacks(), (18, 16))
+    assert list(classifier.accuracy) == ["red", "green", "blue"]
+    others = stacks(count=200, seed=1)
+    modes, _ = classifier(others.pictures)
+    assert (modes == others.labels).mean() > 0.95
+    of_swapped, _ = classifier(others.pictures[..., ::-1])  # no channel has a classifier of its own
+    digits = classifier.modes.digits(modes)
+    np.testing.assert_array_equal(classifier.modes.digits(of_swapped), digits[:, ::-1])
+    found = classifier.coverage([others.pictures[digits[:, 1] != 0]])
+    assert found.total == 27
+    assert 14 <= found.covered <= 18
+    not_trained_again()
+    np.testing.assert_array_equal(open_mode_classifier(stacks(), (18, 16))(others.pictures)[0], modes)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not MNIST.is_dir(), reason="needs MNIST")
+def test_stacked_mnist_is_told():
+    pack = open_source(DataConfig(source=f"stacked:{MNIST}"))
+    test = open_source(DataConfig(source=f"stacked:{MNIST}", split="test"))
+    classifier = open_mode_classifier(pack, (32, 32))
+    modes, _ = classifier(test.pictures)
+    assert (modes == test.labels).mean() > 0.95
+    assert classifier.coverage([test.pictures]).covered > 990
 
 
 @pytest.mark.slow

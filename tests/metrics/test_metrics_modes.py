@@ -7,6 +7,7 @@ from ganlet.config.data import DataConfig
 from ganlet.data import smileys
 from ganlet.data.source import open_source
 from ganlet.data.spec import Pack
+from ganlet.data.stacked import stacked_names
 from ganlet.errors import MetricError
 from ganlet.metrics.modes import Modes, attribute_shares, coverage_of_modes, modes_of
 
@@ -149,6 +150,16 @@ def test_the_modes_of_smileys_are_combinations_of_what_is_seen_of_them(channels)
     digits = smileys.attributes_from_label(pack.labels)
     for column, attribute in enumerate(expected):
         np.testing.assert_array_equal(modes.digits(of_pictures)[:, column], getattr(digits, attribute))
+
+
+def test_the_modes_of_stacks_are_a_digit_in_each_channel():
+    names = stacked_names(("1", "7"))
+    pack = Pack(np.zeros((3, 8, 8, 3), np.uint8), np.array([0, 3, 7]), names, None, "", {"kind": "stacked"})
+    modes, of_pictures = modes_of(pack)
+    assert modes.attributes == dict.fromkeys(("red", "green", "blue"), ("1", "7"))
+    np.testing.assert_array_equal(of_pictures, [0, 3, 7])
+    assert modes.name(3) == "red 1, green 7, blue 7"
+    assert names[3] == "177"
 
 
 def test_sources_without_modes_are_refused():

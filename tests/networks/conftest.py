@@ -6,17 +6,26 @@ import pytest
 import torch
 
 from ganlet.config import RunConfig
+from ganlet.networks import DISCRIMINATORS
 from ganlet.workflows.configuring import make_config
 
 
 @pytest.fixture
 def small() -> Callable[..., RunConfig]:
-    """A resolved config of tiny networks of one kind, with changes by dotted path."""
+    """A resolved config of tiny networks of one kind, with changes by dotted path.
 
-    def small(kind: str = "dcgan", size: object = 16, channels: int = 3, **changes: object) -> RunConfig:
+    The discriminator of a generator that has none of its own kind is DCGAN's.
+    """
+
+    def small(
+        kind: str = "dcgan", size: object = 16, channels: int = 3, num_labels: int = 0, **changes: object
+    ) -> RunConfig:
         overrides = {"data.size": size, "data.channels": channels, "generator.latent_size": 5}
-        for side in ("generator", "discriminator"):
-            overrides |= {f"{side}.kind": kind, f"{side}.width": 2}
+        kinds = {"generator": kind, "discriminator": kind if kind in DISCRIMINATORS else "dcgan"}
+        for side, its_kind in kinds.items():
+            overrides |= {f"{side}.kind": its_kind, f"{side}.width": 2}
+        if num_labels:
+            overrides |= {"data.labels": "classes", "data.label_names": [f"label {n}" for n in range(num_labels)]}
         return make_config(overrides=overrides | changes)
 
     return small
@@ -30,3 +39,13 @@ def normal() -> Callable[..., torch.Tensor]:
         return torch.randn(*shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(dtype)
 
     return normal
+
+
+@pytest.fixture
+def one_hot() -> Callable[..., torch.Tensor]:
+    """Label vectors (N, num_labels) of the classes given."""
+
+    def one_hot(*classes: int, num_labels: int) -> torch.Tensor:
+        return torch.eye(num_labels)[list(classes)]
+
+    return one_hot

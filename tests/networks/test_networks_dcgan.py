@@ -10,7 +10,10 @@ from torch import nn
 
 from ganlet.images import to_network, to_packed
 from ganlet.networks import build_discriminator, build_generator, parameter_count
-from ganlet.networks.dcgan import DcganDiscriminator, DcganGenerator, channel_counts, resolutions
+from ganlet.networks.conditioning import LABEL_SIZE, ConditionalNorm
+from ganlet.networks.dcgan import DcganDiscriminator, DcganGenerator
+from ganlet.networks.initial import initialise
+from ganlet.randomness import derive
 
 CLASSIC = {"size": (64, 64), "channels": 3}
 
@@ -49,7 +52,7 @@ def table(network):
             rows.append(("BatchNorm2d", layer.num_features))
         elif isinstance(layer, nn.LeakyReLU):
             rows.append(("LeakyReLU", layer.negative_slope))
-        elif not list(layer.children()) and not isinstance(layer, nn.Identity):
+        elif isinstance(layer, nn.ReLU | nn.Dropout2d):
             rows.append((type(layer).__name__,))
     return rows
 
@@ -107,12 +110,69 @@ def test_nearest_upsampling_is_followed_by_3x3_convolutions():
     assert convolutions == [("Conv2d", before, after, *same) for before, after in pairwise([16, 8, 4, 2, 3])]
 
 
+def test_pixel_shuffles_follow_3x3_convolutions_to_four_times_the_maps():
+    generator = DcganGenerator(**CLASSIC, width=2, upsample="pixel_shuffle")
+    convolutions = [row for row in table(generator) if row[0] == "SubpixelConvolution"]
+    same = ((3, 3), (1, 1), (1, 1), "no bias")
+    expected = pairwise([16, 8, 4, 2, 3])
+    assert convolutions == [("SubpixelConvolution", before, 4 * after, *same) for before, after in expected]
+
+
 def test_dropout_stands_after_every_block():
     generator = table(DcganGenerator(**CLASSIC, width=2, dropout=0.5))
     assert [row[0] for row in generator].count("Dropout2d") == 4
     assert [after[0] for before, after in pairwise(generator) if before[0] == "ReLU"] == ["Dropout2d"] * 4
     discriminator = table(DcganDiscriminator(**CLASSIC, width=2, dropout=0.5))
     assert [after[0] for before, after in pairwise(discriminator) if before[0] == "LeakyReLU"] == ["Dropout2d"] * 4
+
+
+SAME = ((3, 3), (1, 1), (1, 1), "no bias")
+
+
+def test_more_layers_work_on_every_hidden_map_of_the_generator():
+    rows = table(DcganGenerator(size=(16, 16), channels=3, latent_size=7, width=2, layers=3))
+    half = [("BatchNorm2d", 4), ("ReLU",)], [("BatchNorm2d", 2), ("ReLU",)]
+    assert rows == [
+        ("Linear", 7, 4 * 4 * 4, "no bias"),
+        *half[0],
+        *[("Conv2d", 4, 4, *SAME), *half[0]] * 2,
+        ("ConvTranspose2d", 4, 2, *DOUBLE),
+        *half[1],
+        *[("Conv2d", 2, 2, *SAME), *half[1]] * 2,
+        ("ConvTranspose2d", 2, 3, *DOUBLE),
+    ]
+
+
+def test_more_layers_follow_every_halving_of_the_discriminator():
+    rows = table(DcganDiscriminator(size=(16, 16), channels=3, width=2, layers=2, dropout=0.1))
+    assert rows == [
+        ("Conv2d", 3, 2, *DOUBLE),
+        ("LeakyReLU", 0.2),
+        ("Conv2d", 2, 2, *SAME),
+        ("BatchNorm2d", 2),
+        ("LeakyReLU", 0.2),
+        ("Dropout2d",),
+        ("Conv2d", 2, 4, *DOUBLE),
+        ("BatchNorm2d", 4),
+        ("LeakyReLU", 0.2),
+        ("Conv2d", 4, 4, *SAME),
+        ("BatchNorm2d", 4),
+        ("LeakyReLU", 0.2),
+        ("Dropout2d",),
+        ("Linear", 4 * 4 * 4, 1, "no bias"),
+    ]
+
+
+def test_a_linear_head_has_a_bias():
+    assert table(DcganDiscriminator(**CLASSIC, head="linear"))[-1] == ("Linear", 512 * 4 * 4, 1, "bias")
+
+
+@pytest.mark.parametrize(("norm", "bias"), [("none", True), ("pixel", True), ("layer", False), ("group", False)])
+def test_layers_have_a_bias_unless_a_normalisation_shifts(norm, bias):
+    generator = DcganGenerator(**CLASSIC, width=2, norm=norm)
+    discriminator = DcganDiscriminator(**CLASSIC, width=2, norm=norm)
+    assert (generator.from_latent.bias is not None) == bias
+    assert (discriminator.entries[0][0].bias is not None) == bias
 
 
 def reference_generator(latent_size, width, channels):
@@ -161,6 +221,56 @@ def test_the_discriminator_is_the_classic_one(small, normal):
     torch.testing.assert_close(discriminator(images), reference(images).flatten(), rtol=0, atol=1e-12)
 
 
+class PlainGenerator(nn.Module):
+    """The default generator without any of its options, as it was before it had them."""
+
+    def __init__(self, coarsest, counts, latent_size, channels):
+        super().__init__()
+        self.coarsest = (*coarsest, counts[0])
+        self.from_latent = nn.Linear(latent_size, coarsest[0] * coarsest[1] * counts[0], bias=False)
+        layers = [nn.BatchNorm2d(counts[0]), nn.ReLU()]
+        for before, after in pairwise(counts):
+            layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+        self.rest = nn.Sequential(*layers, nn.ConvTranspose2d(counts[-1], channels, 4, 2, 1, bias=False), nn.Tanh())
+
+    def forward(self, latents):
+        return self.rest(self.from_latent(latents).view(-1, *self.coarsest).permute(0, 3, 1, 2))
+
+
+class PlainDiscriminator(nn.Module):
+    """The default discriminator without any of its options, as it was before it had them."""
+
+    def __init__(self, coarsest, counts, channels):
+        super().__init__()
+        layers = [nn.Conv2d(channels, counts[0], 4, 2, 1, bias=False), nn.LeakyReLU(0.2)]
+        for before, after in pairwise(counts):
+            layers += [nn.Conv2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.LeakyReLU(0.2)]
+        self.rest = nn.Sequential(*layers)
+        self.to_logit = nn.Linear(coarsest[0] * coarsest[1] * counts[-1], 1, bias=False)
+
+    def forward(self, images):
+        return self.to_logit(self.rest(images).permute(0, 2, 3, 1).flatten(1)).squeeze(1)
+
+
+def test_options_that_are_left_alone_change_no_bit(small, normal):
+    config = small(size=(48, 32), **{"generator.width": 4, "discriminator.width": 4})
+    plain_generator = PlainGenerator((6, 4), [16, 8, 4], 5, 3)
+    initialise(plain_generator, "normal", derive(config.seed, "initial/generator"))
+    plain_discriminator = PlainDiscriminator((6, 4), [4, 8, 16], 3)
+    initialise(plain_discriminator, "normal", derive(config.seed, "initial/discriminator"))
+    for network, plain, seen in (
+        (build_generator(config), plain_generator, normal(4, 5)),
+        (build_discriminator(config), plain_discriminator, normal(4, 3, 48, 32)),
+    ):
+        for mine, theirs in zip(network.parameters(), plain.parameters(), strict=True):
+            assert torch.equal(mine, theirs)
+        assert torch.equal(network(seen), plain(seen))
+        network(seen).square().sum().backward()
+        plain(seen).square().sum().backward()
+        for mine, theirs in zip(network.parameters(), plain.parameters(), strict=True):
+            assert torch.equal(mine.grad, theirs.grad)
+
+
 @pytest.mark.parametrize("size", [(64, 64), (28, 28), (48, 30)])
 def test_the_linear_edges_are_convolutions(size, small, normal):
     config = small(size=size, **{"generator.width": 4, "discriminator.width": 4})
@@ -175,52 +285,21 @@ def test_the_linear_edges_are_convolutions(size, small, normal):
     expected = nn.functional.conv_transpose2d(latents[..., None, None], kernel)
     torch.testing.assert_close(seen[0], expected, rtol=0, atol=1e-12)
 
-    maps = discriminator.blocks(images)
-    kernel = discriminator.to_logit.weight.view(1, *maps.shape[2:], -1).permute(0, 3, 1, 2)
-    expected = nn.functional.conv2d(maps, kernel).flatten()
-    torch.testing.assert_close(discriminator(images), expected, rtol=0, atol=1e-12)
+    seen = []
+    discriminator.blocks[-1].register_forward_hook(lambda layer, inputs, output: seen.append(output))
+    logits = discriminator(images)
+    kernel = discriminator.head.to_logit.weight.view(1, *seen[0].shape[2:], -1).permute(0, 3, 1, 2)
+    expected = nn.functional.conv2d(seen[0], kernel).flatten()
+    torch.testing.assert_close(logits, expected, rtol=0, atol=1e-12)
 
 
 # Any resolution
 
-
-@pytest.mark.parametrize(
-    ("size", "expected"),
-    [
-        ((64, 64), [(64, 64), (32, 32), (16, 16), (8, 8), (4, 4)]),
-        ((28, 28), [(28, 28), (14, 14), (7, 7)]),
-        ((48, 30), [(48, 30), (24, 15), (12, 8), (6, 4)]),
-        ((8, 8), [(8, 8), (4, 4)]),
-        ((9, 15), [(9, 15), (5, 8)]),
-    ],
-)
-def test_resolutions(size, expected):
-    assert resolutions(size) == expected
-
-
-@pytest.mark.parametrize("upsample", ["transposed", "nearest"])
-def test_odd_sizes_lose_the_last_row_or_column(upsample, normal):
-    layer = DcganGenerator(size=(9, 15), channels=3, width=2, upsample=upsample).to_image
-    maps = normal(2, 2, 5, 8)
-    wide = nn.functional.interpolate(maps, scale_factor=2) if upsample == "nearest" else maps
-    assert torch.equal(layer(maps), layer.convolution(wide)[..., :-1, :-1])
-
-
 SIDES = st.integers(8, 300)
 
 
-@settings(deadline=None)
-@given(SIDES, SIDES)
-def test_the_coarsest_map_is_small_but_not_too_small(height, breadth):
-    sizes = resolutions((height, breadth))
-    assert 4 <= min(sizes[-1]) < 8
-    for (before_high, before_broad), (high, broad) in pairwise(sizes):
-        assert 2 * high - 1 <= before_high <= 2 * high
-        assert 2 * broad - 1 <= before_broad <= 2 * broad
-
-
 @settings(deadline=None, max_examples=40)
-@given(SIDES, SIDES, st.sampled_from(["transposed", "nearest"]))
+@given(SIDES, SIDES, st.sampled_from(["transposed", "nearest", "pixel_shuffle"]))
 def test_every_shape_fits(height, breadth, upsample):
     with torch.device("meta"):
         generator = DcganGenerator(size=(height, breadth), channels=1, latent_size=2, width=1, upsample=upsample)
@@ -228,11 +307,6 @@ def test_every_shape_fits(height, breadth, upsample):
         images = generator(torch.empty(2, 2))
         assert images.shape == (2, 1, height, breadth)
         assert discriminator(images).shape == (2,)
-
-
-def test_channels_double_up_to_the_limit():
-    assert channel_counts(6, 16, 8) == [16, 32, 64, 128, 128, 128]
-    assert channel_counts(3, 5, 1) == [5, 5, 5]
 
 
 # Memory
@@ -263,23 +337,101 @@ def test_the_edges_copy_nothing(small, normal):
     places = []
     generator.from_latent.register_forward_hook(lambda layer, inputs, output: places.append(output.data_ptr()))
     generator.first.register_forward_pre_hook(lambda layer, inputs: places.append(inputs[0].data_ptr()))
-    discriminator.blocks.register_forward_hook(lambda layer, inputs, output: places.append(output.data_ptr()))
-    discriminator.to_logit.register_forward_pre_hook(lambda layer, inputs: places.append(inputs[0].data_ptr()))
+    discriminator.blocks[-1].register_forward_hook(lambda layer, inputs, output: places.append(output.data_ptr()))
+    discriminator.head.register_forward_pre_hook(lambda layer, inputs: places.append(inputs[0].data_ptr()))
     with torch.no_grad():
         discriminator(generator(normal(2, 5)))
     assert places[0] == places[1]
     assert places[2] == places[3]
 
 
-def test_nearest_upsampling_has_no_checkerboard(small, normal):
-    maps = normal(2, 4, 1, 1).expand(2, 4, 8, 8)
+# Labels, and latents for each level
 
-    def inside(upsample):
-        config = small(size=16, **{"generator.width": 4, "generator.upsample": upsample, "generator.initial": "xavier"})
-        return build_generator(config).to_image(maps)[..., 2:-2, 2:-2]
 
-    flat, chequered = inside("nearest"), inside("transposed")
-    torch.testing.assert_close(flat, flat[..., :1, :1].expand_as(flat))
-    # Each of the four places that a stride of 2 makes has weights of its own.
-    assert (chequered[..., ::2, ::2] - chequered[..., 1::2, 1::2]).abs().min() > 0.01
-    torch.testing.assert_close(chequered[..., ::2, ::2], chequered[..., :1, :1].expand_as(chequered[..., ::2, ::2]))
+def drawn(network):
+    initialise(network, "xavier", 0)
+    return network
+
+
+def test_labels_in_the_norms_of_the_generator(normal, one_hot):
+    generator = drawn(DcganGenerator(size=(16, 16), channels=3, latent_size=6, width=4, num_labels=3, condition="norm"))
+    norms = [layer for layer in generator.modules() if isinstance(layer, ConditionalNorm)]
+    assert [(type(layer.norm), layer.scale.in_features, layer.scale.out_features) for layer in norms] == [
+        (nn.BatchNorm2d, 3, 8),
+        (nn.BatchNorm2d, 3, 4),
+    ]
+    latents, labels = normal(3, 6), one_hot(0, 1, 2, num_labels=3)
+    maps = generator.from_latent(latents).view(3, 4, 4, 8).permute(0, 3, 1, 2)
+    maps = norms[0](maps, labels).relu()
+    maps = norms[1](generator.blocks[0][0](maps), labels).relu()
+    torch.testing.assert_close(generator(latents, labels), generator.to_image(maps).tanh())
+
+
+def test_concatenated_labels_enter_the_first_layers(normal, one_hot):
+    generator = drawn(DcganGenerator(size=(16, 16), channels=3, latent_size=6, width=4, num_labels=3))
+    discriminator = drawn(DcganDiscriminator(size=(16, 16), channels=3, width=4, num_labels=3, condition="concat"))
+    assert generator.from_latent.in_features == 6 + LABEL_SIZE
+    assert discriminator.entries[0][0].in_channels == 4
+    latents, images = normal(1, 6).expand(3, 6), normal(1, 3, 16, 16).expand(3, 3, 16, 16)
+    for network, seen in ((generator, latents), (discriminator, images)):
+        same, again, other = network.eval()(seen, one_hot(1, 1, 2, num_labels=3))
+        torch.testing.assert_close(same, again)
+        assert not torch.allclose(same, other)
+
+
+def skipping(**changes):
+    settings = {"size": (32, 32), "channels": 3, "latent_size": 8, "width": 4, "skip_latent": True}
+    return drawn(DcganGenerator(**settings | changes)).eval()
+
+
+def test_equal_rows_of_latents_are_one_latent(normal):
+    generator, latents = skipping(), normal(3, 8)
+    assert generator.num_levels == 3
+    rows = latents.unsqueeze(1).expand(-1, 3, -1)
+    assert torch.equal(generator(rows), generator(latents))
+
+
+@pytest.mark.parametrize("level", range(3))
+def test_a_row_of_latents_changes_its_own_level_only(level, normal):
+    generator = skipping()
+    rows, others = normal(3, 6, 8).unflatten(1, (2, 3)).unbind(1)
+    mixed = rows.clone()
+    mixed[:, level] = others[:, level]
+    seen = {}
+
+    def maps_of(latents):
+        layers = [generator.first, *generator.blocks]
+        handles = [
+            layer.register_forward_hook(lambda layer, inputs, output, index=index: seen.update({index: output}))
+            for index, layer in enumerate(layers)
+        ]
+        generator(latents)
+        for handle in handles:
+            handle.remove()
+        return [seen[index] for index in range(3)]
+
+    before, after = maps_of(rows), maps_of(mixed)
+    for index in range(3):
+        assert torch.equal(before[index], after[index]) == (index < level)
+    # What the level is given is the other latent's part, and nothing else of it.
+    rest = mixed.clone()
+    first = sum(generator.inputs.part_sizes[:level])
+    rest[:, level, :first] = 7.0
+    rest[:, level, first + generator.inputs.part_sizes[level] :] = 7.0
+    assert torch.equal(generator(rest), generator(mixed))
+
+
+def test_split_latents_and_labels_together(normal, one_hot):
+    generator = skipping(num_labels=3, condition="norm")
+    latents, rows = normal(2, 8), normal(2, 3, 8)
+    first, second = one_hot(0, 1, num_labels=3), one_hot(2, 1, num_labels=3)
+    for seen in (latents, rows):
+        ours, others = generator(seen, first), generator(seen, second)
+        assert not torch.allclose(ours[0], others[0])
+        torch.testing.assert_close(ours[1], others[1])
+
+
+def test_one_level_has_nothing_to_split(normal):
+    generator, plain = skipping(size=(8, 8)), skipping(size=(8, 8), skip_latent=False)
+    assert generator.num_levels == 1
+    assert torch.equal(generator(normal(2, 8)), plain(normal(2, 8)))

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from ganlet.networks.conditioning import ConditionalNorm, LabelEmbedding
 from ganlet.networks.initial import INITIAL, WEIGHT_SCALE, initialise
 
 
@@ -94,3 +95,55 @@ def test_layers_of_one_network_get_different_weights(scheme):
     network = nn.Sequential(nn.Linear(20, 20), nn.Linear(20, 20))
     initialise(network, scheme, 0)
     assert not torch.equal(network[0].weight, network[1].weight)
+
+
+@pytest.mark.parametrize("scheme", INITIAL)
+def test_embeddings_of_labels_are_standard_normal_under_every_scheme(scheme):
+    embedding = LabelEmbedding(100, 300)
+    initialise(embedding, scheme, 0)
+    assert embedding.weight.mean().item() == pytest.approx(0, abs=0.02)
+    assert embedding.weight.std().item() == pytest.approx(1, rel=0.02)
+
+
+class OwnWeights(nn.Module):
+    """Draws a vector of its own; its layer is drawn as any other."""
+
+    def __init__(self):
+        super().__init__()
+        self.vector = nn.Parameter(torch.zeros(3))
+        self.layer = nn.Linear(4, 4)
+
+    def draw_weights(self, random):
+        nn.init.uniform_(self.vector, 5.0, 6.0, generator=random)
+
+
+def test_a_module_may_draw_its_own_weights_but_not_those_of_its_children():
+    module, plain = OwnWeights(), nn.Linear(4, 4)
+    initialise(module, "xavier", 0)
+    assert ((module.vector >= 5) & (module.vector <= 6)).all()
+    random = torch.Generator().manual_seed(0)
+    torch.rand(3, generator=random)  # the module's own come first, from the same stream
+    INITIAL["xavier"](plain.weight.data, random)
+    assert torch.equal(module.layer.weight, plain.weight)
+
+
+class OwnLinear(nn.Linear):
+    def draw_weights(self, random):
+        nn.init.uniform_(self.weight, 5.0, 6.0, generator=random)
+        nn.init.ones_(self.bias)
+
+
+def test_weights_of_its_own_come_instead_of_those_of_its_kind():
+    layer = OwnLinear(4, 4)
+    initialise(layer, "xavier", 0)
+    assert layer.weight.min() >= 5
+    assert (layer.bias == 1).all()
+
+
+def test_the_layers_of_a_conditional_normalisation_are_drawn():
+    norm = ConditionalNorm(nn.BatchNorm2d(40), 40, 30)
+    initialise(norm, "normal", 0)
+    for layer in (norm.scale, norm.shift):
+        assert layer.weight.std().item() == pytest.approx(WEIGHT_SCALE, rel=0.1)
+        assert not layer.bias.any()
+    assert norm.norm.weight.std().item() == pytest.approx(WEIGHT_SCALE, rel=0.5)

@@ -4,9 +4,11 @@ import pytest
 import torch
 
 from ganlet.networks import DISCRIMINATORS, GENERATORS, build_discriminator, build_generator, parameter_count
+from ganlet.networks.batch_statistics import BATCH_STATISTICS
 from ganlet.networks.interfaces import Discriminator, Generator
+from ganlet.networks.norms import NORMS
 
-SIZES = [(28, 28), (32, 32), (64, 64), (30, 30), (9, 15), (48, 64), (178, 218), (8, 8)]
+SIZES = [(28, 28), (32, 32), (64, 64), (48, 30), (33, 47), (9, 15), (178, 218), (8, 8)]
 each_generator = pytest.mark.parametrize("kind", GENERATORS)
 each_discriminator = pytest.mark.parametrize("kind", DISCRIMINATORS)
 each_size = pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
@@ -63,6 +65,15 @@ def test_one_at_a_time_in_eval_mode_is_as_good_as_all_together(kind, size, small
 
 
 @each_generator
+@pytest.mark.parametrize("latent_size", [2, 1024])
+def test_few_latent_numbers_and_many(kind, latent_size, small, normal):
+    generator = build_generator(small(kind, (33, 47), **{"generator.latent_size": latent_size})).eval()
+    images = generator(normal(4, latent_size))
+    assert images.shape == (4, 3, 33, 47)
+    assert images.flatten(1).std(dim=0).mean() > 0  # latents matter
+
+
+@pytest.mark.parametrize("kind", ["mlp", "dcgan"])
 def test_tanh_is_saturated_by_large_latents_and_no_further(kind, small, normal):
     generator = build_generator(small(kind, **{"generator.initial": "orthogonal", "generator.norm": "none"}))
     images = generator(1e4 * normal(8, generator.latent_size))
@@ -70,18 +81,25 @@ def test_tanh_is_saturated_by_large_latents_and_no_further(kind, small, normal):
     assert images.min() == -1
 
 
+NORM_NAMES = list(NORMS)
 VARIANTS = {
     "generator": [
-        {"norm": norm, "upsample": upsample, "dropout": dropout}
-        for norm in ("none", "batch", "instance", "group")
-        for upsample in ("transposed", "nearest")
-        for dropout in (0, 0.2)
+        *(
+            {"norm": norm, "upsample": upsample, "dropout": dropout}
+            for norm in NORM_NAMES
+            for upsample in ("transposed", "nearest", "pixel_shuffle")
+            for dropout in (0, 0.2)
+        ),
+        *({"layers": 2, "norm": norm, "skip_latent": True, "spectral": True} for norm in NORM_NAMES),
     ],
     "discriminator": [
-        {"norm": norm, "spectral": spectral, "dropout": dropout}
-        for norm in ("none", "batch", "instance", "group")
-        for spectral in (False, True)
-        for dropout in (0, 0.2)
+        *(
+            {"norm": norm, "spectral": spectral, "dropout": dropout}
+            for norm in NORM_NAMES
+            for spectral in (False, True)
+            for dropout in (0, 0.2)
+        ),
+        *({"layers": 2, "head": "linear", "batch_statistics": name} for name in BATCH_STATISTICS),
     ],
 }
 
@@ -113,6 +131,49 @@ def test_every_variant_of_the_fully_connected_generator_trains(changes, small, n
     require_gradients(generator)
 
 
+LABELLED = {
+    "generator": [(kind, name) for kind in ("mlp", "dcgan", "resnet") for name in ("concat", "norm")]
+    + [("style", "concat")],
+    "discriminator": [
+        (kind, name) for kind in ("mlp", "dcgan", "resnet") for name in ("concat", "projection", "classifier")
+    ],
+}
+
+
+@pytest.mark.parametrize(("kind", "condition"), LABELLED["generator"])
+def test_labels_change_what_every_generator_draws(kind, condition, small, normal, one_hot):
+    changes = {"generator.condition": condition, "generator.initial": "xavier", "generator.width": 4}
+    generator = build_generator(small(kind, (33, 47), num_labels=3, **changes))
+    labels = one_hot(0, 1, 2, 0, num_labels=3)
+    images = generator(normal(4, 5), labels)
+    (images * normal(*images.shape)).sum().backward()
+    require_gradients(generator)
+    ours, others = (generator.eval()(normal(4, 5), seen) for seen in (labels, labels.roll(1, dims=1)))
+    assert (ours - others).abs().amax((1, 2, 3)).min() > 1e-3
+    both = (labels + labels.roll(1, dims=1)).clamp(max=1)  # attributes: several at once
+    assert (generator(normal(4, 5), both) - ours).abs().amax((1, 2, 3)).min() > 1e-3
+
+
+@pytest.mark.parametrize(("kind", "condition"), LABELLED["discriminator"])
+def test_labels_change_what_every_discriminator_says(kind, condition, small, normal, one_hot):
+    changes = {"discriminator.condition": condition, "discriminator.initial": "xavier", "discriminator.width": 4}
+    discriminator = build_discriminator(small(kind, (33, 47), num_labels=3, **changes))
+    images, labels = normal(4, 3, 33, 47), one_hot(0, 1, 2, 0, num_labels=3)
+    judgement = discriminator.judge(images, labels)
+    assert judgement.logits.shape == (4,)
+    total = (judgement.logits * normal(4)).sum()
+    if condition == "classifier":
+        assert judgement.label_logits.shape == (4, 3)
+        total = total + (judgement.label_logits * normal(4, 3)).sum()
+    total.backward()
+    require_gradients(discriminator)
+    ours, others = (discriminator.eval()(images, seen) for seen in (labels, labels.roll(1, dims=1)))
+    if condition == "classifier":
+        assert torch.equal(ours, others)
+    else:
+        assert (ours - others).abs().min() > 1e-5
+
+
 @pytest.mark.parametrize("kind", ["dcgan", "mlp"])
 def test_dropout_acts_in_training_only(kind, small, normal):
     config = small(kind, **{"generator.dropout": 0.5, "discriminator.dropout": 0.5, "generator.width": 8})
@@ -128,6 +189,13 @@ def test_the_config_must_be_resolved_first(small):
     for build in (build_generator, build_discriminator):
         with pytest.raises(AssertionError, match="resolved"):
             build(config)
+
+
+def test_only_growing_makes_stages(small):
+    grown = {"train.growing.every": 1000, "train.growing.start": 16}
+    for build in (build_generator, build_discriminator):
+        assert build(small(size=64)).num_stages == 1
+        assert build(small(size=64, **grown)).num_stages == 3
 
 
 # Seeds
@@ -146,7 +214,7 @@ def test_a_seed_gives_the_same_weights_and_another_seed_others(kind, small):
 @pytest.mark.parametrize("spectral", [False, True])
 @each_generator
 def test_building_neither_reads_nor_changes_the_global_randomness(kind, spectral, small):
-    config = small(kind, **({"discriminator.spectral": spectral} if kind == "dcgan" else {}))
+    config = small(kind, **{"generator.spectral": spectral, "discriminator.spectral": spectral})
     built = []
     for seed in (1, 2):
         torch.manual_seed(seed)

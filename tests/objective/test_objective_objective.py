@@ -4,11 +4,13 @@ import pytest
 import torch
 from torch import nn
 
+from ganlet.config.objective import ObjectiveConfig
 from ganlet.engine.window import MEASURED
 from ganlet.networks import build_discriminator, build_generator
-from ganlet.networks.interfaces import Discriminator
-from ganlet.objective import LOSSES, Noise, Objective, WeightedPenalty, build_objective
+from ganlet.networks.interfaces import Discriminator, Judgement
+from ganlet.objective import LOSSES, Adaptive, Objective, Shown, WeightedPenalty, build_objective
 from ganlet.objective.losses import Bce, Hinge, Relativistic
+from ganlet.objective.penalties import R1, R2
 from ganlet.workflows.configuring import make_config
 
 
@@ -20,9 +22,9 @@ class Quadratic(Discriminator):
         self.scale = nn.Parameter(torch.tensor(0.5))
         self.seen: list[torch.Tensor] = []
 
-    def forward(self, images):
+    def judge(self, images, labels=None):
         self.seen.append(images)
-        return self.scale * 0.5 * images.flatten(1).square().sum(1)
+        return Judgement(self.scale * 0.5 * images.flatten(1).square().sum(1))
 
 
 def pictures(seed, *shape):
@@ -30,6 +32,14 @@ def pictures(seed, *shape):
 
 
 REAL, FAKE = pictures(1), 0.5 * pictures(2)
+ADAPTIVE = Adaptive(ObjectiveConfig(), torch.device("cpu"))
+
+
+def shown(real=REAL, fake=FAKE, **random):
+    """What a step is about; with instance noise of level 0.3 where it is given."""
+    levels = {"instance_noise": torch.tensor(0.3)} if "instance_noise" in random else {}
+    return Shown(real, fake, None, random, levels)
+
 
 
 def half_norms(images):
@@ -40,16 +50,16 @@ def half_norms(images):
 
 
 def test_without_penalties_the_total_is_the_mean_loss():
-    total, parts = Objective(Hinge()).for_discriminator(Quadratic(), REAL, FAKE)
+    total, parts = Objective(Hinge()).for_discriminator(Quadratic(), shown(), ADAPTIVE)
     expected = Hinge().discriminator(0.5 * half_norms(REAL), 0.5 * half_norms(FAKE)).mean()
     torch.testing.assert_close(total, expected)
     torch.testing.assert_close(parts["discriminator_loss"], expected)
 
 
 def test_penalties_are_weighted_and_lazy_ones_made_up_for():
-    penalties = (WeightedPenalty("r1", 3.0, every=4), WeightedPenalty("r2", 0.5))
+    penalties = (WeightedPenalty("r1", R1(), 3.0, every=4), WeightedPenalty("r2", R2(), 0.5))
     critic = Quadratic()
-    total, parts = Objective(Bce(), penalties).for_discriminator(critic, REAL, FAKE, penalties)
+    total, parts = Objective(Bce(), penalties).for_discriminator(critic, shown(), ADAPTIVE, penalties)
     # Half of || scale * image ||^2.
     at_real, at_fake = 0.25 * half_norms(REAL).mean(), 0.25 * half_norms(FAKE).mean()
     torch.testing.assert_close(parts["r1"], at_real)
@@ -64,23 +74,23 @@ def test_penalties_are_weighted_and_lazy_ones_made_up_for():
 
 
 def test_only_the_penalties_that_are_due_are_computed():
-    objective = Objective(Bce(), (WeightedPenalty("r1", 1.0), WeightedPenalty("r2", 1.0)))
-    _, parts = objective.for_discriminator(Quadratic(), REAL, FAKE, objective.penalties[1:])
+    objective = Objective(Bce(), (WeightedPenalty("r1", R1(), 1.0), WeightedPenalty("r2", R2(), 1.0)))
+    _, parts = objective.for_discriminator(Quadratic(), shown(), ADAPTIVE, objective.penalties[1:])
     assert "r2" in parts
     assert "r1" not in parts
 
 
 def test_lazy_penalties_are_due_at_every_nth_step():
-    often, seldom = WeightedPenalty("r1", 1.0), WeightedPenalty("r2", 1.0, every=3)
+    often, seldom = WeightedPenalty("r1", R1(), 1.0), WeightedPenalty("r2", R2(), 1.0, every=3)
     objective = Objective(Bce(), (often, seldom))
     due = [objective.due(step) for step in range(7)]
     assert due == [(often, seldom) if step in (0, 3, 6) else (often,) for step in range(7)]
 
 
-@pytest.mark.parametrize("due", [(), (WeightedPenalty("r1", 1.0), WeightedPenalty("r2", 1.0))])
+@pytest.mark.parametrize("due", [(), (WeightedPenalty("r1", R1(), 1.0), WeightedPenalty("r2", R2(), 1.0))])
 def test_the_images_handed_in_are_left_alone(due):
     real, fake = REAL.clone(), FAKE.clone()
-    total, _ = Objective(Bce()).for_discriminator(Quadratic(), real, fake, due)
+    total, _ = Objective(Bce()).for_discriminator(Quadratic(), shown(real, fake), ADAPTIVE, due)
     total.backward()
     assert not real.requires_grad
     assert not fake.requires_grad
@@ -92,9 +102,9 @@ def test_the_images_handed_in_are_left_alone(due):
 
 def test_a_penalty_reaches_the_discriminator_and_not_the_images():
     real, fake = REAL.clone().requires_grad_(), FAKE.clone().requires_grad_()
-    due = (WeightedPenalty("r1", 1.0), WeightedPenalty("r2", 1.0))
+    due = (WeightedPenalty("r1", R1(), 1.0), WeightedPenalty("r2", R2(), 1.0))
     critic = Quadratic()
-    total, _ = Objective(Hinge()).for_discriminator(critic, real, fake, due)
+    total, _ = Objective(Hinge()).for_discriminator(critic, shown(real, fake), ADAPTIVE, due)
     total.backward()
     assert critic.scale.grad
     assert real.grad is None
@@ -105,9 +115,9 @@ def test_a_penalty_changes_what_a_real_discriminator_learns():
     config = make_config(overrides={"data": {"size": 8, "channels": 1}, "discriminator.width": 2})
     real, fake = pictures(1, 4, 1, 8, 8), pictures(2, 4, 1, 8, 8)
     gradients = []
-    for due in ((), (WeightedPenalty("r1", 10.0),)):
+    for due in ((), (WeightedPenalty("r1", R1(), 10.0),)):
         discriminator = build_discriminator(config)
-        Objective(Bce()).for_discriminator(discriminator, real, fake, due)[0].backward()
+        Objective(Bce()).for_discriminator(discriminator, shown(real, fake), ADAPTIVE, due)[0].backward()
         gradients.append([parameter.grad for parameter in discriminator.parameters()])
     assert not any(torch.allclose(without, penalised) for without, penalised in zip(*gradients, strict=True))
 
@@ -119,7 +129,7 @@ def test_a_penalty_changes_what_a_real_discriminator_learns():
 def test_the_generators_loss_reaches_fake_images_only(kind):
     objective = build_objective(make_config(overrides={"objective.loss": {"kind": kind}}))
     real, fake = REAL.clone().requires_grad_(), FAKE.clone().requires_grad_()
-    total, parts = objective.for_generator(Quadratic(), real, fake)
+    total, parts = objective.for_generator(Quadratic(), shown(real, fake), ADAPTIVE)
     total.backward()
     assert real.grad is None
     assert fake.grad is not None
@@ -128,14 +138,14 @@ def test_the_generators_loss_reaches_fake_images_only(kind):
 
 
 def test_the_generators_loss_is_the_mean():
-    total, _ = Objective(Relativistic()).for_generator(Quadratic(), REAL, FAKE)
+    total, _ = Objective(Relativistic()).for_generator(Quadratic(), shown(), ADAPTIVE)
     torch.testing.assert_close(total, Relativistic().generator(0.5 * half_norms(REAL), 0.5 * half_norms(FAKE)).mean())
 
 
 def test_real_images_are_judged_only_for_losses_that_compare_pairs():
     for loss, judged in ((Bce(), 1), (Relativistic(), 2)):
         critic = Quadratic()
-        Objective(loss).for_generator(critic, REAL, FAKE)
+        Objective(loss).for_generator(critic, shown(), ADAPTIVE)
         assert len(critic.seen) == judged
 
 
@@ -143,7 +153,7 @@ def test_the_generators_loss_trains_the_generator():
     config = make_config(overrides={"data": {"size": 8, "channels": 1}, "generator.width": 2, "discriminator.width": 2})
     generator, discriminator = build_generator(config), build_discriminator(config)
     fake = generator(pictures(3, 4, generator.latent_size))
-    Objective(Bce()).for_generator(discriminator, pictures(1, 4, 1, 8, 8), fake)[0].backward()
+    Objective(Bce()).for_generator(discriminator, shown(pictures(1, 4, 1, 8, 8), fake), ADAPTIVE)[0].backward()
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in generator.parameters())
 
 
@@ -151,10 +161,10 @@ def test_the_generators_loss_trains_the_generator():
 
 
 def test_parts_are_what_is_logged():
-    penalties = (WeightedPenalty("r1", 1.0), WeightedPenalty("r2", 1.0))
+    penalties = (WeightedPenalty("r1", R1(), 1.0), WeightedPenalty("r2", R2(), 1.0))
     objective = Objective(Bce(), penalties)
-    _, discriminator = objective.for_discriminator(Quadratic(), REAL, FAKE, penalties)
-    _, generator = objective.for_generator(Quadratic(), REAL, FAKE)
+    _, discriminator = objective.for_discriminator(Quadratic(), shown(), ADAPTIVE, penalties)
+    _, generator = objective.for_generator(Quadratic(), shown(), ADAPTIVE)
     assert {*discriminator, *generator} <= {*MEASURED, "r1", "r2"}
     logged_by_the_step = {"discriminator_gradient_norm", "generator_gradient_norm", "failed_steps"}
     assert {*MEASURED, "r1", "r2"} - {*discriminator, *generator} == logged_by_the_step
@@ -164,7 +174,7 @@ def test_parts_are_what_is_logged():
 
 
 def test_parts_are_means_over_the_batch():
-    _, parts = Objective(Bce()).for_discriminator(Quadratic(), REAL, FAKE)
+    _, parts = Objective(Bce()).for_discriminator(Quadratic(), shown(), ADAPTIVE)
     logits = {"real": 0.5 * half_norms(REAL), "fake": 0.5 * half_norms(FAKE)}
     for side, logit in logits.items():
         torch.testing.assert_close(parts[f"{side}_logit"], logit.mean())
@@ -173,20 +183,20 @@ def test_parts_are_means_over_the_batch():
 
 def test_losses_of_coarse_logits_are_computed_in_float32():
     class Coarse(Quadratic):
-        def forward(self, images):
-            return super().forward(images).bfloat16()
+        def judge(self, images, labels=None):
+            return Judgement(super().judge(images).logits.bfloat16())
 
     for total, parts in (
-        Objective(Bce()).for_discriminator(Coarse(), REAL, FAKE),
-        Objective(Bce()).for_generator(Coarse(), REAL, FAKE),
+        Objective(Bce()).for_discriminator(Coarse(), shown(), ADAPTIVE),
+        Objective(Bce()).for_generator(Coarse(), shown(), ADAPTIVE),
     ):
         assert {total.dtype, *(part.dtype for part in parts.values())} == {torch.float32}
 
 
 def test_the_discriminator_sees_the_noise():
-    noise = Noise(real=pictures(3), fake=pictures(4), level=torch.tensor(0.3))
-    critic, due = Quadratic(), (WeightedPenalty("r1", 1.0), WeightedPenalty("r2", 1.0))
-    _, parts = Objective(Bce()).for_discriminator(critic, REAL, FAKE, due, noise)
+    noise = torch.stack([pictures(3), pictures(4)], dim=1)
+    critic, due = Quadratic(), (WeightedPenalty("r1", R1(), 1.0), WeightedPenalty("r2", R2(), 1.0))
+    _, parts = Objective(Bce()).for_discriminator(critic, shown(instance_noise=noise), ADAPTIVE, due)
     noisy_real, noisy_fake = REAL + 0.3 * pictures(3), FAKE + 0.3 * pictures(4)
     torch.testing.assert_close(torch.stack(critic.seen), torch.stack([noisy_real, noisy_fake]))
     # Penalties are taken where the discriminator looks.
@@ -195,9 +205,9 @@ def test_the_discriminator_sees_the_noise():
 
 
 def test_the_noise_lies_between_generator_and_discriminator():
-    noise = Noise(real=pictures(3), fake=pictures(4), level=torch.tensor(0.3))
+    noise = torch.stack([pictures(3), pictures(4)], dim=1)
     critic, fake = Quadratic(), FAKE.clone().requires_grad_()
-    total, _ = Objective(Relativistic()).for_generator(critic, REAL, fake, noise)
+    total, _ = Objective(Relativistic()).for_generator(critic, shown(REAL, fake, instance_noise=noise), ADAPTIVE)
     seen = [REAL + 0.3 * pictures(3), FAKE + 0.3 * pictures(4)]
     torch.testing.assert_close(torch.stack(critic.seen), torch.stack(seen))
     total.backward()
@@ -212,5 +222,5 @@ def test_the_objective_of_a_config():
             "objective.penalties": [{"kind": "r2", "weight": 3, "every": 4}, {"kind": "r1"}],
         }
     )
-    expected = (WeightedPenalty("r2", 3.0, 4), WeightedPenalty("r1", 1.0, 1))
+    expected = (WeightedPenalty("r2", R2(), 3.0, 4), WeightedPenalty("r1", R1(), 1.0, 1))
     assert build_objective(config) == Objective(Bce(0.1), expected)

@@ -14,6 +14,12 @@ def sample(
     run: RunPath,
     num: Annotated[int, typer.Option("--num", "-n", help="How many pictures.")] = 64,
     seed: Annotated[int, typer.Option(help="The same seed draws the same pictures.")] = 0,
+    label: Annotated[
+        list[str] | None, typer.Option(help="Class or attribute to draw, by name; may be given several times.")
+    ] = None,
+    average: Annotated[
+        int | None, typer.Option(help="Half-life of one of generator.ema.more_half_lives to draw with.")
+    ] = None,
     truncation: Annotated[
         float | None, typer.Option(help="Keep latents within this: below 1 pictures are more typical, less varied.")
     ] = None,
@@ -26,6 +32,6 @@ def sample(
     from ganlet.workflows.sampling import sample as draw
     from ganlet.workflows.sampling import save_samples
 
-    pictures = draw(run, num, seed=seed, truncation=truncation, device=device)
+    pictures = draw(run, num, seed=seed, labels=label or (), truncation=truncation, average=average, device=device)
     paths = save_samples(pictures, out or run / f"sample-{seed}.png")
     print(out or paths[0])

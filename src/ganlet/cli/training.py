@@ -24,6 +24,9 @@ def train(
     preset: Annotated[str | None, typer.Option(help="A recipe; see `ganlet list presets`.")] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings in a YAML file.")] = None,
     overrides: Overrides = [],  # noqa: B006 - typer copies it
+    init_from: Annotated[
+        Path | None, typer.Option("--init-from", metavar="RUN", help="Start from the weights of another run.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="The new run folder; default: runs/PRESET.")] = None,
     device: Device = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and stop.")] = False,
@@ -35,6 +38,8 @@ def train(
     """
     # Everything that a person may have mistyped is found before torch is imported.
     changes = overrides_tree(overrides)
+    if init_from is not None:
+        changes = merge(changes, {"train": {"init_from": str(init_from)}}, None)
     chosen_for_them = preset is None and config is None
     settings = make_config("quick" if chosen_for_them else preset, source, file=config, overrides=changes)
     from ganlet.engine.devices import choose_device

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ganlet.config.base import epochs_to_images
 from ganlet.config.data import DataConfig
-from ganlet.config.networks import EmaConfig, MultistepSchedule, OptimizerConfig, PlateauSchedule
+from ganlet.config.optimizers import EmaConfig, MultistepSchedule, OptimizerConfig, PlateauSchedule
+from ganlet.config.pairings import impossible_pairings, pairings_without_effect
 from ganlet.config.schema import RunConfig
 from ganlet.config.watch import EvaluateConfig, HealthConfig
 
@@ -28,13 +29,7 @@ def impossible(config: RunConfig) -> list[str]:
             f"{side}.optimizer.schedule", getattr(config, side).optimizer, train.total_images
         )
     problems += _measuring_problems(config)
-    penalties = [penalty.kind for penalty in config.objective.penalties]
-    problems += [
-        f"objective.penalties: {kind} stands {penalties.count(kind)} times"
-        for kind in sorted(set(penalties))
-        if penalties.count(kind) > 1
-    ]
-    return problems
+    return problems + impossible_pairings(config)
 
 
 def _measuring_problems(config: RunConfig) -> list[str]:
@@ -76,6 +71,7 @@ def without_effect(config: RunConfig) -> list[str]:
         notes.append("evaluate.weights: ema shows the raw weights while generator.ema.half_life is 0")
     if not config.data.skip_bad and config.data.skip_bad_limit != DataConfig().skip_bad_limit:
         notes.append("data.skip_bad_limit has no effect while data.skip_bad is false")
+    notes += pairings_without_effect(config)
     notes += _watching_without_effect(config)
     norms = {getattr(network, "norm", "none") for network in (config.generator, config.discriminator)}
     if config.train.sync_batch_norm and "batch" not in norms:

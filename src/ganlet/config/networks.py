@@ -1,4 +1,4 @@
-"""Settings of the two networks, their optimisers and learning-rate schedules."""
+"""Settings of the two networks."""
 
 from __future__ import annotations
 
@@ -6,89 +6,59 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ganlet.config.base import Images, Settings
+from ganlet.config.base import Settings
+from ganlet.config.optimizers import EmaConfig, OptimizerConfig
 
-Norm = Literal["none", "batch", "instance", "group"]
-Latents = Literal["normal", "uniform"]
+Norm = Literal["none", "batch", "instance", "group", "layer", "pixel"]
+Latents = Literal["normal", "uniform", "sphere"]
 Initial = Literal["normal", "xavier", "kaiming", "orthogonal"]
+Upsample = Literal["transposed", "nearest", "pixel_shuffle"]
+BatchStatistics = Literal["none", "stddev", "discrimination"]
 
-
-class ScheduleSettings(Settings):
-    """What every schedule has."""
-
-    warmup: Images = Field(default=0, description="images over which the rate climbs from 0")
-
-
-class ConstantSchedule(ScheduleSettings):
-    """The learning rate stays as it is, after a linear warm-up."""
-
-    kind: Literal["constant"] = "constant"
-
-
-class CosineSchedule(ScheduleSettings):
-    """The learning rate falls along half a cosine over the whole run (Loshchilov & Hutter 2017)."""
-
-    kind: Literal["cosine"] = "cosine"
-    final: float = Field(default=0.0, ge=0, le=1, description="the rate at the end, as a share of the full rate")
-
-
-class MultistepSchedule(ScheduleSettings):
-    """The learning rate is multiplied by `factor` at each milestone."""
-
-    kind: Literal["multistep"] = "multistep"
-    milestones: tuple[Images, ...] = Field(min_length=1, description="moments, in images or epochs")
-    factor: float = Field(default=0.5, gt=0, le=1)
-
-
-class PlateauSchedule(ScheduleSettings):
-    """The learning rate is multiplied by `factor` whenever the measured distance has stopped to fall."""
-
-    kind: Literal["plateau"] = "plateau"
-    patience: Images = Field(default=40_000, description="images without a better measurement before the rate falls")
-    factor: float = Field(default=0.5, gt=0, lt=1)
-    min_factor: float = Field(default=0.01, gt=0, le=1, description="the rate never falls below this share")
-
-
-Schedule = Annotated[
-    ConstantSchedule | CosineSchedule | MultistepSchedule | PlateauSchedule, Field(discriminator="kind")
+Dropout = Annotated[float, Field(ge=0, lt=1, description="share of feature maps dropped after each block")]
+Layers = Annotated[int, Field(ge=1, le=8, description="convolutions at each resolution")]
+Multiplier = Annotated[int, Field(ge=1, le=64, description="channels are never more than width times this")]
+Width = Annotated[int, Field(ge=1, le=1024, description="channels at full resolution; twice as many at each lower one")]
+Attention = Annotated[
+    int | None, Field(ge=4, le=1024, description="shorter side of the maps that get self-attention (Zhang et al. 2019)")
 ]
 
 
-class OptimizerConfig(Settings):
-    """Adam (Kingma & Ba 2015) for one network."""
+class NetworkSettings(Settings):
+    """What every network has."""
 
-    lr: float = Field(default=2e-4, gt=0, le=1, description="learning rate")
-    beta1: float = Field(default=0.5, ge=0, lt=1)
-    beta2: float = Field(default=0.999, ge=0, lt=1)
-    eps: float = Field(default=1e-8, gt=0, le=1e-2)
-    clip_norm: float | None = Field(default=None, gt=0, description="scale gradients down to this norm")
-    schedule: Schedule = ConstantSchedule()
-
-
-class EmaConfig(Settings):
-    """Exponential moving average of the generator's weights: what samples are drawn with."""
-
-    half_life: Images = Field(default=10_000, description="images after which a weight counts half; 0: no averaging")
-    ramp_up: float = Field(
-        default=0.1, ge=0, le=1, description="half-life at most this share of the images seen; 0: no ramp"
+    initial: Initial = Field(default="normal", description="distribution of the initial weights")
+    spectral: bool = Field(default=False, description="spectral normalisation of every weight (Miyato et al. 2018)")
+    freeze: tuple[str, ...] = Field(
+        default=(), description="layers whose weights never change, by the start of their names (FreezeD)"
     )
+    optimizer: OptimizerConfig = OptimizerConfig()
 
 
-class GeneratorSettings(Settings):
+class GeneratorSettings(NetworkSettings):
     """What every generator has."""
 
     latent_size: int = Field(default=100, ge=1, le=2048, description="numbers drawn for a picture")
-    latents: Latents = Field(default="normal", description="their distribution; uniform: between -1 and 1")
-    initial: Initial = Field(default="normal", description="distribution of the initial weights")
-    optimizer: OptimizerConfig = OptimizerConfig()
+    latents: Latents = Field(
+        default="normal", description="their distribution; uniform: between -1 and 1; sphere: of length sqrt(size)"
+    )
+    condition: Literal["concat", "norm"] = Field(
+        default="concat",
+        description="how labels enter: embedded beside the latents, or as scale and shift of every normalisation",
+    )
     ema: EmaConfig = EmaConfig()
 
 
-class DiscriminatorSettings(Settings):
+class DiscriminatorSettings(NetworkSettings):
     """What every discriminator has."""
 
-    initial: Initial = Field(default="normal", description="distribution of the initial weights")
-    optimizer: OptimizerConfig = OptimizerConfig()
+    condition: Literal["concat", "projection", "classifier"] = Field(
+        default="projection",
+        description="how labels enter: as one more channel, by projection, or guessed by an auxiliary classifier",
+    )
+    batch_statistics: BatchStatistics = Field(
+        default="none", description="what it sees of the other pictures of a batch, against mode collapse"
+    )
 
 
 class MlpGeneratorConfig(GeneratorSettings):
@@ -118,29 +88,76 @@ class DcganGeneratorConfig(GeneratorSettings):
     """Convolutional (Radford et al. 2015), for any resolution and shape."""
 
     kind: Literal["dcgan"] = "dcgan"
-    width: int = Field(
-        default=64, ge=1, le=1024, description="channels at full resolution; twice as many at each lower one"
-    )
-    max_multiplier: int = Field(default=8, ge=1, le=64, description="channels are never more than width times this")
-    upsample: Literal["transposed", "nearest"] = Field(
-        default="transposed", description="4x4 transposed convolution, or nearest + 3x3"
+    width: Width = 64
+    max_multiplier: Multiplier = 8
+    layers: Layers = 1
+    upsample: Upsample = Field(
+        default="transposed", description="4x4 transposed convolution, nearest + 3x3, or 3x3 + pixel shuffle"
     )
     norm: Norm = "batch"
-    dropout: float = Field(default=0.0, ge=0, lt=1, description="share of feature maps dropped after each block")
+    dropout: Dropout = 0.0
+    skip_latent: bool = Field(
+        default=False, description="split the latents: a part for each resolution, so that they can be mixed"
+    )
 
 
 class DcganDiscriminatorConfig(DiscriminatorSettings):
     """Convolutional (Radford et al. 2015), for any resolution and shape."""
 
     kind: Literal["dcgan"] = "dcgan"
-    width: int = Field(
-        default=64, ge=1, le=1024, description="channels after the first layer; twice as many after each next"
-    )
-    max_multiplier: int = Field(default=8, ge=1, le=64, description="channels are never more than width times this")
+    width: Width = 64
+    max_multiplier: Multiplier = 8
+    layers: Layers = 1
     norm: Norm = "batch"
-    spectral: bool = Field(default=False, description="spectral normalisation of every weight (Miyato et al. 2018)")
-    dropout: float = Field(default=0.0, ge=0, lt=1, description="share of feature maps dropped after each block")
+    dropout: Dropout = 0.0
+    head: Literal["convolution", "linear"] = Field(
+        default="convolution", description="the last layer: as large as the map and without bias, or linear with one"
+    )
 
 
-Generator = Annotated[MlpGeneratorConfig | DcganGeneratorConfig, Field(discriminator="kind")]
-Discriminator = Annotated[MlpDiscriminatorConfig | DcganDiscriminatorConfig, Field(discriminator="kind")]
+class ResnetGeneratorConfig(GeneratorSettings):
+    """Residual (Miyato et al. 2018), optionally with self-attention."""
+
+    kind: Literal["resnet"] = "resnet"
+    width: Width = 64
+    max_multiplier: Multiplier = 4
+    norm: Norm = "batch"
+    attention: Attention = None
+    skip_latent: bool = Field(
+        default=False, description="split the latents: a part for each resolution, so that they can be mixed"
+    )
+
+
+class ResnetDiscriminatorConfig(DiscriminatorSettings):
+    """Residual (Miyato et al. 2018), optionally with self-attention."""
+
+    kind: Literal["resnet"] = "resnet"
+    width: Width = 64
+    max_multiplier: Multiplier = 4
+    norm: Norm = "none"
+    attention: Attention = None
+
+
+class StyleGeneratorConfig(GeneratorSettings):
+    """Mapped latents modulate the convolutions of every resolution (Karras et al. 2019, 2020)."""
+
+    kind: Literal["style"] = "style"
+    width: Width = 64
+    max_multiplier: Multiplier = 8
+    mapping_layers: int = Field(default=4, ge=1, le=16, description="layers that make a style of the latents")
+    noise: bool = Field(default=True, description="noise of learned strength on every map, for what is left to chance")
+    style_mixing: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of training pictures made of two latents, changed at some resolution",
+    )
+
+
+Generator = Annotated[
+    MlpGeneratorConfig | DcganGeneratorConfig | ResnetGeneratorConfig | StyleGeneratorConfig,
+    Field(discriminator="kind"),
+]
+Discriminator = Annotated[
+    MlpDiscriminatorConfig | DcganDiscriminatorConfig | ResnetDiscriminatorConfig, Field(discriminator="kind")
+]

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from ganlet.config.base import Images, Settings
-from ganlet.config.data import DataConfig
+from ganlet.config.data import DataConfig, Source
 from ganlet.config.networks import DcganDiscriminatorConfig, DcganGeneratorConfig, Discriminator, Generator
 from ganlet.config.objective import ObjectiveConfig
 from ganlet.config.watch import EvaluateConfig, HealthConfig
@@ -15,12 +15,26 @@ from ganlet.config.watch import EvaluateConfig, HealthConfig
 SCHEMA_VERSION = 1
 
 
+class GrowingConfig(Settings):
+    """Progressive growing (Karras et al. 2018): coarse pictures first, then each finer resolution is faded in."""
+
+    every: Images = Field(default=0, description="images at each resolution before the next; 0: full from the start")
+    fade: Images | None = Field(default=None, description="images a fade-in takes; default: as long as `every`")
+    start: int = Field(default=8, ge=8, le=1024, description="shorter side of the first resolution")
+
+
 class TrainConfig(Settings):
     """How long, how fast, and how often to look. Every interval is in images."""
 
     total_images: Images = Field(default=200_000, description="real images shown to the discriminator in the whole run")
     batch_size: int = Field(default=64, ge=2, le=65_536, description="pictures a step, over all ranks together")
-    n_critic: int = Field(default=1, ge=1, le=100, description="discriminator steps for each generator step")
+    n_critic: int = Field(default=1, ge=1, le=100, description="discriminator steps an iteration")
+    n_generator: int = Field(default=1, ge=1, le=100, description="generator steps an iteration")
+    accumulate: int = Field(
+        default=1, ge=1, le=1024, description="parts that a batch is worked through in, to save memory"
+    )
+    growing: GrowingConfig = GrowingConfig()
+    init_from: Source | None = Field(default=None, description="run whose weights are taken over where they fit")
     precision: Literal["fp32", "bf16"] = Field(
         default="fp32", description="bf16: mixed, with logits and penalties in float32"
     )

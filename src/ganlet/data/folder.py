@@ -5,6 +5,7 @@ is left alone and counted by suffix; hidden files and folders are not looked at.
 links to files only as far as they stay within the folder.
 
 Labels: the sub-folders below the folder that all pictures share, unless some picture lies directly in that folder.
+Attributes, where they are asked for: the table beside the pictures, see `tables`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 
 from ganlet.data.decode import FORMAT_NAMES, SUFFIXES, BrokenPicture, looks_like_picture
 from ganlet.data.spec import Source, SourcePicture, name_bytes, shown, state_text
+from ganlet.data.tables import find_table, read_table
 from ganlet.errors import DataError
 
 MAX_MEMBERS = 2_000_000
@@ -40,29 +42,41 @@ class Found:
     state: os.stat_result
 
 
-def open_folder(root: Path, max_bytes: int) -> Source:
+def open_folder(root: Path, max_bytes: int, attributes: bool = False) -> Source:
     """The pictures in a folder and its sub-folders, sorted by the bytes of their paths."""
     found = sorted(_walk(os.path.realpath(root)), key=lambda file: name_bytes(file.name))
-    files, ignored = [], Counter[str]()
+    files, others = [], dict[str, Found]()
     for file in found:
         if _is_picture(file):
             files.append(file)
         else:
-            ignored[_suffix(file.name)] += 1
-    identity = hashlib.blake2b(digest_size=16)
-    for file in files:
-        identity.update(name_bytes(file.name) + b"\0" + state_text(file.state).encode() + b"\0")
+            others[file.name] = file
+    names = [file.name for file in files]
+    ignored = Counter(map(_suffix, others))
     _require_pictures(root, len(files), ignored)
-    labels, label_names = labels_from_paths([file.name for file in files])
+    labels, label_names = labels_from_paths(names)
+    table = find_table(root, names, others) if attributes else None
+    identity = hashlib.blake2b(digest_size=16)
+    for file in [*files, *([others[table]] if table else [])]:
+        identity.update(name_bytes(file.name) + b"\0" + state_text(file.state).encode() + b"\0")
+    rows = read_table(root, table, names, lambda name: _read_file(others[name].path, max_bytes))
 
     def pictures() -> Iterator[SourcePicture]:
-        for file, label in zip(files, labels, strict=True):
-            yield SourcePicture(partial(_read_file, file.path, max_bytes), file.name, label)
+        for file, label, row in zip(files, labels, rows.of_pictures, strict=True):
+            yield SourcePicture(partial(_read_file, file.path, max_bytes), file.name, label, row)
 
-    return Source("folder", identity.hexdigest(), len(files), pictures, label_names, None, ignored)
+    return Source(
+        "folder",
+        identity.hexdigest(),
+        len(files),
+        pictures,
+        label_names,
+        ignored=ignored,
+        attribute_names=rows.attribute_names,
+    )
 
 
-def open_zip(path: Path, max_bytes: int) -> Source:
+def open_zip(path: Path, max_bytes: int, attributes: bool = False) -> Source:
     """The pictures in a zip archive. An archive that looks like an attack is refused as a whole: DataError."""
     try:
         state = path.stat()
@@ -70,19 +84,31 @@ def open_zip(path: Path, max_bytes: int) -> Source:
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
         raise DataError("The zip archive cannot be opened.", where=shown(path), got=shown(error)) from error
     try:
-        found, ignored = _members(archive, path, max_bytes)
+        found, others = _members(archive, path, max_bytes)
+        ignored = Counter(map(_suffix, others))
         _require_pictures(path, len(found), ignored)
+        names = sorted(found, key=name_bytes)
+        table = find_table(path, names, others) if attributes else None
+        rows = read_table(path, table, names, lambda name: _read_member(archive, others[name]))
     except BaseException:
         archive.close()
         raise
-    members = sorted(found.items(), key=lambda item: name_bytes(item[0]))
-    labels, label_names = labels_from_paths([name for name, _ in members])
+    labels, label_names = labels_from_paths(names)
 
     def pictures() -> Iterator[SourcePicture]:
-        for (name, member), label in zip(members, labels, strict=True):
-            yield SourcePicture(partial(_read_member, archive, member), name, label)
+        for name, label, row in zip(names, labels, rows.of_pictures, strict=True):
+            yield SourcePicture(partial(_read_member, archive, found[name]), name, label, row)
 
-    return Source("zip", state_text(state), len(members), pictures, label_names, None, ignored, archive.close)
+    return Source(
+        "zip",
+        state_text(state) + (f" {table}" if table else ""),
+        len(names),
+        pictures,
+        label_names,
+        ignored=ignored,
+        close=archive.close,
+        attribute_names=rows.attribute_names,
+    )
 
 
 def labels_from_paths(names: Sequence[str]) -> tuple[list[int | None], tuple[str, ...] | None]:
@@ -90,15 +116,26 @@ def labels_from_paths(names: Sequence[str]) -> tuple[list[int | None], tuple[str
 
     `pets/cats/1.png` and `pets/dogs/2.png` have the labels cats and dogs; `pets/1.png` and `pets/2.png` have none.
     """
-    folders = [name.split("/")[:-1] for name in names]
-    # What the first and the last in order begin with, all between them begin with.
-    ends = zip(min(folders), max(folders), strict=False)
-    shared = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], ends))
+    folders, shared = _folders(names)
     if any(len(folder) == shared for folder in folders):
         return [None] * len(names), None
     label_names = sorted({folder[shared] for folder in folders}, key=name_bytes)
     numbers = {name: number for number, name in enumerate(label_names)}
     return [numbers[folder[shared]] for folder in folders], tuple(label_names)
+
+
+def beside_classes(names: Sequence[str]) -> list[str]:
+    """The paths of those pictures that lie beside the sub-folders, and so have no label."""
+    folders, shared = _folders(names)
+    return [name for name, folder in zip(names, folders, strict=True) if len(folder) == shared]
+
+
+def _folders(names: Sequence[str]) -> tuple[list[list[str]], int]:
+    """The folders on the way to each picture, and how many of them all pictures share."""
+    folders = [name.split("/")[:-1] for name in names]
+    # What the first and the last in order begin with, all between them begin with.
+    ends = zip(min(folders), max(folders), strict=False)
+    return folders, sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], ends))
 
 
 def _walk(root: str) -> Iterator[Found]:
@@ -169,8 +206,11 @@ def _read_file(path: str, max_bytes: int) -> bytes:
         raise BrokenPicture(f"cannot be read: {error.strerror}") from error
 
 
-def _members(archive: zipfile.ZipFile, path: Path, max_bytes: int) -> tuple[dict[str, zipfile.ZipInfo], Counter[str]]:
-    """The pictures of an archive by name, and how many other files there are by suffix."""
+Members = dict[str, zipfile.ZipInfo]
+
+
+def _members(archive: zipfile.ZipFile, path: Path, max_bytes: int) -> tuple[Members, Members]:
+    """The pictures of an archive by name, and its other files."""
     infos = archive.infolist()
     if len(infos) > MAX_MEMBERS:
         raise _refused(path, f"{len(infos)} members", f"at most {MAX_MEMBERS}")
@@ -178,7 +218,7 @@ def _members(archive: zipfile.ZipFile, path: Path, max_bytes: int) -> tuple[dict
     if total > MAX_ARCHIVE_BYTES:
         raise _refused(path, f"{total} bytes when unpacked", f"at most {MAX_ARCHIVE_BYTES}")
     seen: set[str] = set()
-    members, ignored = {}, Counter[str]()
+    members, others = {}, {}
     for info in infos:
         _check_member(info, path, max_bytes)
         name = posixpath.normpath(info.filename)
@@ -190,8 +230,8 @@ def _members(archive: zipfile.ZipFile, path: Path, max_bytes: int) -> tuple[dict
         if _suffix(name) in SUFFIXES or looks_like_picture(_start_of(archive, info)):
             members[name] = info
         else:
-            ignored[_suffix(name)] += 1
-    return members, ignored
+            others[name] = info
+    return members, others
 
 
 def _check_member(info: zipfile.ZipInfo, path: Path, max_bytes: int) -> None:

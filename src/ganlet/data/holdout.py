@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ganlet.config.data import DataConfig
@@ -14,7 +16,13 @@ from ganlet.images import middles
 def held_out(
     pack: Pack, config: DataConfig, limit: int = 10_000, progress: Progress | None = None
 ) -> np.ndarray | None:
-    """Pictures that training on `pack` never shows: uint8 (N, H, W, C) as shown, or None when there are none.
+    """The pictures of `held_out_pack`: uint8 (N, H, W, C) as shown, or None when there are none."""
+    unseen = held_out_pack(pack, config, limit, progress)
+    return None if unseen is None else unseen.pictures
+
+
+def held_out_pack(pack: Pack, config: DataConfig, limit: int = 10_000, progress: Progress | None = None) -> Pack | None:
+    """Pictures, as shown, that training on `pack` never shows, with their labels; None when there are none.
 
     They are those that `data.holdout` keeps out, else those of the source's own test split. One that equals a training
     picture byte for byte is left out. Of more than `limit` a choice is taken that is the same for every run. `pack` is
@@ -26,8 +34,17 @@ def held_out(
     others = open_source(elsewhere, progress)
     trained_on = {digest_of(picture) for picture in pack.pictures}
     unseen = [index for index, picture in enumerate(others.pictures) if digest_of(picture) not in trained_on]
+    if not unseen:
+        return None
     # Packs are in the order of digests, so the first ones are as good as any.
-    return middles(others.pictures[unseen[:limit]], config.size) if unseen else None
+    chosen = unseen[:limit]
+    return replace(
+        others,
+        pictures=middles(others.pictures[chosen], config.size),
+        labels=None if others.labels is None else others.labels[chosen],
+        attributes=None if others.attributes is None else others.attributes[chosen],
+        names=None if others.names is None else tuple(others.names[index] for index in chosen),
+    )
 
 
 def _elsewhere(pack: Pack, config: DataConfig) -> DataConfig | None:

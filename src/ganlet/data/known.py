@@ -253,4 +253,4 @@ def _cifar_label_names(folder: Path) -> tuple[str, ...]:
     if not names.is_file():
         return CIFAR_LABELS
     lines = tuple(names.read_text(encoding="utf-8", errors="replace").split())
-    return lines if len(lines) == len(CIFAR_LABELS) else CIFAR_LABELS
+    return lines if len(lines) == len(set(lines)) == len(CIFAR_LABELS) else CIFAR_LABELS

@@ -2,10 +2,11 @@
 
 The cache folder (`data/cache.py`) holds
 
-- `packs/FINGERPRINT.npy`: pictures (N, H, W, C), sorted by the BLAKE2b digests of their bytes (equal ones by label,
-  then as the source has them). Equal sets of pictures share one file, whatever they are called and wherever they are;
-- `keys/KEY.json`: which pack a source gave with certain settings, with its labels, names and summary. The key covers
-  the state of the source on disk, so a source that has not changed is never decoded again.
+- `packs/FINGERPRINT.npy`: pictures (N, H, W, C), sorted by the BLAKE2b digests of their bytes (equal ones by label and
+  attributes, then as the source has them). Equal sets of pictures share one file, whatever they are called and
+  wherever they are;
+- `keys/KEY.json`: which pack a source gave with certain settings, with its labels, attributes, names and summary. The
+  key covers the state of the source on disk, so a source that has not changed is never decoded again.
 
 Both are built in a folder of their own and moved into place when complete, so several processes may pack at once.
 """
@@ -21,7 +22,7 @@ import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import __version__ as pillow_version
@@ -30,7 +31,7 @@ from ganlet.config.data import DataConfig
 from ganlet.data.cache import building_folder, cache_folder, cache_problems, flush, one_builder
 from ganlet.data.decode import strict_pillow
 from ganlet.data.fit import packed_size
-from ganlet.data.ingest import Fitted, Progress, Stock, check_broken, choose_channels, digest_of, ingest
+from ganlet.data.ingest import Progress, Stock, check_broken, choose_channels, digest_of, ingest
 from ganlet.data.spec import Pack, Source, shown
 from ganlet.errors import DataError
 
@@ -39,8 +40,9 @@ logger = logging.getLogger(__name__)
 PACK_VERSION = 1
 GATHER_BYTES = 2**24
 
-# What a pack does not depend on: how it is shown, how much of it, and how many pictures are enough.
-NOT_IN_KEY = {"source", "flip", "allow_few", "holdout"}
+# What a pack does not depend on: how it is shown, how much of it, with which labels, and how many pictures are enough.
+# Attributes are read only on request, and then the source has another identity.
+NOT_IN_KEY = {"source", "flip", "allow_few", "holdout", "labels", "label_names", "balance"}
 
 
 def open_or_build(source: Source, config: DataConfig, progress: Progress | None = None) -> Pack:
@@ -97,9 +99,25 @@ def _opened(cache: Path, key_path: Path) -> Pack | None:
             names=None if entry["names"] is None else tuple(entry["names"]),
             fingerprint=entry["fingerprint"],
             summary=entry["summary"],
+            attributes=_unpacked(entry.get("attributes"), len(pictures), entry.get("attribute_names", [])),
+            attribute_names=tuple(entry.get("attribute_names", [])),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _packed(attributes: list[bytes]) -> str:
+    """Attributes as a key has them: a row of bits for each picture, in hexadecimal digits."""
+    rows = np.frombuffer(b"".join(attributes), np.uint8).reshape(len(attributes), -1)
+    return np.packbits(rows, axis=1).tobytes().hex()
+
+
+def _unpacked(bits: str | None, count: int, names: Sequence[str]) -> np.ndarray | None:
+    """Attributes uint8 (N, A) from what `_packed` made of them. Raises ValueError for too few or too many."""
+    if bits is None:
+        return None
+    rows = np.frombuffer(bytes.fromhex(bits), np.uint8).reshape(count, -(-len(names) // 8))
+    return np.unpackbits(rows, axis=1, count=len(names))
 
 
 def mapped(path: Path, shape: Sequence[int]) -> np.memmap:
@@ -142,54 +160,62 @@ def _write_pack(
 ) -> dict[str, Any]:
     """Write the pictures of a source, sorted, to `building/pictures.npy`; returns what the key says about them."""
     stock = Stock()
-    digests: list[bytes] = []
-    labels: list[int | None] = []
-    names: list[str] = []
+    rows: list[_Row] = []
     with strict_pillow(), open(building / "unsorted", "wb") as unsorted:
         for fitted in ingest(source, config, shape[2], stock, progress):
-            _append(fitted, unsorted, digests, labels, names)
+            for one in fitted:
+                unsorted.write(one.pixels.data)
+                rows.append(_Row(one.digest, one.picture.label, one.picture.attributes, one.picture.name))
     where = shown(config.source)
     check_broken(stock, source, config, where)
-    count = _wanted(len(digests), config, where)
-    order = sorted(range(len(digests)), key=lambda i: (digests[i], labels[i] or 0))[:count]
-    unsorted_pictures = np.memmap(building / "unsorted", np.uint8, mode="r", shape=(len(digests), *shape))
+    count = _wanted(len(rows), config, where)
+    order = sorted(range(len(rows)), key=lambda i: (rows[i].digest, rows[i].label or 0, rows[i].attributes or b""))
+    order = order[:count]
+    unsorted_pictures = np.memmap(building / "unsorted", np.uint8, mode="r", shape=(len(rows), *shape))
     gather(unsorted_pictures, order, building / "pictures.npy")
 
-    digests = [digests[i] for i in order]
-    labels_in_order = [labels[i] for i in order]
-    label_names = source.label_names or ()
-    class_counts = Counter(labels_in_order)
+    return _entry(source, config, shape, [rows[i] for i in order], stock)
+
+
+class _Row(NamedTuple):
+    """What is kept of a picture beside its pixels."""
+
+    digest: bytes
+    label: int | None
+    attributes: bytes | None
+    name: str
+
+
+def _entry(
+    source: Source, config: DataConfig, shape: tuple[int, int, int], rows: list[_Row], stock: Stock
+) -> dict[str, Any]:
+    """What the key says about pictures in the order of the pack."""
+    digests = [row.digest for row in rows]
+    label_names, attribute_names = source.label_names or (), source.attribute_names or ()
+    class_counts = Counter(row.label for row in rows)
     summary = {
         "source": config.source,
         "kind": source.kind,
-        "count": count,
+        "count": len(rows),
         "num_found": source.count,
         "size": list(config.size),
         "packed_size": list(shape[:2]),
         "channels": shape[2],
-        "num_duplicates": count - len(set(digests)),
+        "num_duplicates": len(rows) - len(set(digests)),
         "classes": {shown(name): class_counts[number] for number, name in enumerate(label_names)},
         "ignored": {shown(suffix) or "no suffix": number for suffix, number in sorted(source.ignored.items())},
         **stock.summary(),
     }
     return {
         "fingerprint": fingerprint_from(digests, shape),
-        "shape": [count, *shape],
-        "labels": labels_in_order if source.label_names else None,
+        "shape": [len(rows), *shape],
+        "labels": [row.label for row in rows] if source.label_names else None,
         "label_names": list(label_names),
-        "names": [names[i] for i in order] if any(names) else None,
+        "attributes": _packed([row.attributes or b"" for row in rows]) if source.attribute_names else None,
+        "attribute_names": list(attribute_names),
+        "names": [row.name for row in rows] if any(row.name for row in rows) else None,
         "summary": summary,
     }
-
-
-def _append(
-    fitted: list[Fitted], unsorted: Any, digests: list[bytes], labels: list[int | None], names: list[str]
-) -> None:
-    for one in fitted:
-        unsorted.write(one.pixels.data)
-        digests.append(one.digest)
-        labels.append(one.picture.label)
-        names.append(one.picture.name)
 
 
 def _wanted(count: int, config: DataConfig, where: str) -> int:

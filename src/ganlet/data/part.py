@@ -63,6 +63,7 @@ def training_part(whole: Pack, share: float) -> Pack:
         names=None if whole.names is None else tuple(whole.names[index] for index in kept),
         fingerprint=fingerprint,
         summary=summary,
+        attributes=None if whole.attributes is None else whole.attributes[kept],
     )
 
 

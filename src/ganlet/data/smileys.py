@@ -97,6 +97,14 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "eyes": tuple(EYES),
     "accessory": tuple(ACCESSORIES),
 }
+# What a face has or has not, by names that say so without the attribute they belong to.
+ATTRIBUTE_NAMES: tuple[str, ...] = (
+    *(f"face {colour}" for colour in FACE_COLOURS),
+    *(f"background {colour}" for colour in BACKGROUNDS),
+    *EXPRESSIONS,
+    *(f"eyes {look}" for look in EYES),
+    *("no accessory" if thing == "none" else thing for thing in ACCESSORIES),
+)
 RADICES = tuple(len(values) for values in ATTRIBUTES.values())
 NUM_MODES = int(np.prod(RADICES))
 
@@ -137,6 +145,13 @@ def attributes_from_label(labels: np.ndarray) -> Attributes:
     digits = dict(zip(ATTRIBUTES, np.unravel_index(labels, RADICES), strict=True))
     zero, one = np.zeros(len(labels), np.float32), np.ones(len(labels), np.float32)
     return Attributes(**digits, shift_x=zero, shift_y=zero, scale=one, line_width=one)
+
+
+def attribute_vectors(labels: np.ndarray) -> np.ndarray:
+    """What the faces of modes (N,) have: uint8 (N, 18), a 1 for each of `ATTRIBUTE_NAMES` that is true."""
+    digits = np.unravel_index(labels, RADICES)
+    values = [np.eye(radix, dtype=np.uint8)[digit] for digit, radix in zip(digits, RADICES, strict=True)]
+    return np.concatenate(values, axis=1)
 
 
 def label_name(label: int) -> str:

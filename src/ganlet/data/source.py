@@ -16,10 +16,13 @@ from ganlet.data.ingest import Progress
 from ganlet.data.known import find_cifar, has_idx, has_test_files, is_idx, open_cifar, open_idx
 from ganlet.data.pack import open_or_build
 from ganlet.data.part import training_part
+from ganlet.data.ring import open_ring
 from ganlet.data.spec import Pack, Source, SourcePicture, shown
+from ganlet.data.stacked import open_stacked
 from ganlet.errors import DataError, nearest
 
-NAMED = ("smileys",)  # sources that are no paths
+NAMED = ("smileys", "ring")  # sources that are no paths
+STACKED = "stacked:"  # and the path of the digits
 SMILEYS_SEED = 0
 SMILEYS_CHANNELS = 3
 SMILEYS_TEST_START, SMILEYS_TEST_COUNT = 10**9, 10_000
@@ -44,15 +47,20 @@ def open_source(config: DataConfig, progress: Progress | None = None) -> Pack:
 
 def has_test_split(config: DataConfig) -> bool:
     """Whether the source has pictures for `data.split` test besides those for train."""
-    if config.source in NAMED:
+    if config.source == "smileys":
         return True
-    path = Path(config.source).expanduser()
+    if config.source == "ring":
+        return False  # of so few levels of grey that next to every point for test is a picture trained on, too
+    path = Path(config.source.removeprefix(STACKED)).expanduser()
     return path.is_dir() and has_test_files(path)
 
 
 def absolute_source(source: str) -> str:
     """A source that means the same from every working folder: paths become absolute."""
-    return source if source in NAMED else str(Path(source).expanduser().absolute())
+    if source in NAMED:
+        return source
+    kind = STACKED if source.startswith(STACKED) else ""
+    return kind + str(Path(source.removeprefix(kind)).expanduser().absolute())
 
 
 def require_batch(pack: Pack, batch_size: int, allow_few: bool) -> None:
@@ -69,17 +77,22 @@ def require_batch(pack: Pack, batch_size: int, allow_few: bool) -> None:
 
 def find_source(config: DataConfig) -> Source:
     """What `data.source` stands for: decided by the name, then by what is on disk there."""
-    if config.source in NAMED:
+    if config.source == "smileys":
         return _smileys(config)
-    path = Path(config.source).expanduser()
+    if config.source == "ring":
+        return open_ring(config)
+    stacked = config.source.startswith(STACKED)
+    path = Path(config.source.removeprefix(STACKED) if stacked else config.source).expanduser()
     try:
+        if stacked and path.exists():
+            return open_stacked(path, config)
         if path.is_dir():
             return _folder_source(path, config)
         if path.is_file():
             return _file_source(path, config)
     except PermissionError as error:
         raise DataError("The source cannot be read.", where=shown(path), got=error.strerror) from error
-    raise _missing(path)
+    raise _missing(path, STACKED if stacked else "")
 
 
 def _folder_source(path: Path, config: DataConfig) -> Source:
@@ -87,7 +100,7 @@ def _folder_source(path: Path, config: DataConfig) -> Source:
         return open_cifar(cifar, config.split)
     if has_idx(path):
         return open_idx(path, config.split, config.max_pixels)
-    return open_folder(path, config.max_bytes)
+    return open_folder(path, config.max_bytes, config.labels == "attributes")
 
 
 def _file_source(path: Path, config: DataConfig) -> Source:
@@ -96,7 +109,7 @@ def _file_source(path: Path, config: DataConfig) -> Source:
     if is_idx(start):
         return open_idx(path, config.split, config.max_pixels)
     if zipfile.is_zipfile(path):
-        return open_zip(path, config.max_bytes)
+        return open_zip(path, config.max_bytes, config.labels == "attributes")
     raise DataError(
         "The source is a file of no known kind.",
         where=shown(path),
@@ -105,17 +118,17 @@ def _file_source(path: Path, config: DataConfig) -> Source:
     )
 
 
-def _missing(path: Path) -> DataError:
-    """An error that names the source meant, if a name like it is there."""
+def _missing(path: Path, kind: str) -> DataError:
+    """An error that names the source meant, if a name like it is there; `kind` stands before its path."""
     siblings = {}
     if path.parent.is_dir():
         siblings = {sibling.name: sibling for sibling in path.parent.iterdir()}
-    near = nearest(path.name, [*siblings, "smileys"])
+    near = nearest(path.name, siblings if kind else [*siblings, *NAMED])
     return DataError(
         "There is no such source of pictures.",
         where=shown(path),
-        expected="smileys, a folder, a zip archive or an idx file",
-        hint=f"did you mean {shown(siblings.get(near, near))}?" if near else "ganlet list datasets",
+        expected="smileys, ring, stacked:FOLDER, a folder, a zip archive or an idx file",
+        hint=f"did you mean {kind}{shown(siblings.get(near, near))}?" if near else "ganlet list datasets",
     )
 
 
@@ -125,6 +138,10 @@ def _smileys(config: DataConfig) -> Source:
 
     channels = SMILEYS_CHANNELS if config.channels == "auto" else config.channels
     parts = _smileys_parts(config)
+    names = smileys.ATTRIBUTE_NAMES if config.labels == "attributes" else ()
+    if channels == 4:  # no background, so no picture tells which it would be
+        names = tuple(name for name in names if not name.startswith("background"))
+    columns = [smileys.ATTRIBUTE_NAMES.index(name) for name in names]
     sample, _ = smileys.draw_indices(SMILEYS_SEED, np.arange(DRAWN_AT_ONCE), (32, 32), SMILEYS_CHANNELS)
 
     def pictures() -> Iterator[SourcePicture]:
@@ -133,14 +150,17 @@ def _smileys(config: DataConfig) -> Source:
             for start in range(part.start, part.stop, DRAWN_AT_ONCE):
                 indices = np.arange(start, min(start + DRAWN_AT_ONCE, part.stop))
                 drawn, labels = smileys.draw_indices(SMILEYS_SEED, indices, size, channels)
-                for pixels, label in zip(drawn, labels.tolist(), strict=True):
-                    yield SourcePicture(pixels, label=label)
+                rows = smileys.attribute_vectors(labels)[:, columns]
+                for pixels, label, row in zip(drawn, labels.tolist(), rows, strict=True):
+                    yield SourcePicture(pixels, label=label, attributes=row.tobytes() if names else None)
 
     count = sum(map(len, parts))
     identity = f"{hashlib.blake2b(sample.tobytes(), digest_size=16).hexdigest()} {count}"
     if config.split != "train":
         identity += f" {config.split}"
-    return Source("smileys", identity, count, pictures, smileys.LABEL_NAMES, channels)
+    if names:
+        identity += " attributes"
+    return Source("smileys", identity, count, pictures, smileys.LABEL_NAMES, channels, attribute_names=names or None)
 
 
 def _smileys_parts(config: DataConfig) -> list[range]:
@@ -155,6 +175,8 @@ def _smileys_parts(config: DataConfig) -> list[range]:
 
 SOURCES: dict[str, str] = {
     "smileys": "faces drawn by code, at any size: the default, nothing to download",
+    "ring": "points on a ring of 8 Gaussians as pictures of two greys, to see which modes a generator drops",
+    "stacked": "stacked:PATH, three random digits of idx files such as MNIST's, as red, green and blue: 1,000 modes",
     "folder": "a folder of PNG, JPEG, WEBP, BMP and GIF files; sub-folders are labels",
     "zip": "a zip archive of such files, read in place",
     "idx": "MNIST-style idx files, plain or gzip-compressed: a folder of them or one file",

@@ -14,12 +14,14 @@ import numpy as np
 class SourcePicture:
     """One picture as its source has it: uint8 pixels (h, w, C) in memory, or a function that reads the bytes of a file.
 
-    `name` is the path within the source, empty where pictures are no files; `label` is an index into the label names.
+    `name` is the path within the source, empty where pictures are no files; `label` is an index into the label names;
+    `attributes` has a byte for each attribute name, 1 where the picture has it and 0 where it has not.
     """
 
     content: np.ndarray | Callable[[], bytes]
     name: str = ""
     label: int | None = None
+    attributes: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class Source:
     """Where pictures come from. `pictures()` walks over all `count` of them, always in the same order.
 
     `identity` is a text that differs whenever the content may have changed. `channels` is what the pictures have, None
-    when only the files can tell. `ignored` counts, by suffix, the files that are no pictures. Call `close` at the end.
+    when only the files can tell. `ignored` counts, by suffix, the files that are no pictures. Where there are names of
+    labels or attributes, every picture has them. Call `close` at the end.
     """
 
     kind: str
@@ -38,15 +41,17 @@ class Source:
     channels: int | None = None
     ignored: Mapping[str, int] = field(default_factory=dict)
     close: Callable[[], None] = lambda: None
+    attribute_names: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Pack:
     """Pictures ready for training, in an order that depends on nothing but what they show.
 
-    `pictures` is a read-only memory map, uint8 (N, H, W, C); `labels` is int64 (N,) or None; `names` are the paths
-    within the source, or None where pictures are no files. `fingerprint` covers the pictures alone. `summary` is plain
-    JSON data about the source: counts, modes, classes, skipped and ignored files.
+    `pictures` is a read-only memory map, uint8 (N, H, W, C); `labels` is int64 (N,), the class of each, or None;
+    `attributes` is uint8 (N, A), 1 where a picture has an attribute and 0 where not, or None unless `data.labels` asks
+    for them; `names` are the paths within the source, or None where pictures are no files. `fingerprint` covers the
+    pictures alone. `summary` is plain JSON data about the source: counts, modes, classes, skipped and ignored files.
     """
 
     pictures: np.ndarray
@@ -55,6 +60,8 @@ class Pack:
     names: tuple[str, ...] | None
     fingerprint: str
     summary: dict[str, Any]
+    attributes: np.ndarray | None = None
+    attribute_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.pictures)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
-from ganlet.config.networks import Latents
+from ganlet.config.networks import Latents, StyleGeneratorConfig
 from ganlet.config.schema import RunConfig
 from ganlet.data.feed import Feed
 from ganlet.engine.distributed import ALONE, Ranks
+from ganlet.engine.inputs import Inputs
 from ganlet.engine.schedule import ema_weight, images
-from ganlet.engine.step import Inputs
-from ganlet.objective import noise_level
+from ganlet.objective import Need, noise_level, top_share
 from ganlet.randomness import derive
 
 
@@ -29,48 +30,91 @@ class Draws:
     device: torch.device
     ranks: Ranks = ALONE
     rollbacks: int = 0
+    needs: tuple[Need, ...] = ()  # of the objective
+    num_levels: int = 1  # of the generator
+    held_out: Feed | None = None  # pictures kept out of training, where the augmentation follows them
+
+    @property
+    def seed(self) -> int:
+        """What everything but the order of the pictures is drawn with."""
+        return noise_seed(self.config.seed, self.rollbacks)
 
     def at(self, images_seen: int) -> Inputs:
         """The inputs of the iteration that starts when `images_seen` images have been seen."""
-        train, generator = self.config.train, self.config.generator
-        seed = noise_seed(self.config.seed, self.rollbacks)
-        real = [
-            self.feed.images(images_seen + step * train.batch_size, train.batch_size, self.ranks.rank, self.ranks.world)
-            for step in range(train.n_critic)
-        ]
-        shape = (train.n_critic, train.batch_size, generator.latent_size)
-        latents = self._share(draw(generator.latents, seed, "latents", images_seen, shape, self.device), 1)
-        new_images = train.n_critic * train.batch_size
-        weight = ema_weight(
-            images(generator.ema.half_life), generator.ema.ramp_up, images_seen + new_images, new_images
-        )
-        level = self._noise_level(images_seen)
-        noise = None
-        if level > 0:
-            channels, (height, width) = self.config.data.channels, self.config.data.size
-            assert channels != "auto"
-            shape = (train.n_critic + 1, 2, train.batch_size, channels, height, width)
-            noise = self._share(draw("normal", seed, "instance_noise", images_seen, shape, self.device), 2)
+        train = self.config.train
+        batch, ranks = train.batch_size, self.ranks
+        positions = [images_seen + step * batch for step in range(train.n_critic)]
+        labels = [self.feed.labels(position, batch, ranks.rank, ranks.world) for position in positions]
+        known = [numbers for numbers in labels if numbers is not None]
+        levels = self._levels(images_seen)
+        held_out = None if self.held_out is None else self.held_out.images(images_seen, batch, ranks.rank, ranks.world)
         return Inputs(
-            real=torch.stack(real).to(self.device),
-            latents=latents,
-            ema_weight=torch.full((), weight, device=self.device),
-            noise=noise,
-            noise_level=torch.full((), level, device=self.device) if level > 0 else None,
+            real=torch.stack([self.feed.images(p, batch, ranks.rank, ranks.world) for p in positions]).to(self.device),
+            latents=self._share(self._latents(images_seen)),
+            ema_weights=self._ema_weights(images_seen + batch * train.n_critic).to(self.device),
+            labels=torch.stack(known).to(self.device) if known else None,
+            levels={name: torch.full((), level, device=self.device) for name, level in levels.items()},
+            random={
+                need.name: self._share(self._random(need, images_seen))
+                for need in self.needs
+                if need.name != "instance_noise" or need.name in levels
+            },
+            held_out=None if held_out is None else held_out.to(self.device),
+            held_out_labels=(
+                self.held_out.labels(images_seen, batch, ranks.rank, ranks.world) if self.held_out is not None else None
+            ),
         )
 
-    def _noise_level(self, images_seen: int) -> float:
-        settings, total = self.config.objective.instance_noise, self.config.train.total_images
-        return noise_level(settings.sigma, images(total if settings.until is None else settings.until), images_seen)
+    def _latents(self, images_seen: int) -> torch.Tensor:
+        """Latents for all steps of an iteration; some of two latents each, where styles are mixed in training."""
+        train, generator = self.config.train, self.config.generator
+        shape = (train.n_critic + train.n_generator - 1, train.batch_size, generator.latent_size)
+        latents = draw(generator.latents, self.seed, "latents", images_seen, shape, self.device)
+        if not isinstance(generator, StyleGeneratorConfig) or not generator.style_mixing:
+            return latents
+        # Karras et al. 2019, section 3.1: from a random level on, the styles are those of another latent.
+        others = draw(generator.latents, self.seed, "mixed latents", images_seen, shape, self.device)
+        gate, where = draw("unit", self.seed, "style mixing", images_seen, (2, *shape[:2]), self.device)
+        first_other = 1 + (where * (self.num_levels - 1)).long()  # at least the coarsest level is its own
+        levels = torch.arange(self.num_levels, device=self.device)
+        mixed = (levels >= first_other.unsqueeze(-1)) & (gate < generator.style_mixing).unsqueeze(-1)
+        return torch.where(mixed.unsqueeze(-1), others.unsqueeze(2), latents.unsqueeze(2))
 
-    def _share(self, whole: torch.Tensor, batch_axis: int) -> torch.Tensor:
-        """This rank's share of what was drawn for the whole batch."""
-        share = whole.shape[batch_axis] // self.ranks.world
-        return whole.narrow(batch_axis, self.ranks.rank * share, share)
+    def _ema_weights(self, images_seen: int) -> torch.Tensor:
+        """Weights of the new generator in the averages, at the end of an iteration."""
+        ema, new_images = self.config.generator.ema, self.config.train.batch_size * self.config.train.n_critic
+        half_lives = (ema.half_life, *ema.more_half_lives)
+        return torch.tensor([ema_weight(images(h), ema.ramp_up, images_seen, new_images) for h in half_lives])
+
+    def _levels(self, images_seen: int) -> dict[str, float]:
+        """The scalars that depend on the clock, by name."""
+        settings, total = self.config.objective, images(self.config.train.total_images)
+        noise, best = settings.instance_noise, settings.top_k
+        levels = {}
+        until = total if noise.until is None else images(noise.until)
+        if (level := noise_level(noise.sigma, until, images_seen)) > 0:
+            levels["instance_noise"] = level
+        if best.share < 1:
+            until = total // 2 if best.until is None else images(best.until)
+            levels["top_share"] = top_share(best.share, until, images_seen)
+        return levels
+
+    def _random(self, need: Need, images_seen: int) -> torch.Tensor:
+        """Random numbers of one need for all steps of an iteration, (steps, batch_size, ...)."""
+        train, data = self.config.train, self.config.data
+        assert data.channels != "auto"
+        shape = need.shape((data.channels, *data.size))
+        steps = train.n_critic + train.n_generator
+        return draw(need.kind, self.seed, need.name, images_seen, (steps, train.batch_size, *shape), self.device)
+
+    def _share(self, whole: torch.Tensor) -> torch.Tensor:
+        """This rank's share (steps, N, ...) of what was drawn for the whole batch."""
+        share = whole.shape[1] // self.ranks.world
+        return whole.narrow(1, self.ranks.rank * share, share)
 
 
 def draw(
-    kind: Latents,
+    kind: Latents | Literal["unit"],
     seed: int,
     stream: str,
     images_seen: int,
@@ -79,12 +123,18 @@ def draw(
 ) -> torch.Tensor:
     """Numbers of a stream at a moment, drawn on `device` (devices differ in what they draw).
 
-    `kind` is "normal" (mean 0, deviation 1) or "uniform" (between -1 and 1; Radford et al. 2015).
+    `kind` is "normal" (mean 0, deviation 1), "uniform" (between -1 and 1; Radford et al. 2015), "sphere" (normal, then
+    brought to length sqrt(size) along the last axis) or "unit" (between 0 and 1).
     """
     random = torch.Generator(device=device).manual_seed(derive(seed, stream, images_seen))
     if kind == "uniform":
         return torch.rand(shape, generator=random, device=device).mul_(2.0).sub_(1.0)
-    return torch.randn(shape, generator=random, device=device)
+    if kind == "unit":
+        return torch.rand(shape, generator=random, device=device)
+    numbers = torch.randn(shape, generator=random, device=device)
+    if kind == "sphere":
+        numbers *= shape[-1] ** 0.5 / numbers.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+    return numbers
 
 
 def noise_seed(seed: int, rollbacks: int) -> int:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 Network = TypeVar("Network", bound=nn.Module)
+UNIT_VECTORS = ("._u", "._v")  # of torch's spectral_norm
 
 
 def start_average(network: Network) -> Network:
@@ -21,11 +22,12 @@ def update_average(average: nn.Module, network: nn.Module, weight: torch.Tensor)
     """Move `average` towards `network` by the share `weight` (a scalar tensor), in place.
 
     The running statistics of batch normalisation are averaged like the weights that they belong to: the momentary
-    ones would not fit averaged weights. Counters are copied.
+    ones would not fit averaged weights. Counters are copied, and so are the vectors of spectral norms, which have length
+    1 as averages of them would not.
     """
     old, new = [], []
-    for mine, theirs in zip(_tensors(average), _tensors(network), strict=True):
-        if mine.is_floating_point():
+    for (name, mine), (_, theirs) in zip(_tensors(average), _tensors(network), strict=True):
+        if mine.is_floating_point() and not name.endswith(UNIT_VECTORS):
             old.append(mine)
             new.append(theirs)
         else:
@@ -35,5 +37,5 @@ def update_average(average: nn.Module, network: nn.Module, weight: torch.Tensor)
     torch._foreach_add_(old, change)  # pyright: ignore[reportPrivateImportUsage]
 
 
-def _tensors(network: nn.Module) -> list[torch.Tensor]:
-    return [*network.parameters(), *network.buffers()]
+def _tensors(network: nn.Module) -> list[tuple[str, torch.Tensor]]:
+    return [*network.named_parameters(), *network.named_buffers()]

@@ -34,23 +34,26 @@ def estimate_memory(config: RunConfig, state: TrainState) -> MemoryEstimate:
     real and fake images are there, twice over where a penalty differentiates through their gradients.
     """
     generator, discriminator = state.generator, state.discriminator
+    num_labels = config.data.num_labels
     parameters = sum(p.numel() for net in (generator, discriminator) for p in net.parameters())
-    averaged = sum(t.numel() for t in [*state.average.parameters(), *state.average.buffers()])
+    averaged = sum(t.numel() for average in state.averages for t in [*average.parameters(), *average.buffers()])
     graphs = 4 if config.objective.penalties else 2
     kept = {}
     for batch in (2, 4):
         latents = torch.zeros(batch, generator.latent_size)
-        images = torch.zeros(batch, *generator(latents).shape[1:])
-        kept[batch] = _saved_bytes(generator, latents) + graphs * _saved_bytes(discriminator, images)
+        labels = torch.zeros(batch, num_labels) if num_labels else None
+        images = torch.zeros(batch, *generator(latents, labels).shape[1:])
+        in_discriminator = _saved_bytes(discriminator, images, labels)
+        kept[batch] = _saved_bytes(generator, latents, labels) + graphs * in_discriminator
     # The weights, kept for the backward pass too, are the same in both and cancel out.
     per_image = (kept[4] - kept[2]) / 2
     return MemoryEstimate(
         weights=BYTES * (ADAM_COPIES * parameters + averaged),
-        batch=round(per_image * config.train.batch_size),
+        batch=round(per_image * config.train.batch_size / config.train.accumulate),
     )
 
 
-def _saved_bytes(network: nn.Module, inputs: torch.Tensor) -> int:
+def _saved_bytes(network: nn.Module, inputs: torch.Tensor, labels: torch.Tensor | None) -> int:
     """Bytes of all distinct tensors that a forward pass keeps for its backward pass."""
     kept: dict[int, int] = {}
 
@@ -60,6 +63,6 @@ def _saved_bytes(network: nn.Module, inputs: torch.Tensor) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        result = network(inputs)
+        result = network(inputs, labels)
     del result
     return sum(kept.values())

@@ -1,7 +1,7 @@
 """One CUDA graph for a whole iteration: on a GPU, small networks wait for launches, not for arithmetic.
 
-The iteration is recorded once for each pattern of due penalties and replayed over static buffers, into which the
-inputs are copied. Elsewhere, and where the config does not ask for it, iterations simply run.
+The iteration is recorded once for each pattern of due penalties, inputs and stage of growing, and replayed over static
+buffers, into which the inputs are copied. Elsewhere, and where the config does not ask for it, iterations simply run.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 import torch
 
+from ganlet.engine.inputs import Inputs
 from ganlet.engine.state import TrainState
-from ganlet.engine.step import Due, Inputs, Iteration
+from ganlet.engine.step import Due, Iteration
 
 WARM_UP = 3
 Runner = Callable[[Inputs, Due], None]
@@ -30,10 +31,10 @@ class GraphRunner:
     def __init__(self, iteration: Iteration, state: TrainState) -> None:
         self.iteration = iteration
         self.state = state
-        self.graphs: dict[tuple[Due, int], tuple[torch.cuda.CUDAGraph, Inputs]] = {}
+        self.graphs: dict[tuple[Due, tuple[str, ...], int], tuple[torch.cuda.CUDAGraph, Inputs]] = {}
 
     def __call__(self, inputs: Inputs, due: Due) -> None:
-        key = (due, len(inputs.tensors()))
+        key = (due, tuple(inputs.tensors()), self.state.generator.stage)
         if key not in self.graphs:
             self.graphs[key] = self._record(inputs, due)
         graph, static = self.graphs[key]
@@ -63,16 +64,11 @@ class GraphRunner:
 
 def clone_inputs(inputs: Inputs) -> Inputs:
     """Inputs in buffers of their own."""
-    return Inputs(
-        real=inputs.real.clone(),
-        latents=inputs.latents.clone(),
-        ema_weight=inputs.ema_weight.clone(),
-        noise=None if inputs.noise is None else inputs.noise.clone(),
-        noise_level=None if inputs.noise_level is None else inputs.noise_level.clone(),
-    )
+    return inputs.map(torch.clone)
 
 
 def copy_inputs(static: Inputs, inputs: Inputs) -> None:
-    """Overwrite the buffers of `static` with `inputs` of the same shapes."""
-    for target, source in zip(static.tensors(), inputs.tensors(), strict=True):
-        target.copy_(source)
+    """Overwrite the buffers of `static` with `inputs` of the same names and shapes."""
+    sources = inputs.tensors()
+    for name, target in static.tensors().items():
+        target.copy_(sources[name])

@@ -6,20 +6,22 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from ganlet.config.optimizers import OptimizerConfig
 from ganlet.config.schema import RunConfig
 from ganlet.data.feed import Feed
 from ganlet.engine.distributed import ALONE, Ranks
 from ganlet.engine.draws import Draws, noise_seed, seed_layers
 from ganlet.engine.graph import build_runner
 from ganlet.engine.hooks import Hook, Moment
-from ganlet.engine.optimizers import set_rate
-from ganlet.engine.schedule import images, iteration_images, measure_every, rate_factor
+from ganlet.engine.optimizers import Clip, set_rate
+from ganlet.engine.schedule import growth, images, iteration_images, measure_every, rate_factor
 from ganlet.engine.signals import StopRequest
 from ganlet.engine.state import TrainState
 from ganlet.engine.step import Due, Iteration
 from ganlet.engine.wishes import Outcome, Wishes
 from ganlet.errors import TrainingError
-from ganlet.objective import build_objective
+from ganlet.networks.style import NoiseInput
+from ganlet.objective import build_adaptation, build_objective
 
 __all__ = ["Outcome", "not_finite", "run_loop"]
 
@@ -32,6 +34,7 @@ def run_loop(
     ranks: Ranks = ALONE,  # this process among others
     stop: StopRequest | None = None,  # a signal's note
     saver: Hook | None = None,  # shown last, when what the others have asked of the state is granted
+    held_out: Feed | None = None,  # pictures kept out of training, where the augmentation follows them
 ) -> Outcome:
     """Train `state` until `train.total_images` images have been seen, a signal asks to stop, or a hook does.
 
@@ -46,16 +49,32 @@ def run_loop(
     iteration = Iteration(
         objective=build_objective(config),
         ranks=ranks,
-        generator_clip=config.generator.optimizer.clip_norm,
-        discriminator_clip=config.discriminator.optimizer.clip_norm,
+        n_generator=train.n_generator,
+        accumulate=train.accumulate,
+        generator_clip=_clip(config.generator.optimizer),
+        discriminator_clip=_clip(config.discriminator.optimizer),
+        weight_clip=getattr(config.objective.loss, "clip", None),
+        adaptation=build_adaptation(config.objective),
         autocast_device=device.type if train.precision == "bf16" else None,
     )
     run = build_runner(iteration, state, cuda_graph=train.cuda_graph and device.type == "cuda")
-    draws = Draws(config, feed, device, ranks, state.course.rollbacks)
+    draws = Draws(
+        config,
+        feed,
+        device,
+        ranks,
+        state.course.rollbacks,
+        needs=iteration.objective.needs,
+        num_levels=state.generator.num_levels,
+        held_out=held_out,
+    )
     layers_seed = noise_seed(config.seed, state.course.rollbacks)
     layers_draw = _draw_for_themselves(state)
     state.generator.train()
     state.discriminator.train()
+
+    stages = state.generator.num_stages
+    state.set_stage(*growth(config, stages, state.images_seen))
 
     wishes, outcome = Wishes(stop, ranks), None
     while outcome is None and state.images_seen < total:
@@ -73,6 +92,7 @@ def run_loop(
         except TrainingError as error:
             raise not_finite(error.what, f"after {before:,} images") from None
         state.images_seen = before + step
+        state.set_stage(*growth(config, stages, state.images_seen))
 
         # Show it around, grant what is asked for, save, and see whether anybody wants to stop.
         moment = Moment(state, before, state.images_seen, finished=state.images_seen >= total)
@@ -100,9 +120,13 @@ def _set_rates(config: RunConfig, state: TrainState, images_seen: int, total: in
         set_rate(optimizer, settings.lr * factor * after_rollbacks)
 
 
+def _clip(settings: OptimizerConfig) -> Clip:
+    return Clip(settings.clip_norm, settings.clip_value)
+
+
 def _draw_for_themselves(state: TrainState) -> bool:
-    dropouts = (nn.Dropout, nn.Dropout2d)
-    return any(isinstance(m, dropouts) for net in (state.generator, state.discriminator) for m in net.modules())
+    layers = (nn.Dropout, nn.Dropout2d, NoiseInput)
+    return any(isinstance(m, layers) for net in (state.generator, state.discriminator) for m in net.modules())
 
 
 def not_finite(what: str, where: str) -> TrainingError:

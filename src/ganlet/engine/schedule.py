@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ganlet.config.base import Images
-from ganlet.config.networks import CosineSchedule, MultistepSchedule, PlateauSchedule, Schedule
+from ganlet.config.optimizers import CosineSchedule, LinearSchedule, MultistepSchedule, PlateauSchedule, Schedule
 from ganlet.config.schema import RunConfig
 
 LOOK_EVERY, MOST_LOOKS = 4_000, 200
@@ -22,6 +22,8 @@ def rate_factor(schedule: Schedule, images_seen: int, total_images: int, reducti
         # Loshchilov & Hutter 2017, equation 5, without restarts.
         done = min(1.0, images_seen / total_images)
         factor *= schedule.final + (1.0 - schedule.final) * 0.5 * (1.0 + math.cos(math.pi * done))
+    elif isinstance(schedule, LinearSchedule):
+        factor *= 1.0 - (1.0 - schedule.final) * min(1.0, images_seen / total_images)
     elif isinstance(schedule, MultistepSchedule):
         passed = sum(images_seen >= images(milestone) for milestone in schedule.milestones)
         factor *= schedule.factor**passed
@@ -39,6 +41,26 @@ def ema_weight(half_life: int, ramp_up: float, images_seen: int, new_images: int
     if ramp_up:
         half_life = min(half_life, round(images_seen * ramp_up))
     return 1.0 - 0.5 ** (new_images / half_life) if half_life else 1.0
+
+
+def growth(config: RunConfig, num_stages: int, images_seen: int) -> tuple[int, float]:
+    """The stage of growing at a moment, and the share by which its resolution has faded in (Karras et al. 2018).
+
+    The first resolution is trained for `every` images, each next one is faded in over `fade` images and then trained
+    for `every` as well; the last one for the rest of the run.
+    """
+    settings = config.train.growing
+    every = images(settings.every)
+    if not every:
+        return num_stages - 1, 1.0
+    fade = every if settings.fade is None else images(settings.fade)
+    since_first = images_seen - every
+    if since_first < 0:
+        return 0, 1.0
+    stages, within = divmod(since_first, fade + every)
+    if stages >= num_stages - 1:
+        return num_stages - 1, 1.0
+    return 1 + stages, min(1.0, within / fade) if fade else 1.0
 
 
 def crosses(before: int, after: int, every: int) -> bool:

@@ -12,9 +12,11 @@ from ganlet.config.schema import RunConfig
 from ganlet.engine.course import Course
 from ganlet.engine.ema import start_average
 from ganlet.engine.optimizers import build_optimizer, optimizer_tensors
+from ganlet.engine.schedule import images
 from ganlet.engine.window import Window
-from ganlet.errors import CheckpointError
+from ganlet.errors import CheckpointError, ConfigError, nearest
 from ganlet.networks import Discriminator, Generator, build_discriminator, build_generator
+from ganlet.objective import Adaptive, measured_beside
 
 Network = TypeVar("Network", bound=nn.Module)
 Members = dict[str, dict[str, torch.Tensor]]
@@ -22,7 +24,10 @@ Members = dict[str, dict[str, torch.Tensor]]
 
 @dataclass
 class TrainState:
-    """The two networks, their optimisers, the averaged generator, the open log window, the course, and the clock."""
+    """The networks, their optimisers, the averaged generators, the open log window, what adapts, and the clock.
+
+    `average` is the averaged generator that samples are drawn with; `more_averages` have half-lives of their own.
+    """
 
     generator: Generator
     discriminator: Discriminator
@@ -30,8 +35,15 @@ class TrainState:
     generator_optimizer: torch.optim.Adam
     discriminator_optimizer: torch.optim.Adam
     window: Window
+    adaptive: Adaptive
+    more_averages: dict[int, Generator] = field(default_factory=dict)
     course: Course = field(default_factory=Course)
     images_seen: int = 0
+
+    @property
+    def averages(self) -> list[Generator]:
+        """All averaged generators, the one for samples first."""
+        return [self.average, *self.more_averages.values()]
 
     def members(self) -> Members:
         """All tensors by member and name: what a checkpoint holds. They are the live ones, not copies."""
@@ -39,11 +51,18 @@ class TrainState:
             "generator": dict(self.generator.state_dict()),
             "discriminator": dict(self.discriminator.state_dict()),
             "average": dict(self.average.state_dict()),
+            **{average_member(h): dict(average.state_dict()) for h, average in self.more_averages.items()},
             "generator_optimizer": optimizer_tensors(self.generator_optimizer, self.generator),
             "discriminator_optimizer": optimizer_tensors(self.discriminator_optimizer, self.discriminator),
             "window": self.window.tensors(),
+            "adaptive": self.adaptive.tensors(),
             "course": self.course.tensors(),
         }
+
+    def set_stage(self, stage: int, fade: float) -> None:
+        """Let all networks work at a stage of growing."""
+        for network in (self.generator, self.discriminator, *self.averages):
+            network.set_stage(stage, fade)
 
     @torch.no_grad()
     def load(self, members: Members, images_seen: int) -> None:
@@ -72,14 +91,48 @@ def build_state(config: RunConfig, device: torch.device) -> TrainState:
     if config.train.sync_batch_norm and torch.distributed.is_available() and torch.distributed.is_initialized():
         generator = cast(Generator, nn.SyncBatchNorm.convert_sync_batchnorm(generator))
         discriminator = cast(Discriminator, nn.SyncBatchNorm.convert_sync_batchnorm(discriminator))
+    _freeze(generator, config.generator.freeze, "generator.freeze")
+    _freeze(discriminator, config.discriminator.freeze, "discriminator.freeze")
     return TrainState(
         generator=generator,
         discriminator=discriminator,
         average=start_average(generator),
         generator_optimizer=build_optimizer(generator, config.generator.optimizer),
         discriminator_optimizer=build_optimizer(discriminator, config.discriminator.optimizer),
-        window=Window([penalty.kind for penalty in config.objective.penalties], device),
+        window=Window(measured_beside(config), device),
+        adaptive=Adaptive(config.objective, device),
+        more_averages={images(h): start_average(generator) for h in config.generator.ema.more_half_lives},
     )
+
+
+def average_member(half_life: int) -> str:
+    """The member of a checkpoint that holds the further average of that half-life."""
+    return f"average_{half_life}"
+
+
+def _freeze(network: nn.Module, prefixes: tuple[str, ...], where: str) -> None:
+    """Let the layers with names that start so keep their weights. Raises `ConfigError` where there are none."""
+    names = [name for name, _ in network.named_parameters()]
+    for prefix in prefixes:
+        if not any(_belongs(name, prefix) for name in names):
+            layers = sorted({name.rpartition(".")[0] for name in names})
+            near = nearest(prefix, layers)
+            raise ConfigError(
+                "There is no such layer to freeze.",
+                where=where,
+                got=prefix,
+                expected=f"the start of the name of one of: {', '.join(layers)}",
+                hint=f"did you mean {near}?" if near else None,
+            )
+    frozen = [name for name in names if any(_belongs(name, prefix) for prefix in prefixes)]
+    if len(frozen) == len(names):
+        raise ConfigError("A network with all of its layers frozen cannot learn.", where=where, got=", ".join(prefixes))
+    for name in frozen:
+        network.get_parameter(name).requires_grad_(False)
+
+
+def _belongs(name: str, prefix: str) -> bool:
+    return name == prefix or name.startswith(f"{prefix.rstrip('.')}.")
 
 
 def _place(network: Network, device: torch.device) -> Network:

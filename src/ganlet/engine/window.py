@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-# In the order in which they are logged; penalties follow.
+# In the order in which they are logged; what only some runs measure follows.
 MEASURED = (
     "discriminator_loss",
     "generator_loss",
@@ -23,8 +23,8 @@ MEASURED = (
 class Window:
     """Sums and counts of named scalars since the last reading. Part of the training state: log rows resume exactly."""
 
-    def __init__(self, penalties: Sequence[str], device: torch.device) -> None:
-        self.names = (*MEASURED, *penalties)
+    def __init__(self, others: Sequence[str], device: torch.device) -> None:
+        self.names = (*MEASURED, *others)
         precision = torch.float32 if device.type == "mps" else torch.float64
         self.sums = torch.zeros(len(self.names), dtype=precision, device=device)
         self.counts = torch.zeros(len(self.names), dtype=precision, device=device)

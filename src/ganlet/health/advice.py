@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ganlet.config import RunConfig
-from ganlet.config.networks import OptimizerConfig
+from ganlet.config.optimizers import OptimizerConfig
 from ganlet.health.findings import Advice
 
 R1 = "[{kind: r1, weight: 0.5, every: 4}]"  # as in the preset `quick`

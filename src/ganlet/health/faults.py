@@ -8,6 +8,7 @@ from ganlet.health.derived import DERIVED
 from ganlet.health.findings import Evidence, Severity, Verdict
 
 OVERFITTING, CHECKERBOARD, WRONG_COLOURS = "overfitting", "checkerboard", "wrong colours"
+LEAK = "augmentation leaks"
 
 
 def memorisation(case: Case) -> Verdict | None:

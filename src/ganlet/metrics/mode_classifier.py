@@ -1,7 +1,8 @@
 """A small classifier that tells the mode of a picture, trained on the source itself, and how often it is right.
 
 It is trained once on nine tenths of the labelled pictures and kept in the cache folder; the rest says how accurate it
-is. A coverage of modes is only as good as that, so a classifier below `MIN_ACCURACY` is refused.
+is. A coverage of modes is only as good as that, so a classifier below `MIN_ACCURACY` is refused. Of stacked digits one
+classifier of grey digits tells each channel by itself.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ganlet.errors import MetricError
 from ganlet.images import middles, to_network
 from ganlet.metrics.kept import keep, key_name, read_kept
 from ganlet.metrics.modes import ModeCoverage, Modes, coverage_of_modes, modes_of
+from ganlet.metrics.ring_modes import RingModes
 from ganlet.randomness import derive, numpy_generator
 
 CLASSIFIER_VERSION = 1  # to be raised whenever what is trained changes
@@ -79,13 +81,16 @@ def open_mode_classifier(
     *,
     min_accuracy: float = MIN_ACCURACY,
     progress: Progress | None = None,
-) -> ModeClassifier:
+) -> ModeClassifier | RingModes:
     """The classifier of a labelled source shown at `size` (H, W), from the cache, else trained and kept there.
 
-    Raises MetricError for a source without labels, with too few pictures, or whose modes the classifier tells apart
-    worse than `min_accuracy`.
+    Points on a ring need none: they have the mode of the nearest centre. Raises MetricError for a source without
+    labels, with too few pictures, or whose modes the classifier tells apart worse than `min_accuracy`.
     """
     modes, of_pictures = modes_of(pack)
+    kind = pack.summary.get("kind")
+    if kind == "ring":
+        return RingModes.of(modes, middles(pack.pictures, size))
     if len(pack) < MIN_PICTURES:
         raise MetricError(
             "There are too few pictures to train a classifier of their modes.",
@@ -100,7 +105,10 @@ def open_mode_classifier(
         "attributes": [[attribute, list(values)] for attribute, values in modes.attributes.items()],
         "size": list(size),
     }
-    network = build_network(pack.pictures.shape[-1], sum(modes.radices))
+    if kind == "stacked":
+        network = EveryChannel(build_network(1, modes.radices[0]))
+    else:
+        network = build_network(pack.pictures.shape[-1], sum(modes.radices))
     with one_builder(cache_folder(), f"classifier-{key_name(key)}"):
         kept = read_kept(FOLDER, key)
         if kept is None:
@@ -165,6 +173,17 @@ def build_network(channels: int, num_outputs: int) -> nn.Module:
             ]
         layers += [nn.Flatten(), nn.Linear(widths[-1] * (SIDE // 8) ** 2, num_outputs)]
     return nn.Sequential(*layers)
+
+
+class EveryChannel(nn.Module):
+    """One classifier of grey digits, asked about each channel: images (N, C, H, W) -> logits (N, C * K)."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.network(images.flatten(0, 1)[:, None]).reshape(len(images), -1)
 
 
 @torch.enable_grad()

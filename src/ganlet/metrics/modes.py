@@ -1,7 +1,8 @@
 """Which kinds of pictures are generated, where the kinds are known: modes covered, missing, and how evenly.
 
-A mode is a class of a labelled source, or a combination of the attributes of a smiley. The functions here are pure.
-What tells the mode of a picture is somebody else's, such as `mode_classifier`, or the nearest centre for points.
+A mode is a class of a labelled source, or a combination of the attributes of a smiley or of stacked digits. The
+functions here are pure. What tells the mode of a picture is somebody else's: `mode_classifier`, or `ring_modes`, by the
+nearest centre.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ganlet.data import smileys
+from ganlet.data import smileys, stacked
 from ganlet.data.spec import Pack
 from ganlet.errors import MetricError
 from ganlet.randomness import numpy_generator
@@ -82,7 +83,7 @@ def modes_of(pack: Pack) -> tuple[Modes, np.ndarray]:
         raise MetricError(
             "The source has no labels, so its modes are not known.",
             where=pack.summary.get("source"),
-            expected="smileys, labelled idx or CIFAR files, or a folder with a sub-folder for each class",
+            expected="smileys, ring, labelled idx or CIFAR files, or a folder with a sub-folder for each class",
         )
     attributes, modes = {"class": pack.label_names}, pack.labels
     if pack.summary.get("kind") == "smileys":
@@ -91,6 +92,8 @@ def modes_of(pack: Pack) -> tuple[Modes, np.ndarray]:
             del attributes["background"]
         radices = [len(values) for values in attributes.values()]
         modes = np.ravel_multi_index([getattr(digits, name) for name in attributes], radices)
+    elif pack.summary.get("kind") == "stacked":
+        attributes = {channel: stacked.digit_names(pack.label_names) for channel in stacked.CHANNELS}
     total = int(np.prod([len(values) for values in attributes.values()]))
     counts = np.bincount(modes, minlength=total)
     if (counts > 0).sum() < 2:

@@ -61,15 +61,17 @@ def step_distances(
     ends: torch.Tensor,
     positions: torch.Tensor,
     latents: Latents,
+    labels: torch.Tensor | None = None,
     *,
     epsilon: float = EPSILON,
     batch_size: int = 50,
 ) -> np.ndarray:
     """Distances (N,) of pictures a short step apart, at positions (N,) on the ways from starts to ends (N, L).
 
-    `generate` takes latents (n, L) to images; `distance` takes the images before and after the step to numbers (n,)
-    that grow with the square of the step, such as LPIPS or `squared_distance` of features. Images must stay float: in
-    uint8 nearly all steps are 0. Karras et al. 2019, section 4.1.
+    `generate` takes latents (n, L), and label vectors (n, num_labels) if there are any, to images; `distance` takes the
+    images before and after the step to numbers (n,) that grow with the square of the step, such as LPIPS or
+    `squared_distance` of features. Images must stay float: in uint8 nearly all steps are 0. Karras et al. 2019,
+    section 4.1.
     """
     positions = positions.cpu().double()  # float32 would round the step itself
     distances = []
@@ -78,7 +80,8 @@ def step_distances(
             rows = slice(start, start + batch_size)
             before = interpolate(starts[rows], ends[rows], positions[rows], latents)
             after = interpolate(starts[rows], ends[rows], positions[rows] + epsilon, latents)
-            images = generate(torch.cat([before, after]))
+            both = torch.cat([before, after])
+            images = generate(both) if labels is None else generate(both, labels[rows].repeat(2, 1))
             distances.append(distance(*images.chunk(2)).cpu().double())
     return torch.cat(distances).numpy() if distances else np.empty(0)
 

@@ -3,57 +3,24 @@
 At 64 x 64, 3 channels, width 64 and latent size 100 these are the classic networks, layer for layer. The two edges,
 where a convolution meets a 1 x 1 map, are written as the linear layers that they are: the same weights and numbers,
 but much faster on a CPU. There is no pooling and no hidden linear layer.
+
+Both can grow (Karras et al. 2018). At each stage they are what they would be if images had that stage's size.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 
 import torch
 from torch import nn
-from torch.nn import functional
 
-from ganlet.networks.interfaces import Discriminator, Generator
-from ganlet.networks.norms import NORMS
+from ganlet.networks.blocks import Upsample, channel_counts, enlarge, hidden_layers, needs_bias, resolutions
+from ganlet.networks.conditioning import ConditionalSequential, Head, LabelledImages, LevelInputs
+from ganlet.networks.growing import Fade, shrink, stage_sizes
+from ganlet.networks.interfaces import Discriminator, Generator, Judgement
 
 LEAK = 0.2
-SMALLEST_SIDE = 4
-
-
-def resolutions(size: tuple[int, int]) -> list[tuple[int, int]]:
-    """Sizes from the full one down to the coarsest map: halved, rounding up, while the shorter side stays at least 4.
-
-    64 x 64 gives 64, 32, 16, 8, 4; 28 x 28 gives 28, 14, 7; 48 x 30 gives 48 x 30, 24 x 15, 12 x 8, 6 x 4.
-    """
-    sizes = [size]
-    while min(sizes[-1]) // 2 >= SMALLEST_SIDE:
-        height, width = sizes[-1]
-        sizes.append(((height + 1) // 2, (width + 1) // 2))
-    return sizes
-
-
-def channel_counts(levels: int, width: int, max_multiplier: int) -> list[int]:
-    """Channels of the maps below full resolution, finest first: width, 2 width, 4 width ..., capped."""
-    return [width * min(2**level, max_multiplier) for level in range(levels)]
-
-
-class _Upsample(nn.Module):
-    """(N, before, h, w) -> (N, after, H, W) with H in (2h - 1, 2h): odd sizes lose the last row or column."""
-
-    def __init__(self, before: int, after: int, size: tuple[int, int], kind: str, bias: bool) -> None:
-        super().__init__()
-        self.size = size
-        self.nearest = kind == "nearest"
-        if self.nearest:
-            self.convolution: nn.Module = nn.Conv2d(before, after, 3, padding=1, bias=bias)
-        else:
-            self.convolution = nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=bias)
-
-    def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        if self.nearest:
-            maps = functional.interpolate(maps, scale_factor=2.0, mode="nearest")
-        height, width = self.size
-        return self.convolution(maps)[..., :height, :width]
 
 
 class DcganGenerator(Generator):
@@ -64,9 +31,13 @@ class DcganGenerator(Generator):
         channels: 1, 3 or 4.
         width: channels of the finest hidden map; twice as many at each lower resolution.
         max_multiplier: channels are never more than width times this.
-        upsample: "transposed" (4x4, stride 2) or "nearest" (then 3x3 convolution: no checkerboard).
+        layers: layers that work on each hidden map, the one that makes it included.
+        upsample: a kind of `Upsample`.
         norm: a name in `norms.NORMS`, after every layer but the last.
         dropout: share of feature maps dropped after each block.
+        num_labels: length of the label vectors; 0 without labels.
+        condition, skip_latent: how labels, and parts of the latents, enter (see `LevelInputs`).
+        grow_from: least shorter side of the first stage of growing; None: no growing.
     """
 
     def __init__(
@@ -77,48 +48,87 @@ class DcganGenerator(Generator):
         latent_size: int = 100,
         width: int = 64,
         max_multiplier: int = 8,
+        layers: int = 1,
         upsample: str = "transposed",
         norm: str = "batch",
         dropout: float = 0.0,
+        num_labels: int = 0,
+        condition: str = "concat",
+        skip_latent: bool = False,
+        grow_from: int | None = None,
     ) -> None:
         super().__init__()
-        self.latent_size = latent_size
         sizes = resolutions(size)
         counts = channel_counts(len(sizes) - 1, width, max_multiplier)
+        self.size = size
+        self.latent_size = latent_size
+        self.inputs = LevelInputs(
+            latent_size, len(counts), num_labels=num_labels, condition=condition, skip_latent=skip_latent
+        )
+        self.num_levels = len(self.inputs.part_sizes)
+        bias = needs_bias(norm)
+        finish = partial(hidden_layers, norms=[norm] * layers, bias=bias, activation=nn.ReLU, dropout=dropout)
         self.coarsest = (*sizes[-1], counts[-1])
-        bias = norm == "none"
         height, breadth, depth = self.coarsest
-        self.from_latent = nn.Linear(latent_size, height * breadth * depth, bias=bias)
-        self.first = self._activation(depth, norm, dropout)
-        blocks = []
-        for level in reversed(range(1, len(counts))):
+        self.from_latent = nn.Linear(self.inputs.size, height * breadth * depth, bias=bias)
+        first_size, *condition_sizes = self.inputs.condition_sizes
+        self.first = finish(depth, condition_size=first_size)
+        self.blocks = nn.ModuleList()
+        for level, condition_size in zip(reversed(range(1, len(counts))), condition_sizes, strict=True):
             before, after = counts[level], counts[level - 1]
-            layer = _Upsample(before, after, sizes[level], upsample, bias)
-            blocks.append(nn.Sequential(layer, self._activation(after, norm, dropout)))
-        self.blocks = nn.Sequential(*blocks)
-        self.to_image = _Upsample(counts[0], channels, size, upsample, bias)
+            layer = Upsample(before, after, sizes[level], upsample, bias)
+            self.blocks.append(ConditionalSequential(layer, finish(after, condition_size=condition_size)))
+        stages = stage_sizes(size, grow_from)
+        self.num_stages = len(stages)
+        self.stage = self.num_stages - 1
+        self.fade = Fade()
+        to_images = [
+            Upsample(counts[level], channels, stage, upsample, bias)
+            for level, stage in zip(reversed(range(len(stages))), stages, strict=True)
+        ]
+        self.to_coarse_images = nn.ModuleList(to_images[:-1])  # of the stages below the last, coarsest first
+        self.to_image = to_images[-1]
 
-    @staticmethod
-    def _activation(channels: int, norm: str, dropout: float) -> nn.Sequential:
-        layers = [NORMS[norm](channels), nn.ReLU()]
-        return nn.Sequential(*layers, nn.Dropout2d(dropout)) if dropout else nn.Sequential(*layers)
+    def set_stage(self, stage: int, fade: float) -> None:
+        assert 0 <= stage < self.num_stages
+        self.stage = stage
+        self.fade.share.fill_(fade)
 
-    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+    def forward(self, latents: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        features, (first_condition, *conditions) = self.inputs(latents, labels)
         # Viewed as (N, H, W, C): the map is channels-last in memory without a copy.
-        coarsest = self.from_latent(latents).view(-1, *self.coarsest).permute(0, 3, 1, 2)
-        return torch.tanh(self.to_image(self.blocks(self.first(coarsest))))
+        coarsest = self.from_latent(features).view(-1, *self.coarsest).permute(0, 3, 1, 2)
+        before = maps = self.first(coarsest, first_condition)
+        num_blocks = len(self.blocks) - (self.num_stages - 1 - self.stage)
+        for block, condition in zip(list(self.blocks)[:num_blocks], conditions, strict=False):
+            before, maps = maps, block(maps, condition)
+        images = self._to_images(maps, self.stage)
+        if self.stage > 0:
+            height, width = images.shape[2:]
+            images = self.fade(enlarge(self._to_images(before, self.stage - 1), (height, width)), images)
+        return enlarge(images, self.size)
+
+    def _to_images(self, maps: torch.Tensor, stage: int) -> torch.Tensor:
+        return torch.tanh([*self.to_coarse_images, self.to_image][stage](maps))
 
 
 class DcganDiscriminator(Discriminator):
-    """4x4 convolutions of stride 2 with LeakyReLU 0.2 down to the coarsest map, then one logit from all of it.
+    """4x4 convolutions of stride 2 with LeakyReLU 0.2 down to the coarsest map, then a `Head` on all of it.
 
     Args:
         size: height and width of the images, each at least 8.
         channels: 1, 3 or 4.
         width: channels after the first convolution; twice as many after each next.
         max_multiplier: channels are never more than width times this.
+        layers: convolutions at each resolution; those after the first are 3x3.
         norm: a name in `norms.NORMS`, after every convolution but the first.
         dropout: share of feature maps dropped after each block.
+        head: "convolution" (the paper's: as large as the map, with a bias only where there is no normalisation) or
+            "linear" (always with a bias).
+        num_labels: length of the label vectors; 0 without labels.
+        condition: "concat", "projection" or "classifier" (see `Head`).
+        batch_statistics: a name in `batch_statistics.BATCH_STATISTICS`.
+        grow_from: least shorter side of the first stage of growing; None: no growing.
     """
 
     def __init__(
@@ -128,27 +138,59 @@ class DcganDiscriminator(Discriminator):
         channels: int,
         width: int = 64,
         max_multiplier: int = 8,
+        layers: int = 1,
         norm: str = "batch",
         dropout: float = 0.0,
+        head: str = "convolution",
+        num_labels: int = 0,
+        condition: str = "projection",
+        batch_statistics: str = "none",
+        grow_from: int | None = None,
     ) -> None:
         super().__init__()
-        levels = len(resolutions(size)) - 1
-        counts = [channels, *channel_counts(levels, width, max_multiplier)]
-        blocks: list[nn.Module] = []
-        for level, (before, after) in enumerate(pairwise(counts)):
-            level_norm = "none" if level == 0 else norm
-            blocks.append(nn.Conv2d(before, after, 4, stride=2, padding=1, bias=norm == "none"))
-            blocks.append(NORMS[level_norm](after))
-            blocks.append(nn.LeakyReLU(LEAK))
-            if dropout:
-                blocks.append(nn.Dropout2d(dropout))
-        self.blocks = nn.Sequential(*blocks)
-        height, breadth = size
-        for _ in range(levels):
-            height, breadth = height // 2, breadth // 2
-        self.to_logit = nn.Linear(height * breadth * counts[-1], 1, bias=norm == "none")
+        bias = needs_bias(norm)
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        def block(before: int, after: int, first_norm: str = norm) -> nn.Sequential:
+            norms = [first_norm, *[norm] * (layers - 1)]
+            activation = partial(nn.LeakyReLU, LEAK)
+            return nn.Sequential(
+                nn.Conv2d(before, after, 4, stride=2, padding=1, bias=bias),
+                hidden_layers(after, norms, bias=bias, activation=activation, dropout=dropout),
+            )
+
+        self.labelled = LabelledImages(size, num_labels if condition == "concat" else 0)
+        channels += self.labelled.extra_channels
+        counts = channel_counts(len(resolutions(size)) - 1, width, max_multiplier)
+        self.num_stages = len(stage_sizes(size, grow_from))
+        self.stage = self.num_stages - 1
+        self.fade = Fade()
+        # Each stage enters by a block of its own, coarsest stage first, in place of that resolution's block.
+        entered = reversed(counts[: self.num_stages])
+        self.entries = nn.ModuleList([block(channels, count, "none") for count in entered])
+        self.blocks = nn.ModuleList([block(before, after) for before, after in pairwise(counts)])
+        height, breadth = (side // 2 ** len(counts) for side in size)
+        self.head = Head(
+            height * breadth * counts[-1],
+            bias=bias or head == "linear",
+            num_labels=num_labels,
+            condition=condition,
+            batch_statistics=batch_statistics,
+        )
+
+    def set_stage(self, stage: int, fade: float) -> None:
+        assert 0 <= stage < self.num_stages
+        self.stage = stage
+        self.fade.share.fill_(fade)
+
+    def judge(self, images: torch.Tensor, labels: torch.Tensor | None = None) -> Judgement:
+        images = self.labelled(images, labels)
+        level = self.num_stages - 1 - self.stage  # how many resolutions are left out
+        maps = self.entries[self.stage](shrink(images, level))
+        blocks = list(self.blocks)[level:]
+        if self.stage > 0:
+            before = self.entries[self.stage - 1](shrink(images, level + 1))
+            maps = self.fade(before, blocks.pop(0)(maps))
+        for block in blocks:
+            maps = block(maps)
         # Flattened as (N, H, W, C): no copy of a channels-last map.
-        maps = self.blocks(images).permute(0, 2, 3, 1)
-        return self.to_logit(maps.flatten(1)).squeeze(1)
+        return self.head(maps.permute(0, 2, 3, 1).flatten(1), labels)

@@ -8,7 +8,8 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from ganlet.networks.interfaces import Discriminator, Generator
+from ganlet.networks.conditioning import ConditionalSequential, Head, LabelledImages, LevelInputs, conditional
+from ganlet.networks.interfaces import Discriminator, Generator, Judgement
 
 LEAK = 0.2
 
@@ -21,6 +22,8 @@ class MlpGenerator(Generator):
         channels: 1, 3 or 4.
         norm: "none" or "batch", after each hidden layer.
         dropout: share of hidden units dropped.
+        num_labels: length of the label vectors; 0 without labels.
+        condition: how they enter, "concat" or "norm" (see `LevelInputs`).
     """
 
     def __init__(
@@ -33,41 +36,60 @@ class MlpGenerator(Generator):
         layers: int = 3,
         norm: str = "none",
         dropout: float = 0.0,
+        num_labels: int = 0,
+        condition: str = "concat",
     ) -> None:
         super().__init__()
         self.latent_size = latent_size
         self.shape = (channels, *size)
-        widths = [latent_size, *(width * 2**i for i in range(layers))]
+        self.inputs = LevelInputs(latent_size, 1, num_labels=num_labels, condition=condition, skip_latent=False)
+        (condition_size,) = self.inputs.condition_sizes
+        widths = [self.inputs.size, *(width * 2**i for i in range(layers))]
         blocks: list[nn.Module] = []
         for before, after in pairwise(widths):
             blocks.append(nn.Linear(before, after, bias=norm == "none"))
-            if norm == "batch":
-                blocks.append(nn.BatchNorm1d(after))
+            if norm == "batch" or condition_size:
+                layer_norm = nn.BatchNorm1d(after) if norm == "batch" else nn.Identity()
+                blocks.append(conditional(layer_norm, after, condition_size))
             blocks.append(nn.ReLU())
             if dropout:
                 blocks.append(nn.Dropout(dropout))
-        self.hidden = nn.Sequential(*blocks)
+        self.hidden = ConditionalSequential(*blocks)
         self.to_image = nn.Linear(widths[-1], math.prod(self.shape))
 
-    def forward(self, latents: torch.Tensor) -> torch.Tensor:
-        return torch.tanh(self.to_image(self.hidden(latents))).view(-1, *self.shape)
+    def forward(self, latents: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        features, (condition,) = self.inputs(latents, labels)
+        return torch.tanh(self.to_image(self.hidden(features, condition))).view(-1, *self.shape)
 
 
 class MlpDiscriminator(Discriminator):
-    """Hidden layers of ... 4 width, 2 width, width units with LeakyReLU 0.2, then one logit."""
+    """Hidden layers of ... 4 width, 2 width, width units with LeakyReLU 0.2, then a `Head`."""
 
     def __init__(
-        self, *, size: tuple[int, int], channels: int, width: int = 256, layers: int = 3, dropout: float = 0.0
+        self,
+        *,
+        size: tuple[int, int],
+        channels: int,
+        width: int = 256,
+        layers: int = 3,
+        dropout: float = 0.0,
+        num_labels: int = 0,
+        condition: str = "projection",
+        batch_statistics: str = "none",
     ) -> None:
         super().__init__()
-        widths = [math.prod((channels, *size)), *(width * 2**i for i in reversed(range(layers)))]
+        self.labelled = LabelledImages(size, num_labels if condition == "concat" else 0)
+        widths = [
+            math.prod((channels + self.labelled.extra_channels, *size)),
+            *(width * 2**i for i in reversed(range(layers))),
+        ]
         blocks: list[nn.Module] = [nn.Flatten()]
         for before, after in pairwise(widths):
             blocks += [nn.Linear(before, after), nn.LeakyReLU(LEAK)]
             if dropout:
                 blocks.append(nn.Dropout(dropout))
         self.hidden = nn.Sequential(*blocks)
-        self.to_logit = nn.Linear(width, 1)
+        self.head = Head(width, num_labels=num_labels, condition=condition, batch_statistics=batch_statistics)
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.to_logit(self.hidden(images)).squeeze(1)
+    def judge(self, images: torch.Tensor, labels: torch.Tensor | None = None) -> Judgement:
+        return self.head(self.hidden(self.labelled(images, labels)), labels)

@@ -16,6 +16,13 @@ def _group_norm(channels: int) -> nn.Module:
     return nn.GroupNorm(math.gcd(GROUPS, channels), channels)
 
 
+class PixelNorm(nn.Module):
+    """Divides the features of every pixel by their root mean square over the channels (Karras et al. 2018, 4.2)."""
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        return maps * (maps.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
+
+
 def add_spectral_norm(network: nn.Module, seed: int) -> None:
     """Divide every convolution's and linear layer's weight by its largest singular value (Miyato et al. 2018).
 
@@ -35,4 +42,7 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
     "batch": nn.BatchNorm2d,
     "instance": lambda channels: nn.InstanceNorm2d(channels, affine=True),
     "group": _group_norm,
+    "layer": lambda channels: nn.GroupNorm(1, channels),
+    "pixel": lambda channels: PixelNorm(),
 }
+WITHOUT_SHIFT = ("none", "pixel")  # layers before these need a bias

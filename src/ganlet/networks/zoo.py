@@ -15,6 +15,8 @@ from ganlet.networks.initial import initialise
 from ganlet.networks.interfaces import Discriminator, Generator
 from ganlet.networks.mlp import MlpDiscriminator, MlpGenerator
 from ganlet.networks.norms import add_spectral_norm
+from ganlet.networks.resnet import ResnetDiscriminator, ResnetGenerator
+from ganlet.networks.style import StyleGenerator
 from ganlet.randomness import derive
 
 
@@ -24,6 +26,8 @@ def build_generator(config: RunConfig) -> Generator:
     with torch.random.fork_rng(devices=[]):  # PyTorch draws weights of its own first
         generator = GENERATORS[settings.kind](**_shape(config), **_layers(settings))
     initialise(generator, settings.initial, derive(config.seed, "initial/generator"))
+    if settings.spectral:
+        add_spectral_norm(generator, derive(config.seed, "initial/generator spectral"))
     return generator
 
 
@@ -33,7 +37,7 @@ def build_discriminator(config: RunConfig) -> Discriminator:
     with torch.random.fork_rng(devices=[]):  # PyTorch draws weights of its own first
         discriminator = DISCRIMINATORS[settings.kind](**_shape(config), **_layers(settings))
     initialise(discriminator, settings.initial, derive(config.seed, "initial/discriminator"))
-    if getattr(settings, "spectral", False):
+    if settings.spectral:
         add_spectral_norm(discriminator, derive(config.seed, "initial/spectral"))
     return discriminator
 
@@ -45,19 +49,25 @@ def parameter_count(network: nn.Module) -> int:
 
 def _shape(config: RunConfig) -> dict[str, Any]:
     assert config.data.channels != "auto", "the config must be resolved first"
-    return {"size": config.data.size, "channels": config.data.channels}
+    shape = {"size": config.data.size, "channels": config.data.channels, "num_labels": config.data.num_labels}
+    growing = config.train.growing
+    return shape | {"grow_from": growing.start} if growing.every else shape
 
 
 def _layers(settings: Settings) -> dict[str, Any]:
     """The settings that a network's constructor takes: all but those that say how it starts and how it is trained."""
-    return settings.model_dump(exclude={"kind", "initial", "optimizer", "ema", "latents", "spectral"})
+    others = {"kind", "initial", "spectral", "optimizer", "freeze", "ema", "latents", "style_mixing"}
+    return settings.model_dump(exclude=others)
 
 
 GENERATORS: dict[str, Callable[..., Generator]] = {
     "mlp": MlpGenerator,
     "dcgan": DcganGenerator,
+    "resnet": ResnetGenerator,
+    "style": StyleGenerator,
 }
 DISCRIMINATORS: dict[str, Callable[..., Discriminator]] = {
     "mlp": MlpDiscriminator,
     "dcgan": DcganDiscriminator,
+    "resnet": ResnetDiscriminator,
 }

@@ -1,4 +1,4 @@
-"""What the discriminator is shown instead of the images themselves."""
+"""What the discriminator is shown instead of the images themselves: the same for real and generated ones."""
 
 from __future__ import annotations
 
@@ -16,3 +16,8 @@ def add_noise(images: torch.Tensor, noise: torch.Tensor, level: torch.Tensor) ->
     Instance noise (Sonderby et al. 2017, section 4): smooths both distributions so that they overlap.
     """
     return images + level * noise
+
+
+def top_share(share: float, until: int, images_seen: int) -> float:
+    """Share of a batch that the generator learns from: falls linearly from 1 to `share` at `until` images."""
+    return max(share, 1.0 - (1.0 - share) * images_seen / until) if until else share

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ganlet.data.holdout import held_out
+from ganlet.data.holdout import held_out_pack
 from ganlet.engine.hooks import Moment, Stop
 from ganlet.engine.schedule import look_every
 from ganlet.health.case import HEALTH, Facts, Row
@@ -89,5 +89,6 @@ class Doctor:
 
 def _open_examiner(session: Session) -> Examiner:
     config, pack = session.config, session.pack
-    unseen = held_out(pack, config.data, limit=config.health.num_pictures)
-    return Examiner(config, pack.pictures, unseen, open_extractor(EXTRACTOR, session.device), session.device)
+    unseen = held_out_pack(pack, config.data, limit=config.health.num_pictures)
+    extractor = open_extractor(EXTRACTOR, session.device)
+    return Examiner(config, pack, unseen, extractor, session.device, session.labels)

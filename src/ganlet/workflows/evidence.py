@@ -127,8 +127,10 @@ def _generated(trained: Trained, extractor: Extractor, num: int, seed: int, repo
 
 def _pictures(trained: Trained, num: int, seed: int) -> Iterator[np.ndarray]:
     """`num` generated pictures in batches, the same ones that `ganlet sample --seed` draws."""
-    for latents in latents_for(num, seed, trained.config.generator).split(AT_ONCE):
-        yield generate(trained.generator, latents)
+    labels = trained.labels.draw(num, seed) if trained.labels else None
+    for start, latents in enumerate(latents_for(num, seed, trained.config.generator).split(AT_ONCE)):
+        part = slice(start * AT_ONCE, start * AT_ONCE + len(latents))
+        yield generate(trained.generator, latents, None if labels is None else labels[part])
 
 
 def _modes(trained: Trained, pack: Pack, num: int, seed: int, reporter: Reporter) -> ModeCoverage:
@@ -158,10 +160,11 @@ def _path_length(trained: Trained, extractor: Extractor, seed: int) -> Callable[
         starts, ends = (
             draw(settings.latents, seed, f"path length/{end}", 0, shape).to(device) for end in ("starts", "ends")
         )
+        labels = trained.labels.draw(NUM_STEPS, seed).to(device) if trained.labels else None
         positions = draw("uniform", seed, "path length/positions", 0, (NUM_STEPS,)).add(1.0).div(2.0).to(device)
         # A step of 1e-4 is lost in the 10 bits of TF32.
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            steps = step_distances(trained.generator, distance, starts, ends, positions, settings.latents)
+            steps = step_distances(trained.generator, distance, starts, ends, positions, settings.latents, labels)
         return perceptual_path_length(steps)
 
     return path_length

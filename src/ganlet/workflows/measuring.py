@@ -155,7 +155,8 @@ def measure(state: TrainState, session: Session, extractor: Extractor, reference
     latents = draw(
         config.generator.latents, config.seed, "measure", 0, (settings.num_fakes, config.generator.latent_size)
     )
-    fakes = extract(extractor, _Drawn(shown_generator(state, config), latents)).features
+    labels = session.labels.draw(settings.num_fakes, config.seed) if session.labels else None
+    fakes = extract(extractor, _Drawn(shown_generator(state, config), latents, labels)).features
     kind, distance = DISTANCES[settings.metric]
     value, error = distance(fakes, reference)
     protocol = Protocol.of(
@@ -199,12 +200,13 @@ class _Drawn:
 
     generator: Generator
     latents: torch.Tensor
+    labels: torch.Tensor | None
 
     def __len__(self) -> int:
         return len(self.latents)
 
     def __getitem__(self, part: slice) -> np.ndarray:
-        return generate(self.generator, self.latents[part])
+        return generate(self.generator, self.latents[part], None if self.labels is None else self.labels[part])
 
 
 def _kernel(fakes: np.ndarray, reference: Reference) -> tuple[float, float | None]:

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import torch
 
-from ganlet.config import RunConfig, dump_yaml, resolve, without_effect
+from ganlet.config import RunConfig, dump_yaml, without_effect
 from ganlet.engine.devices import choose_device, require_precision
 from ganlet.engine.estimate import estimate_memory
 from ganlet.engine.schedule import images
-from ganlet.engine.state import build_state
 from ganlet.networks import parameter_count
 from ganlet.runs.environment import describe_environment
 from ganlet.runs.folder import require_new
 from ganlet.workflows.reporting import Reporter, Silent
-from ganlet.workflows.requirements import open_pictures, require_extractor
+from ganlet.workflows.requirements import open_pictures, require_extractor, resolved
+from ganlet.workflows.transferring import initial_state
 
 
 def plan(
@@ -31,9 +31,10 @@ def plan(
     require_extractor(config)
     if out is not None:
         require_new(Path(out))
-    pack = open_pictures(config, reporter or Silent())
-    config = resolve(config, num_pictures=len(pack), channels=pack.pictures.shape[-1])
-    state = build_state(config, torch.device("cpu"))
+    reporter = reporter or Silent()
+    pack = open_pictures(config, reporter)
+    config = resolved(config, pack)
+    state = initial_state(config, torch.device("cpu"), reporter)
     memory = estimate_memory(config, state)
     total, per_iteration = images(config.train.total_images), config.train.batch_size * config.train.n_critic
     height, width = config.data.size

@@ -34,10 +34,18 @@ def read_environment(folder: RunFolder) -> Tree:
     return environment
 
 
-def write_environment(folder: RunFolder, now: Tree, pack: Pack, reporter: Reporter, known_id: str | None) -> str:
+def write_environment(
+    folder: RunFolder,
+    now: Tree,
+    pack: Pack,
+    reporter: Reporter,
+    known_id: str | None,
+    labels: list[list[int]] | None = None,
+) -> str:
     """Add this session to environment.json, and say what makes a resume inexact. Returns the run's id.
 
-    `known_id` is the one in the checkpoint that was restored: it counts where environment.json was lost.
+    `known_id` is the one in the checkpoint that was restored: it counts where environment.json was lost. `labels` are
+    those that pictures are drawn with, as indices for each of some training pictures.
     """
     before = read_environment(folder)
     sessions = before.get("sessions", [])
@@ -52,7 +60,10 @@ def write_environment(folder: RunFolder, now: Tree, pack: Pack, reporter: Report
         "data": {**pack.summary, "fingerprint": pack.fingerprint},
         "sessions": [*sessions, now],
     }
-    write_atomic(folder.environment_path, json.dumps(record, indent=2).encode())
+    text = json.dumps(record, indent=2)
+    if labels is not None:  # on one line, not on thousands
+        text = f'{text[:-2]},\n  "labels": {json.dumps(labels)}\n}}'
+    write_atomic(folder.environment_path, text.encode())
     return run_id
 
 

@@ -16,7 +16,7 @@ from ganlet.data.feed import Feed
 from ganlet.engine.loop import Outcome, run_loop
 from ganlet.engine.schedule import images, iteration_images
 from ganlet.engine.signals import StopRequest
-from ganlet.engine.state import TrainState, build_state
+from ganlet.engine.state import TrainState
 from ganlet.errors import TrainingError
 from ganlet.runs import checkpoint
 from ganlet.runs.checkpoint import Checkpoint
@@ -27,14 +27,21 @@ from ganlet.runs.manifest import directory_name
 from ganlet.runs.pictures import sample_moments
 from ganlet.workflows.judging import Track
 from ganlet.workflows.measuring import Patience
+from ganlet.workflows.reporting import Silent
 from ganlet.workflows.session import Session
+from ganlet.workflows.transferring import initial_state
 from ganlet.workflows.watching import Watchers, begin_session, watch
 
 logger = logging.getLogger(__name__)
 
 
 def train_on(
-    session: Session, state: TrainState, feed: Feed, stop: StopRequest, restored: Checkpoint | None
+    session: Session,
+    state: TrainState,
+    feed: Feed,
+    stop: StopRequest,
+    restored: Checkpoint | None,
+    held_out: Feed | None = None,
 ) -> Outcome:
     """Train `state` from its moment until the run ends, and save it.
 
@@ -46,7 +53,7 @@ def train_on(
     while True:
         with ExitStack() as stack:
             watchers = watch(stack, session, state, run_id, restored, seam) if run_id else None
-            ended = _loop(session, state, feed, stop, watchers)
+            ended = _loop(session, state, feed, stop, watchers, held_out)
             if isinstance(ended, Outcome):
                 if watchers:
                     _leave(session, state, watchers, ended)
@@ -65,7 +72,12 @@ def counted_rollbacks(folder: RunFolder, images_seen: int) -> int:
 
 
 def _loop(
-    session: Session, state: TrainState, feed: Feed, stop: StopRequest, watchers: Watchers | None
+    session: Session,
+    state: TrainState,
+    feed: Feed,
+    stop: StopRequest,
+    watchers: Watchers | None,
+    held_out: Feed | None,
 ) -> Outcome | TrainingError:
     """The training loop with all hooks: why it ended, or what went wrong, which a hook may say too.
 
@@ -78,7 +90,7 @@ def _loop(
             return Outcome(finished=False, reason=reason)
     hooks = [*(watchers.hooks if watchers else []), *session.hooks]
     try:
-        outcome = run_loop(config, state, feed, hooks, here, stop, watchers.saver if watchers else None)
+        outcome = run_loop(config, state, feed, hooks, here, stop, watchers.saver if watchers else None, held_out)
     except TrainingError as error:
         return error
     if outcome.rollback and config.health.action == "rollback":
@@ -105,7 +117,10 @@ def _go_back(session: Session, state: TrainState, reason: str, run_id: str | Non
     number, undone_from = state.course.rollbacks + 1, state.images_seen
     to = here.any(_target(folder, undone_from, run_id) if here.is_first else 0)
     restored = checkpoint.load(folder.checkpoints_path, to, run_id) if to else None
-    state.load(restored.members if restored else build_state(session.config, session.device).members(), to)
+    if restored is not None:
+        state.load(restored.members, to)
+    else:
+        state.load(initial_state(session.config, session.device, Silent()).members(), to)
     state.course.rollbacks = number
     if here.is_first:
         _forget_after(folder, to, run_id)

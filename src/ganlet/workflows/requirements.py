@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
-from ganlet.config import RunConfig, differences
-from ganlet.data.source import open_source, require_batch
+from ganlet.config import RunConfig, differences, relocate, resolve
+from ganlet.data.labels import label_names
+from ganlet.data.source import absolute_source, open_source, require_batch
 from ganlet.data.spec import Pack
 from ganlet.engine.schedule import images
 from ganlet.errors import CheckpointError, ConfigError, DataError, EnvironmentProblem
@@ -51,15 +54,28 @@ def open_pictures(config: RunConfig, reporter: Reporter) -> Pack:
     return pack
 
 
+def resolved(config: RunConfig, pack: Pack) -> RunConfig:
+    """The config of a run: nothing left open, and what it needs of the disk findable from every working folder.
+
+    Raises `DataError` where the pictures have no such labels, `ConfigError` for what is impossible together.
+    """
+    names = label_names(pack, config.data)
+    config = resolve(config, num_pictures=len(pack), channels=pack.pictures.shape[-1], label_names=names or None)
+    init_from = config.train.init_from
+    where = None if init_from is None else str(Path(init_from).expanduser().absolute())
+    return relocate(config, absolute_source(config.data.source), where)
+
+
 def require_shares(config: RunConfig, device: torch.device, world: int) -> None:
     """Raise `ConfigError` or `EnvironmentProblem` where the config does not suit the number of processes."""
-    batch = config.train.batch_size
-    if batch % world or batch // world < 2:
+    batch, parts = config.train.batch_size, world * config.train.accumulate
+    if batch % parts or batch // parts < 2:
+        each = f"{world} processes" if config.train.accumulate == 1 else f"{parts} parts (processes * train.accumulate)"
         raise ConfigError(
             "The batch cannot be shared out evenly, with at least two pictures for each process.",
             where="train.batch_size",
-            got=f"{batch} pictures for {world} processes",
-            expected=f"a multiple of {world}, at least {2 * world}",
+            got=f"{batch} pictures for {each}",
+            expected=f"a multiple of {parts}, at least {2 * parts}",
         )
     if config.train.sync_batch_norm and (world == 1 or device.type != "cuda"):
         raise EnvironmentProblem(

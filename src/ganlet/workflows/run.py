@@ -52,11 +52,11 @@ class Run:
 
         return evaluate(self.path, num, **settings)
 
-    def sample(self, num: int = 16, *, seed: int = 0, truncation: float | None = None) -> np.ndarray:
-        """`num` new pictures: uint8 (num, H, W, C)."""
+    def sample(self, num: int = 16, *, seed: int = 0, **settings: Any) -> np.ndarray:
+        """`num` new pictures: uint8 (num, H, W, C); `settings` are those of `ganlet.sample`."""
         from ganlet.workflows.sampling import sample
 
-        return sample(self.path, num, seed=seed, truncation=truncation)
+        return sample(self.path, num, seed=seed, **settings)
 
 
 def open_run(path: str | Path) -> Run:

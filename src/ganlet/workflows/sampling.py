@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from ganlet.config import RunConfig
-from ganlet.config.networks import GeneratorSettings
+from ganlet.config.networks import GeneratorSettings, StyleGeneratorConfig
 from ganlet.engine.devices import choose_device
 from ganlet.engine.draws import draw
 from ganlet.engine.state import TrainState
@@ -21,6 +22,7 @@ from ganlet.runs.files import explained
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.pictures import save_sheet
 from ganlet.workflows.generators import open_generator
+from ganlet.workflows.labels import named_labels
 
 BATCH = 64
 OTHER_PICTURES = {".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
@@ -32,13 +34,25 @@ def shown_generator(state: TrainState, config: RunConfig) -> Generator:
 
 
 @torch.inference_mode()
-def generate(generator: Generator, latents: torch.Tensor) -> np.ndarray:
-    """Latents (N, latent_size) -> uint8 pictures (N, H, W, C), in evaluation mode, in batches of 64."""
+def generate(
+    generator: Generator, latents: torch.Tensor, labels: torch.Tensor | None = None, truncation: float | None = None
+) -> np.ndarray:
+    """Latents (N, latent_size) -> uint8 pictures (N, H, W, C), in evaluation mode, in batches of 64.
+
+    `labels` (N, num_labels) are for generators with labels; `truncation` is for those that truncate styles.
+    """
     device = next(generator.parameters()).device
+    shown_with = (
+        [None] * len(latents.split(BATCH)) if labels is None else [part.to(device) for part in labels.split(BATCH)]
+    )
+    styled = {} if truncation is None else {"truncation": truncation}
     was_training = generator.training
     generator.eval()
     try:
-        pictures = [to_packed(generator(part.to(device))).cpu().numpy() for part in latents.split(BATCH)]
+        pictures = [
+            to_packed(generator(part.to(device), labelled, **styled)).cpu().numpy()
+            for part, labelled in zip(latents.split(BATCH), shown_with, strict=True)
+        ]
     finally:
         generator.train(was_training)  # also where memory has run out, for training may go on
     return np.concatenate(pictures)
@@ -64,9 +78,26 @@ def latents_for(num: int, seed: int, settings: GeneratorSettings, truncation: fl
 
 
 def sample(
-    run: str | Path, num: int = 16, *, seed: int = 0, truncation: float | None = None, device: str = "auto"
+    run: str | Path,
+    num: int = 16,
+    *,
+    seed: int = 0,
+    labels: Sequence[str] = (),
+    truncation: float | None = None,
+    average: int | None = None,
+    device: str = "auto",
 ) -> np.ndarray:
     """`num` new pictures from a run: uint8 (num, H, W, C). Raises `RunError` or `ConfigError`.
+
+    Args:
+        run: the run's folder.
+        num: how many pictures.
+        seed: the same one draws the same pictures.
+        labels: names of classes or attributes, where the run was trained with them; default: as its pictures have them.
+        truncation: below 1 pictures are more typical and less varied. Styles are drawn towards their mean (Karras et
+            al. 2019, section 3.2), latents of other generators are kept within it.
+        average: the half-life of one of `generator.ema.more_half_lives`; default: the usual average.
+        device: auto, cpu, cuda or mps.
 
     On one machine the same seed draws the same pictures. The first ones are the same for every `num`, bit by bit in
     whole batches of 64; in a smaller batch a device may round otherwise, by one grey level at most.
@@ -75,8 +106,13 @@ def sample(
         raise ConfigError("There must be at least one picture to draw.", where="--num", got=num)
     if truncation is not None and not 0 < truncation < math.inf:
         raise ConfigError("A truncation must be a number above 0.", where="--truncation", got=truncation)
-    trained = open_generator(RunFolder.open(Path(run)), None, choose_device(device))
-    return generate(trained.generator, latents_for(num, seed, trained.config.generator, truncation))
+    trained = open_generator(RunFolder.open(Path(run)), None, choose_device(device), average)
+    settings = trained.config.generator
+    named = named_labels(labels, num, trained.config) if labels else None
+    drawn = trained.labels.draw(num, seed) if trained.labels and named is None else named
+    if isinstance(settings, StyleGeneratorConfig):
+        return generate(trained.generator, latents_for(num, seed, settings), drawn, truncation)
+    return generate(trained.generator, latents_for(num, seed, settings, truncation), drawn)
 
 
 def save_samples(pictures: np.ndarray, out: Path) -> list[Path]:

@@ -9,21 +9,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ganlet.config import RunConfig, differences, dump_yaml, read_yaml, relocate, resolve, validate, without_effect
+from ganlet.config import RunConfig, differences, dump_yaml, read_yaml, validate, without_effect
 from ganlet.config.tree import merge
 from ganlet.data.feed import Feed
-from ganlet.data.source import absolute_source
-from ganlet.data.spec import Pack
+from ganlet.data.holdout import held_out_pack
+from ganlet.data.labels import label_vectors
 from ganlet.engine.devices import choose_device, out_of_memory_explained, require_precision, set_determinism
 from ganlet.engine.distributed import ranks, world_size
 from ganlet.engine.hooks import Hook
 from ganlet.engine.signals import stop_on_signals
 from ganlet.engine.state import TrainState, build_state
-from ganlet.errors import CheckpointError, ConfigError, Interrupted
+from ganlet.errors import CheckpointError, ConfigError, DataError, Interrupted
 from ganlet.runs import checkpoint
 from ganlet.runs.checkpoint import Checkpoint
 from ganlet.runs.folder import RunFolder, default_run_path, require_new
 from ganlet.workflows.finishing import finish
+from ganlet.workflows.labels import LabelStock
 from ganlet.workflows.records import log_file, read_environment
 from ganlet.workflows.recovering import counted_rollbacks, train_on
 from ganlet.workflows.reporting import Reporter, Silent
@@ -34,9 +35,11 @@ from ganlet.workflows.requirements import (
     require_length,
     require_same_pictures,
     require_shares,
+    resolved,
 )
 from ganlet.workflows.run import Run
 from ganlet.workflows.session import Session
+from ganlet.workflows.transferring import initial_state
 
 
 def train(
@@ -67,12 +70,13 @@ def train(
     path = Path(out) if out is not None else default_run_path(Path("runs"), config.preset or "run")
     require_new(path)
     pack = open_pictures(config, reporter)
-    config = _resolved(config, pack)
+    config = resolved(config, pack)
     for note in without_effect(config):
         reporter.say(f"note: {note}")
     with out_of_memory_explained(), ranks(chosen.type) as here:
-        session = Session(config, RunFolder(path), pack, chosen, here, reporter, hooks)
-        state = build_state(config, chosen)
+        stock = LabelStock.of(pack, config)
+        session = Session(config, RunFolder(path), pack, chosen, here, reporter, hooks, stock)
+        state = initial_state(config, chosen, reporter)
         if here.is_first:
             RunFolder.create(path, dump_yaml(config))
         here.barrier()
@@ -105,26 +109,27 @@ def resume(
     require_shares(wanted, chosen, world_size())
     require_extractor(wanted)
     pack = open_pictures(wanted, reporter)
-    config = _resolved(wanted, pack)
+    config = resolved(wanted, pack)
     require_same_pictures(folder, pack, allow_data_change, reporter)
     with out_of_memory_explained(), ranks(chosen.type) as here:
-        session = Session(config, folder, pack, chosen, here, reporter, hooks)
+        stock = LabelStock.of(pack, config)
+        session = Session(config, folder, pack, chosen, here, reporter, hooks, stock)
         with _at_work(session):
-            state = build_state(config, chosen)
-            restored = _restore(session, state)
+            restored = _newest(session)
+            state = build_state(config, chosen) if restored else initial_state(config, chosen, reporter)
+            _restore(session, state, restored)
             return _carry_on(session, state, restored)
 
 
-def _resolved(config: RunConfig, pack: Pack) -> RunConfig:
-    """The config of a run: nothing left open, and its pictures where they can be found from every working folder."""
-    config = resolve(config, num_pictures=len(pack), channels=pack.pictures.shape[-1])
-    return relocate(config, absolute_source(config.data.source))
+def _newest(session: Session) -> Checkpoint | None:
+    """The newest sound checkpoint; None when nothing was ever saved."""
+    folder = session.folder
+    return checkpoint.load(folder.checkpoints_path, run_id=read_environment(folder).get("run_id"))
 
 
-def _restore(session: Session, state: TrainState) -> Checkpoint | None:
-    """Bring `state` to the newest sound checkpoint; None, and the state as it is, when nothing was ever saved."""
+def _restore(session: Session, state: TrainState, restored: Checkpoint | None) -> None:
+    """Bring `state` to a checkpoint, if there is one."""
     config, folder, reporter = session.config, session.folder, session.reporter
-    restored = checkpoint.load(folder.checkpoints_path, run_id=read_environment(folder).get("run_id"))
     if restored is not None:
         for problem in restored.problems:
             reporter.say(f"damaged, so the one before is used: {problem}")
@@ -135,7 +140,6 @@ def _restore(session: Session, state: TrainState) -> Checkpoint | None:
         state.load(restored.members, restored.images_seen)
     state.course.rollbacks = max(state.course.rollbacks, counted_rollbacks(folder, state.images_seen))
     reporter.say(f"resuming {folder.path} after {state.images_seen:,} images")
-    return restored
 
 
 @contextmanager
@@ -160,9 +164,11 @@ def _carry_on(session: Session, state: TrainState, restored: Checkpoint | None) 
             seed=config.seed,
             flip=config.data.flip,
             random_crop=config.data.crop == "random",
+            labels=label_vectors(session.pack, config.data),
+            balance=config.data.balance,
             device=session.device,
         )
-        outcome = train_on(session, state, feed, stop, restored)
+        outcome = train_on(session, state, feed, stop, restored, _held_out_feed(session))
         if here.is_first and not outcome.signal_number:
             session.reporter.say("drawing the pictures and the report")
             finish(session, state)
@@ -175,6 +181,30 @@ def _carry_on(session: Session, state: TrainState, restored: Checkpoint | None) 
             hint=f"ganlet resume {shlex.quote(str(folder.path))}",
         )
     return Run(folder.path)
+
+
+def _held_out_feed(session: Session) -> Feed | None:
+    """Pictures that training does not show, where the strength of the augmentation follows them."""
+    config = session.config
+    augment = config.objective.augment
+    if augment.adaptive != "held_out" or not augment.policies:
+        return None
+    unseen = held_out_pack(session.pack, config.data)
+    if unseen is None:
+        raise DataError(
+            "No pictures are kept out of training, which the augmentation is to follow.",
+            where="objective.augment.adaptive",
+            got="held_out",
+            expected="a source with a test split, or data.holdout above 0",
+            hint="--set data.holdout=0.1",
+        )
+    return Feed(
+        unseen,
+        size=config.data.size,
+        seed=config.seed,
+        labels=label_vectors(unseen, config.data),
+        device=session.device,
+    )
 
 
 def _note_extension(trained: RunConfig, config: RunConfig, reporter: Reporter) -> None:

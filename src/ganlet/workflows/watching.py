@@ -30,6 +30,7 @@ from ganlet.runs.pictures import save_sheet
 from ganlet.runs.weights import save_generator
 from ganlet.workflows.doctor import Doctor
 from ganlet.workflows.judging import Track
+from ganlet.workflows.labels import LabelStock
 from ganlet.workflows.measuring import Measurer, Patience, Plateau, shown_value
 from ganlet.workflows.records import write_environment
 from ganlet.workflows.reporting import Reporter, describe_row
@@ -84,6 +85,7 @@ class Sampler:
     config: RunConfig
     folder: RunFolder
     mirror: TensorBoardMirror | None
+    labels: LabelStock | None = None
 
     def __call__(self, moment: Moment) -> None:
         if moment.passed(images(self.config.train.sample_every)):
@@ -95,7 +97,8 @@ class Sampler:
         generator = self.config.generator
         shape = (settings.num_samples, generator.latent_size)
         latents = draw(generator.latents, self.config.seed, "preview", 0, shape)
-        pictures = generate(shown_generator(state, self.config), latents)
+        labels = self.labels.arranged(settings.num_samples, self.config.seed) if self.labels else None
+        pictures = generate(shown_generator(state, self.config), latents, labels)
         _patiently(lambda: save_sheet(self.folder.samples_path / f"{images_seen:09}.png", pictures))
         if self.mirror:
             self.mirror.picture("samples", grid(pictures), images_seen)
@@ -207,7 +210,14 @@ def begin_session(session: Session, restored: Checkpoint | None) -> str:
     write_atomic(folder.config_path, dump_yaml(session.config).encode())  # a resume may have changed how far it goes
     known_id = restored.meta.get("run_id") if restored else None
     now = describe_environment(str(session.device), session.ranks.world)
-    return write_environment(folder, now, session.pack, session.reporter, known_id)
+    return write_environment(
+        folder,
+        now,
+        session.pack,
+        session.reporter,
+        known_id,
+        labels=session.labels.sets() if session.labels else None,
+    )
 
 
 def watch(
@@ -235,7 +245,7 @@ def watch(
     watchers = Watchers(
         history,
         Logger(config, history, mirror, session.reporter, seconds),
-        Sampler(config, folder, mirror),
+        Sampler(config, folder, mirror, session.labels),
         measurer,
         Doctor(session, _noting_health(history, mirror), rows),
         Saver(config, folder, history, measurer, session.pack.fingerprint, run_id, resumed_from),

@@ -1,0 +1,1 @@
+IGNORED, CLASS_COLLAPSE = "labels ignored", "class collapsed"
