@@ -45,7 +45,7 @@ from ganlet.health.illnesses import COLLAPSE, DIVERGENCE, OSCILLATION, STRONG, S
 from ganlet.health.progress import FINISHED, UNDER_TRAINED
 from ganlet.health.verdicts import replay
 from ganlet.images import to_network, to_packed
-from ganlet.networks.conditioning import LabelEmbedding
+from ganlet.networks.conditioning import ConditionalNorm
 from ganlet.objective.augment import NUM_DRAWS, augment
 from ganlet.runs.history import read_history
 from ganlet.workflows import training
@@ -103,8 +103,9 @@ def ignore_labels(moment: Moment, _: dict[str, Any]) -> None:
     """The generator does not hear its labels."""
     for network in (moment.state.generator, moment.state.average):
         for layer in network.modules():
-            if isinstance(layer, LabelEmbedding):
-                layer.weight.data.zero_()
+            if isinstance(layer, ConditionalNorm):
+                layer.scale.weight.data.zero_()
+                layer.shift.weight.data.zero_()
 
 
 def one_grey_level_too_many(pictures: torch.Tensor, labels: Labels) -> tuple[torch.Tensor, Labels]:
@@ -154,6 +155,7 @@ class Augmented:
         return to_packed(augment(to_network(pictures), draws, torch.tensor(0.7), self.policies)), labels
 
 
+BY_NORM = ("generator.condition=norm",)
 ALL_POLICIES = "objective.augment.policies=[color, translation, cutout]"
 WASSERSTEIN = "objective.loss.kind=wasserstein"
 POOR = (COLLAPSE, STRONG, WEAK, DIVERGENCE, OSCILLATION, STUCK)  # where several are right, any is
@@ -188,11 +190,11 @@ CASES: dict[str, Case] = {
     "overflow": Case(load=one_grey_level_too_many, expected=(WRONG_COLOURS,)),
     "stuck-pixel": Case(load=a_stuck_pixel, expected=(WRONG_COLOURS,)),
     # Pictures by label.
-    "labelled": Case(labelled=True),
-    "labelled-augmented": Case((ALL_POLICIES,), labelled=True),
-    "shuffled-labels": Case(labelled=True, load=shuffled_labels, expected=(IGNORED,)),
-    "deaf-to-labels": Case(labelled=True, disturb=ignore_labels, onset=ONSET, expected=(IGNORED,)),
-    "one-picture-of-a-class": Case(labelled=True, load=OnePictureOfAClass(), expected=(CLASS_COLLAPSE,)),
+    "labelled": Case(BY_NORM, labelled=True),
+    "labelled-concat": Case(labelled=True, expected=(CLASS_COLLAPSE,)),  # classes of one picture each, as was seen
+    "shuffled-labels": Case(BY_NORM, labelled=True, load=shuffled_labels, expected=(IGNORED,)),
+    "deaf-to-labels": Case(BY_NORM, labelled=True, disturb=ignore_labels, onset=ONSET, expected=(IGNORED,)),
+    "one-picture-of-a-class": Case(BY_NORM, labelled=True, load=OnePictureOfAClass(), expected=(CLASS_COLLAPSE,)),
     # Augmentation.
     "augmented": Case((ALL_POLICIES,)),
     "leaking": Case(

@@ -6,7 +6,10 @@ no FID, and comparable only with figures of this script. Beside it stands the di
 pairs of fakes, as a share of that between pairs of real pictures; a collapse to one picture gives 0.
 
     python benchmarks/preset_quality.py --preset quick --sources smileys path/to/fashion-mnist path/to/cifar-bin \
-        --extractor path/to/extractors [--seeds 0 1 2 3 4] [--set KEY=VALUE ...] [--json FILE] [--grids DIR]
+        --extractor path/to/extractors [--seeds 0 1 2 3 4] [--set KEY=VALUE ...] [--json FILE] [--grids DIR] \
+        [--final 10000]
+
+With --final the last generator is measured once more, by so many fakes against all training pictures.
 
 The extractor's folder holds cifar_resnet.py and resnet56-cifar10.safetensors. The floor is the distance between two
 halves of the real pictures, with as many in the second half as there are fakes.
@@ -95,6 +98,8 @@ class Judge:
     grid: Path | None
     distances: list[float]
     diversities: list[float]
+    num_final: int = 0  # fakes that the last generator is measured with once more; 0: it is not
+    final: float | None = None
     seconds: float = 0.0  # spent on measuring
 
     def __call__(self, moment: Moment) -> None:
@@ -111,25 +116,40 @@ class Judge:
         self.diversities.append(round(spread(features) / spread(self.reals), 2))
         if self.grid and moment.finished:
             save_sheet(self.grid, pictures[:64])
+        if self.num_final and moment.finished:
+            latents = draw(settings.latents, self.config.seed, "final", 0, (self.num_final, settings.latent_size))
+            fakes = self.extractor(generate(moment.state.average, latents))
+            self.final = round(frechet_distance(fakes, self.reals), 2)
         self.seconds += time.monotonic() - start
 
 
 def measure(
-    config: RunConfig, pictures: np.ndarray, reals: np.ndarray, extractor: Extractor, grid: Path | None
+    config: RunConfig,
+    pictures: np.ndarray,
+    reals: np.ndarray,
+    extractor: Extractor,
+    grid: Path | None,
+    num_final: int = 0,
 ) -> dict[str, Any]:
     """One run, measured."""
     config = resolve(config, num_pictures=len(pictures), channels=pictures.shape[-1])
-    judge = Judge(config, extractor, reals, grid, [], [])
+    judge = Judge(config, extractor, reals, grid, [], [], num_final)
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         train(config, Path(folder) / "run", device="cpu", hooks=[judge])
     seconds = time.monotonic() - start - judge.seconds
     return {
         "distances": judge.distances,
+        "final": judge.final,
         "diversities": judge.diversities,
         "last_to_best": round(judge.distances[-1] / min(judge.distances), 3),
         "images_per_second": round(int(config.train.total_images) / seconds),
     }
+
+
+def commit() -> str:
+    """The commit that is measured."""
+    return subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
 
 
 def main() -> None:
@@ -140,42 +160,46 @@ def main() -> None:
     parser.add_argument("--extractor", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
     parser.add_argument("--set", action="append", default=[], dest="overrides")
+    parser.add_argument("--final", type=int, default=0, metavar="FAKES")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--grids", type=Path)
     arguments = parser.parse_args()
     overrides: dict[str, Any] = {}
     for text in arguments.overrides:
         overrides = merge(overrides, parse_override(text), None)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     extractor = Extractor(arguments.extractor)
     print(
         f"preset {arguments.preset} {' '.join(arguments.overrides)}: FD (ResNet-56, CIFAR-10), {NUM_FAKES:,} fakes of "
-        f"the averaged weights against {NUM_REALS:,} training pictures; {date.today()}, commit {commit}, "
+        f"the averaged weights against {NUM_REALS:,} training pictures; {date.today()}, commit {commit()}, "
         f"torch {torch.__version__}, {torch.get_num_threads()} threads\n"
     )
-    print(f"| source | seed | floor | FD at {MOMENTS} moments | last / best | diversity at the end | images/s |")
-    print("|---|---|---|---|---|---|---|")
+    final = f" FD, {arguments.final:,} fakes |" if arguments.final else ""
+    print(f"| source | seed | floor | FD at {MOMENTS} moments |{final} last / best | diversity at the end | images/s |")
+    print("|---|---|---|---|---|---|---|" + ("---|" if final else ""))
     rows = []
     for source in arguments.sources:
         config = make_config(arguments.preset, source, overrides=overrides)
         pictures = open_source(config.data).pictures
-        reals = extractor(pictures[: NUM_REALS + NUM_FAKES])
-        floor = round(frechet_distance(reals[NUM_REALS:], reals[:NUM_REALS]), 2)
+        reals = extractor(pictures if arguments.final else pictures[: NUM_REALS + NUM_FAKES])
+        held = reals[NUM_REALS : NUM_REALS + NUM_FAKES]
+        floor = round(frechet_distance(held, reals[:NUM_REALS]), 2)
         for seed in arguments.seeds:
             name = Path(source).name
             grid = arguments.grids / f"{arguments.preset}-{name}-{seed}.png" if arguments.grids else None
             if grid:
                 grid.parent.mkdir(parents=True, exist_ok=True)
             seeded = make_config(arguments.preset, source, overrides={**overrides, "seed": seed})
-            row = {"source": name, "seed": seed, "floor": floor, **measure(seeded, pictures, reals, extractor, grid)}
+            found = measure(seeded, pictures, reals, extractor, grid, arguments.final)
+            row = {"source": name, "seed": seed, "floor": floor, **found}
             rows.append(row)
+            final = f" {row['final']} |" if arguments.final else ""
             print(
-                f"| {name} | {seed} | {floor} | {' '.join(map(str, row['distances']))} | {row['last_to_best']} "
+                f"| {name} | {seed} | {floor} | {' '.join(map(str, row['distances']))} |{final} {row['last_to_best']} "
                 f"| {row['diversities'][-1]} | {row['images_per_second']} |",
                 flush=True,
             )
     if arguments.json:
-        arguments.json.write_text(json.dumps({"commit": commit, "preset": arguments.preset, "rows": rows}) + "\n")
+        arguments.json.write_text(json.dumps({"commit": commit(), "preset": arguments.preset, "rows": rows}) + "\n")
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ def test_no_line_stands_twice(settings):
 
 def test_kinds_stand_in_brackets_where_not_all_have_it(settings):
     listed = dict(settings)
-    assert listed["generator.kind"] == "mlp, dcgan"
+    assert listed["generator.kind"] == "mlp, dcgan, resnet, style"
     assert listed["generator.optimizer.schedule.kind"] == "constant, cosine, multistep, plateau"
     assert not listed["generator.latent_size"].startswith("(")
     assert not listed["generator.optimizer.schedule.warmup"].startswith("(")

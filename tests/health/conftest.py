@@ -68,7 +68,8 @@ def config_of(preset: str, changes: dict[str, object] | None = None) -> RunConfi
     from ganlet.config import resolve
 
     written = make_config(preset, overrides=changes or {})
-    return resolve(written, num_pictures=50_000, channels=3)
+    names = ("bag", "boot", "coat") if written.data.labels != "none" else None
+    return resolve(written, num_pictures=50_000, channels=3, label_names=names)
 
 
 @pytest.fixture(scope="session")

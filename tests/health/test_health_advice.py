@@ -23,11 +23,19 @@ CHANGES = [
     {"generator.upsample": "transposed", "discriminator.norm": "instance", "train.precision": "bf16"},
     {"generator.ema.half_life": 0, "data.flip": True},
     {"discriminator.dropout": 0.3, "data.flip": True, "generator.norm": "none"},
+    {"objective.loss.kind": "wasserstein", "objective.loss.clip": 0.01, "objective.penalties": []},
+    {"data.labels": "classes", "data.label_names": ["a", "b"], "discriminator.condition": "classifier"},
+    {"objective.augment.policies": ["color", "cutout"], "objective.augment.strength": 0.4},
 ]
+MORE = {  # what some of them are told besides the config
+    advice.against_standstill: [(True,), (False,)],
+    advice.against_leaks: [(("cutout",),), (("color", "cutout"),)],
+    advice.against_collapsed_classes: [(True,), (False,)],
+}
 
 
 def given(function, config):
-    return function(config, True) if function is advice.against_standstill else function(config)
+    return [function(config, *more) for more in MORE.get(function, [()])]
 
 
 def applied(config, command):
@@ -43,15 +51,18 @@ def applied(config, command):
 @pytest.mark.parametrize("function", ALL, ids=lambda function: function.__name__)
 def test_every_advice_can_be_pasted_and_changes_what_it_says(function, changes):
     for preset in ("quick", "classic"):
-        config = resolve(make_config(preset, overrides=changes), num_pictures=60_000, channels=3)
-        plan = given(function, config)
-        changed = differences(config, applied(config, plan.command))
-        assert set(changed) == {path for path, value in flatten(plan.change).items()} or (
-            set(plan.change) == {"objective.penalties"}
-            and all(path.startswith("objective.penalties") for path in changed)
+        written = make_config(preset, overrides=changes)
+        config = resolve(
+            written, num_pictures=60_000, channels=3, label_names=("a", "b") if "data.labels" in changes else None
         )
-        assert bool(changed) == (function is not advice.against_bad_loading)
-        assert plan.words.endswith(".")
+        if function is advice.against_leaks and not config.objective.augment.policies:
+            continue
+        for plan in given(function, config):
+            changed = differences(config, applied(config, plan.command))
+            said = set(flatten(plan.change))
+            assert {next((path for path in said if key.startswith(path)), key) for key in changed} == said
+            assert bool(changed) == (function is not advice.against_bad_loading)
+            assert plan.words.endswith(".")
 
 
 @pytest.mark.parametrize(
@@ -70,6 +81,23 @@ def test_every_advice_can_be_pasted_and_changes_what_it_says(function, changes):
         (advice.against_overfitting, {}, "data.flip=true"),
         (advice.against_wrong_colours, {"discriminator.norm": "instance"}, "discriminator.norm=batch"),
         (advice.to_train_longer, {}, "train.total_images=180000"),
+        (advice.against_collapse, {"objective.penalties": [], "objective.loss.kind": "wasserstein"},
+         f"objective.penalties={advice.GRADIENT_PENALTY}"),
+        (advice.against_weak_discriminator, {"objective.penalties": [{"kind": "gradient_penalty"}]},
+         "discriminator.optimizer.lr=0.0016"),
+        (advice.against_ignored_labels, {}, "discriminator.condition=classifier"),
+        (advice.against_ignored_labels, {"discriminator.condition": "classifier"}, "objective.classifier_weight=2"),
+        (lambda config: advice.against_collapsed_classes(config, True), {}, "generator.condition=norm"),
+        (lambda config: advice.against_collapsed_classes(config, False), {"data.labels": "classes"},
+         "data.balance=true"),
+        (lambda config: advice.against_leaks(config, ["cutout"]), {"objective.augment.policies": ["cutout"]},
+         "objective.augment.strength=0.5"),
+        (lambda config: advice.against_leaks(config, ["cutout"]),
+         {"objective.augment.policies": ["color", "cutout"], "objective.augment.strength": 0.5},
+         "objective.augment.policies=[color]"),
+        (lambda config: advice.against_leaks(config, ["cutout"]),
+         {"objective.augment.policies": ["color", "cutout"], "objective.augment.adaptive": "sign"},
+         "objective.augment.policies=[color]"),
     ],
 )  # fmt: skip
 def test_the_first_thing_to_try(function, changes, command):

@@ -105,6 +105,21 @@ def test_numbers_that_are_not_finite_are_counted(values):
     assert values("not_finite", steps=steps, events=[failure]) == [(1, 0.0), (2, 2.0), (3, 1.0)]
 
 
+def test_the_least_varied_class(values):
+    looks = [
+        {"class_diversity/a": 0.8, "class_diversity/b": 0.2, "class_diversity/c": 1.0},
+        {"class_diversity/a": 0.7},
+        {},
+    ]
+    assert values("class_diversity", looks) == [(1, 0.2), (2, 0.7)]
+    assert values("class_beside", looks) == [(1, pytest.approx(0.2 / 0.9))]  # a single class is beside no other
+
+
+def test_the_growth_of_a_critics_scores_either_way_round(values):
+    steps = logits((1, 0), (0, 1), (4, 0), (0, 5), (6, 0), (7, 0))
+    assert values("critic_growth", steps=steps) == [(3, 4.0), (4, 5.0), (5, 6.0), (6, 7.0)]
+
+
 def test_disagreement_is_the_gap_in_training_where_looks_are_fooled(values):
     steps, looks = logits((2, -2), (3, -3), (4, -4)), of("separation", 0.9, 0.1, 0.2)
     assert values("disagreement", looks, steps) == [(1, 0.0), (2, 5.0), (3, 6.0)]

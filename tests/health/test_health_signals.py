@@ -37,8 +37,8 @@ def test_separation_counts_pairs_and_ties_by_half(higher, lower, expected):
 class Brightness(nn.Module):
     """Finds bright pictures real."""
 
-    def forward(self, pictures):
-        return pictures.mean((1, 2, 3))
+    def forward(self, pictures, labels=None):
+        return pictures.mean((1, 2, 3)) + (0 if labels is None else labels.sum(1))
 
 
 def test_judgement_of_bright_and_dark_pictures():
@@ -56,6 +56,32 @@ def test_judgement_of_bright_and_dark_pictures():
         }
     )
     assert "recognition" not in signals.judgement(Brightness(), Specimen(bright, dark, dark))
+
+
+def test_each_picture_is_judged_with_its_own_labels():
+    same, ones, twos = torch.zeros(4, 3, 8, 8), torch.ones(4, 1), torch.full((4, 1), 2.0)
+    specimen = Specimen(same, same, same, held_out=same, train_labels=twos, labels=ones, held_out_labels=3 * ones)
+    found = signals.judgement(Brightness(), specimen)
+    assert (found["real_logit"], found["fake_logit"], found["held_out_logit"]) == (2.0, 1.0, 3.0)
+    assert (found["separation"], found["recognition"]) == (1.0, 0.0)
+
+
+def test_accuracies_are_by_the_boundary_of_the_loss_and_there_are_none_without_one():
+    bright, dark = torch.full((4, 3, 8, 8), 0.75), torch.full((4, 3, 8, 8), 0.25)
+    specimen = Specimen(bright, dark, dark)
+    assert signals.judgement(Brightness(), specimen)["fake_accuracy"] == 0
+    assert signals.judgement(Brightness(), specimen, 0.5)["fake_accuracy"] == 1
+    spread = torch.tensor([0.0, 0.2, 0.4, 0.6])[:, None, None, None].expand(4, 3, 8, 8)
+    found = signals.judgement(Brightness(), Specimen(spread + 3, spread, spread), None)
+    assert found.keys() & {"real_accuracy", "fake_accuracy"} == set()
+    assert found["logit_spread"] == pytest.approx(0.2 * (5 / 3) ** 0.5, rel=1e-4)
+
+
+def test_weights_that_are_cut_off_at_their_limit():
+    network = nn.Linear(4, 1, bias=False)
+    with torch.no_grad():
+        network.weight.copy_(torch.tensor([[0.01, -0.01, 0.005, 0.0]]))
+    assert signals.clipped(network, 0.01) == {"clipped_weights": 0.5}
 
 
 # Appearance
@@ -263,8 +289,13 @@ def test_norms_shared_by_several_processes_wait_for_nobody(monkeypatch):
     assert shared.num_batches_tracked == 0
 
 
+class Failing(nn.Module):
+    def forward(self, latents, labels):
+        raise RuntimeError("no memory")
+
+
 def test_a_generator_that_fails_is_left_in_training():
-    generator = nn.Sequential(nn.Linear(4, 1))
+    generator = Failing()
     with pytest.raises(RuntimeError):
         signals.as_shown(generator, torch.zeros(2, 3))
     assert generator.training

@@ -54,6 +54,28 @@ SICK = {
     "dead units": ("stuck", "serious", {"dead_units": 0.97}, {}),
 }  # fmt: skip
 
+# The same in runs with other settings than those of `quick`.
+LABELLED = {"data.labels": "classes"}
+AUGMENTED = {"objective.augment.policies": ["color", "cutout"]}
+CRITIC = {"objective.loss.kind": "wasserstein", "objective.penalties": []}
+CLIPPED = {**CRITIC, "objective.loss.clip": 0.01}
+VARIED = {"class_diversity/bag": 0.8, "class_diversity/boot": 0.7, "class_diversity/coat": 0.9}
+SICK_WITH = {
+    "labels change nothing": (LABELLED, "labels ignored", "serious", {"label_effect": 0.02}, {}),
+    "labels change it at random": (LABELLED, "labels ignored", "serious",
+                                   {"label_effect": 1.0, "label_agreement": 0.05}, {}),
+    "one boot": (LABELLED, "class collapsed", "serious", {**VARIED, "class_diversity/boot": 0.05}, {}),
+    "less varied than others": (LABELLED, "class collapsed", "serious", {**VARIED, "class_diversity/bag": 0.36}, {}),
+    "one picture a class": (LABELLED, "class collapsed", "serious", dict.fromkeys(VARIED, 0.2), {}),
+    "squares": (AUGMENTED, "augmentation leaks", "serious", {"leak_cutout": 0.8, "leak_color": 0.1}, {}),
+    "a few squares": (AUGMENTED, "augmentation leaks", "notice", {"leak_cutout": 0.4}, {}),
+    "scores without bounds": (CRITIC, "critic unbounded", "notice", {"distance": 0.1},
+                              {"real_logit": lambda n: n / 100, "fake_logit": 0.0}),
+    "poor pictures too": (CRITIC, "critic unbounded", "serious", {"distance": 0.9},
+                          {"real_logit": lambda n: n / 100, "fake_logit": 0.0}),
+    "all cut off": (CLIPPED, "critic at its limit", "notice", {"clipped_weights": 0.95}, {}),
+}  # fmt: skip
+
 # The same of illnesses that a run has from its start.
 SICK_FROM_THE_START = {
     "never fooled, and no progress": ("discriminator too strong", "serious",
@@ -96,6 +118,116 @@ def test_each_illness_is_found_alone_and_after_its_onset(name, history, facts):
     assert (
         first_detection(rows[: rows.index(next(r for r in rows if r["images_seen"] == ONSET))], facts(), kind) is None
     )
+
+
+@pytest.mark.parametrize("name", SICK_WITH)
+def test_what_other_settings_may_suffer_from(name, history, facts):
+    changes, kind, severity, look, row = SICK_WITH[name]
+    onset = 0 if "distance" in look else ONSET
+    rows = history(look, row, onset=onset)
+    diagnosis = diagnose(rows, facts(changes))
+    assert found(diagnosis) == [(kind, severity)]
+    verdict = diagnosis.verdicts[0]
+    assert verdict.words.endswith(".")
+    assert all(item.words and item.limit_words for item in verdict.evidence)
+    assert verdict.command
+    assert onset <= first_detection(rows, facts(changes), kind) <= onset + 28_000
+
+
+def test_a_picture_for_each_class_is_more_telling_than_that_they_are_alike(history, facts):
+    look = {**dict.fromkeys(VARIED, 0.1), "duplicates": 1.0, "diversity": 0.5}
+    assert found(diagnose(history(look), facts(LABELLED))) == [("class collapsed", "serious")]
+    one = {**look, "rough_diversity": 0.05}  # one picture for all
+    assert found(diagnose(history(one), facts(LABELLED))) == [("mode collapse", "serious")]
+
+
+def test_the_classes_that_collapsed_are_named(history, facts):
+    look = {**VARIED, "class_diversity/boot": 0.05}
+    (verdict,) = diagnose(history(look, onset=ONSET), facts(LABELLED)).verdicts
+    assert verdict.words.endswith(": boot.")
+    assert verdict.command == "--set data.balance=true"
+    (verdict,) = diagnose(history(dict.fromkeys(VARIED, 0.2)), facts(LABELLED)).verdicts
+    assert "bag, boot, coat" in verdict.words
+    assert verdict.command == "--set generator.condition=norm"
+
+
+def test_a_leak_is_told_by_its_policies_and_not_by_their_shadows(history, facts):
+    look = {"leak_cutout": 0.9, "leak_color": 0.5}
+    (verdict,) = diagnose(history(look), facts(AUGMENTED)).verdicts
+    assert [item.signal for item in verdict.evidence] == ["leak_cutout"]
+    assert verdict.command == "--set objective.augment.strength=0.5"
+    (verdict,) = diagnose(history({**look, "leak_color": 0.8}), facts(AUGMENTED)).verdicts
+    assert {item.signal for item in verdict.evidence} == {"leak_cutout", "leak_color"}
+
+
+# Logits of any size
+
+
+HUGE = {"real_logit": 240.0, "fake_logit": 90.0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "ill"),
+    [
+        ({}, ["divergence"]),
+        ({"objective.loss.kind": "wasserstein", "objective.penalties": [{"kind": "gradient_penalty"}]}, []),
+        (CLIPPED, []),
+        ({**CRITIC, "discriminator.spectral": True}, []),
+        (CRITIC, ["critic unbounded"]),
+        ({**CRITIC, "objective.penalties": [{"kind": "lecam"}]}, ["critic unbounded"]),
+    ],
+)
+def test_a_critic_may_have_scores_of_any_size_where_something_bounds_it(changes, ill, history, facts):
+    assert [kind for kind, _ in found(diagnose(history({"separation": 1.0}, HUGE), facts(changes)))] == ill
+
+
+@pytest.mark.parametrize(
+    ("loss", "kinds"),
+    [
+        ("bce", ["discriminator too strong"]),
+        ("relativistic", ["discriminator too strong"]),
+        ("hinge", []),
+        ("lsgan", []),
+        ("wasserstein", []),
+    ],
+)
+def test_only_log_odds_tell_by_their_size_that_a_discriminator_has_won(loss, kinds, history, facts):
+    row = {"real_logit": 8.0, "fake_logit": -9.0, "generator_loss": 9.0}
+    rows = history(row=row, onset=ONSET, looks=False)
+    changes = {"objective.loss.kind": loss, "objective.penalties": [{"kind": "gradient_penalty"}]}
+    assert [kind for kind, _ in found(diagnose(rows, facts(changes)))] == kinds
+
+
+@pytest.mark.parametrize(("loss", "kinds"), [("bce", ["stuck"]), ("lsgan", []), ("wasserstein", [])])
+def test_a_small_distance_means_little_where_logits_are_small(loss, kinds, history, facts):
+    rows = history(row={"real_logit": 0.04, "fake_logit": 0.0}, onset=ONSET, looks=False)
+    changes = {"objective.loss.kind": loss, "objective.penalties": [{"kind": "gradient_penalty"}]}
+    assert [kind for kind, _ in found(diagnose(rows, facts(changes)))] == kinds
+
+
+def test_a_critic_that_is_never_fooled_does_its_work(history, facts):
+    poor = {"separation": 1.0, "distance": 1.2, "rough_diversity": 0.7}
+    gradients = {"generator_gradient_norm": lambda n: 10.0 if n < 60_000 else 0.1}
+    changes = {"objective.loss.kind": "wasserstein", "objective.penalties": [{"kind": "gradient_penalty"}]}
+    assert found(diagnose(history(poor), facts(changes))) == []
+    vanished = diagnose(history(poor, gradients), facts(changes))
+    assert found(vanished) == [("discriminator too strong", "serious")]
+    assert "vanish" not in vanished.verdicts[0].words
+    assert "vanish" in diagnose(history(poor), facts()).verdicts[0].words
+
+
+def test_a_critic_swings_in_the_unit_of_its_own_scores(history, facts):
+    swinging = {"real_logit": flicker(0.04, 0.005, 1_000), "fake_logit": flicker(-0.04, -0.005, 1_000)}
+    for spread, ill in ((0.01, [("oscillation", "notice")]), (10.0, []), (None, [])):
+        rows = history({"logit_spread": spread}, swinging, onset=ONSET)
+        assert found(diagnose(rows, facts(CLIPPED))) == ill
+
+
+def test_bad_loading_is_told_in_the_unit_of_the_loss(history, facts):
+    look, row = {"separation": 0.1}, {"real_logit": 0.9, "fake_logit": 0.1}
+    for loss, kind in (("bce", "discriminator too weak"), ("lsgan", "wrong colours")):
+        diagnosis = diagnose(history(look, row, onset=ONSET), facts({"objective.loss.kind": loss}))
+        assert [kind for kind, _ in found(diagnosis)] == [kind]
 
 
 @pytest.mark.parametrize("name", SICK_FROM_THE_START)
@@ -326,6 +458,10 @@ def test_every_rule_can_speak(history, facts):
     cases += [[*history({"distance": None, "coverage": None}), *measured(values)] for values in
               ([2.0 * 0.93**place for place in range(18)], [0.8, 0.81] * 9)]  # fmt: skip
     read = [Case.read(rows, facts(num_pictures=500), THRESHOLDS) for rows in cases]
+    read += [
+        Case.read(history(look, row, onset=ONSET), facts(changes), THRESHOLDS)
+        for changes, _, _, look, row in SICK_WITH.values()
+    ]
     silent = [rule.__name__ for rule in RULES if not any(rule(case) for case in read)]
     assert silent == []
 

@@ -114,6 +114,20 @@ def test_the_numbers_are_those_of_the_pure_functions(enough):
     assert values["intra_class"].value > values["frechet"].value
 
 
+def test_classes_are_compared_one_by_one(enough):
+    found = one("intra_class", enough)
+    assert found.biased  # 682 pictures of a class are few
+    assert "mean over 3 classes of 682 pictures or more" in found.note
+    many = replace(enough, real=side(normal(4_200), labels=np.arange(4_200) % 2), label_names=("a", "b"))
+    many = replace(many, fake=side(normal(4_200, 0.3, seed=2), labels=np.arange(4_200) % 2))
+    assert not one("intra_class", many).biased
+    swapped = replace(enough, fake=replace(enough.fake, features=normal(2_048) + np.eye(3, 6)[enough.fake.labels]))
+    assert "farthest is" in one("intra_class", swapped).note
+    attributes = one("intra_class", replace(enough, by_attributes=True))
+    assert isinstance(attributes, Refused)
+    assert "any number" in attributes.reason
+
+
 def test_every_metric_points_the_right_way():
     real, near, far = (side(normal(400, shift, seed=seed)) for seed, shift in ((1, 0.0), (2, 0.1), (3, 1.0)))
     for key in ("kernel", "frechet", "precision", "recall", "density", "coverage"):

@@ -8,7 +8,16 @@ from ganlet.config.objective import ObjectiveConfig
 from ganlet.engine.window import MEASURED
 from ganlet.networks import build_discriminator, build_generator
 from ganlet.networks.interfaces import Discriminator, Judgement
-from ganlet.objective import LOSSES, Adaptive, Objective, Shown, WeightedPenalty, build_objective
+from ganlet.objective import (
+    LOSSES,
+    Adaptive,
+    Objective,
+    Shown,
+    WeightedPenalty,
+    build_objective,
+    measured_beside,
+)
+from ganlet.objective.augment import NUM_DRAWS, augment
 from ganlet.objective.losses import Bce, Hinge, Relativistic
 from ganlet.objective.penalties import R1, R2
 from ganlet.workflows.configuring import make_config
@@ -39,7 +48,6 @@ def shown(real=REAL, fake=FAKE, **random):
     """What a step is about; with instance noise of level 0.3 where it is given."""
     levels = {"instance_noise": torch.tensor(0.3)} if "instance_noise" in random else {}
     return Shown(real, fake, None, random, levels)
-
 
 
 def half_norms(images):
@@ -224,3 +232,121 @@ def test_the_objective_of_a_config():
     )
     expected = (WeightedPenalty("r2", R2(), 3.0, 4), WeightedPenalty("r1", R1(), 1.0, 1))
     assert build_objective(config) == Objective(Bce(0.1), expected)
+
+
+# What the discriminator is shown, and what it is asked
+
+
+def test_flipped_pairs_are_judged_the_wrong_way_round():
+    flips = torch.tensor([0.05, 0.9, 0.1, 0.5, 0.09, 0.3])
+    objective = Objective(Bce(), label_flips=0.1)
+    total, parts = objective.for_discriminator(Quadratic(), shown(label_flips=flips), ADAPTIVE)
+    real, fake = 0.5 * half_norms(REAL), 0.5 * half_norms(FAKE)
+    as_noted = Bce().discriminator(real, fake)
+    wrong_way_round = Bce().discriminator(fake, real)
+    flipped = torch.tensor([True, False, False, False, True, False])  # below 0.1
+    torch.testing.assert_close(total, torch.where(flipped, wrong_way_round, as_noted).mean())
+    torch.testing.assert_close(parts["real_logit"], real.mean())  # what is logged is not flipped
+
+
+def test_a_pass_has_its_own_noise_and_its_own_smoothing():
+    config = make_config(overrides={"objective.passes": [{}, {"noise": 0.5}, {"label_smoothing": 0.2}]})
+    objective = build_objective(config)
+    noise = torch.stack([pictures(seed) for seed in (5, 6, 7)], dim=1)
+    views, totals = [], []
+    for number in range(3):
+        critic = Quadratic()
+        total, _ = objective.for_discriminator(critic, shown(pass_noise=noise), ADAPTIVE, (), number)
+        views.append(critic.seen)
+        totals.append(total)
+    torch.testing.assert_close(views[0], [REAL, FAKE])
+    torch.testing.assert_close(views[1], [(REAL + 0.5 * pictures(6)).clamp(-1, 1), FAKE])
+    torch.testing.assert_close(views[2], [REAL, FAKE])
+    assert views[1][0].abs().max() == 1
+    logits = 0.5 * half_norms(REAL), 0.5 * half_norms(FAKE)
+    torch.testing.assert_close(totals[0], Bce().discriminator(*logits).mean())
+    torch.testing.assert_close(totals[2], Bce(label_smoothing=0.2).discriminator(*logits).mean())
+
+
+def test_both_sides_are_augmented_with_numbers_of_their_own():
+
+    adaptive = Adaptive(ObjectiveConfig(), torch.device("cpu"))
+    numbers = torch.rand(6, 2, NUM_DRAWS, generator=torch.Generator().manual_seed(0))
+    objective, critic = Objective(Bce(), policies=("translation", "cutout")), Quadratic()
+    _, parts = objective.for_discriminator(critic, shown(augment=numbers), adaptive)
+    expected = [
+        augment(images, numbers[:, side], torch.tensor(1.0), objective.policies)
+        for side, images in enumerate((REAL, FAKE))
+    ]
+    torch.testing.assert_close(critic.seen, expected)
+    assert not torch.equal(critic.seen[0], REAL)
+    assert parts["augment_strength"] == 1
+    adaptive["strength"].zero_()
+    critic = Quadratic()
+    objective.for_generator(critic, shown(augment=numbers), adaptive)
+    assert torch.equal(critic.seen[0], FAKE)
+
+
+def test_the_generator_learns_from_its_best_images_only():
+    fake = FAKE.clone().requires_grad_()
+    levels = {"top_share": torch.tensor(0.34)}  # 2.04 of 6 images: 3
+    total, _ = Objective(Bce()).for_generator(Quadratic(), Shown(REAL, fake, None, {}, levels), ADAPTIVE)
+    total.backward()
+    logits = 0.5 * half_norms(FAKE)
+    best = logits.argsort(descending=True)[:3]
+    torch.testing.assert_close(total.detach(), Bce().generator(None, logits[best]).mean())
+    assert fake.grad is not None
+    assert set(fake.grad.flatten(1).any(1).nonzero().flatten().tolist()) == set(best.tolist())
+
+
+class Guessing(Quadratic):
+    """Guesses labels by the mean of the image: logits (mean, 2 mean, 3 mean)."""
+
+    def judge(self, images, labels=None):
+        mean = images.flatten(1).mean(1, keepdim=True)
+        return Judgement(super().judge(images).logits, mean * torch.tensor([[1.0, 2.0, 3.0]]))
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_labels_are_guessed_of_real_and_of_fake_images(exclusive):
+    labels = torch.eye(3)[[0, 1, 2, 2, 1, 0]]
+    about = Shown(REAL, FAKE, labels, {}, {})
+    objective = Objective(Bce(), classifier_weight=0.5, exclusive=exclusive)
+    total, parts = objective.for_discriminator(Guessing(), about, ADAPTIVE)
+
+    def loss_of(images):
+        logits = images.flatten(1).mean(1, keepdim=True) * torch.tensor([[1.0, 2.0, 3.0]])
+        if exclusive:
+            return -(logits.log_softmax(1) * labels).sum(1).mean()
+        return -(labels * logits.sigmoid().log() + (1 - labels) * (-logits).sigmoid().log()).mean()
+
+    torch.testing.assert_close(parts["label_loss"], loss_of(REAL))
+    torch.testing.assert_close(total, parts["discriminator_loss"] + 0.5 * (loss_of(REAL) + loss_of(FAKE)))
+    total, parts = objective.for_generator(Guessing(), about, ADAPTIVE)
+    torch.testing.assert_close(parts["fake_label_loss"], loss_of(FAKE))
+    torch.testing.assert_close(total, parts["generator_loss"] + 0.5 * loss_of(FAKE))
+
+
+def test_all_that_is_measured_beside_has_a_name(begin_parts):
+    names, parts = begin_parts
+    assert parts - set(MEASURED) <= set(names)
+    assert set(names) - parts == {"held_out_logit"}  # measured by the step
+
+
+@pytest.fixture
+def begin_parts():
+    """The names of what a config with everything measures beside, and what both sides return."""
+    changes = {
+        "data": {"labels": "classes", "label_names": ["a", "b", "c"], "channels": 1, "size": 8},
+        "discriminator.condition": "classifier",
+        "objective.augment": {"policies": ["cutout"], "adaptive": "held_out"},
+        "objective.penalties": [{"kind": "r1"}, {"kind": "lecam"}],
+    }
+    config = make_config(overrides=changes)
+    objective = build_objective(config)
+    labels = torch.eye(3)[[0, 1, 2, 2, 1, 0]]
+
+    about = Shown(REAL, FAKE, labels, {"augment": torch.rand(6, 2, NUM_DRAWS)}, {})
+    _, first = objective.for_discriminator(Guessing(), about, ADAPTIVE, objective.penalties)
+    _, second = objective.for_generator(Guessing(), about, ADAPTIVE)
+    return measured_beside(config), {*first, *second}

@@ -9,7 +9,19 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from ganlet.runs.plots import NORMS, PENALTIES, VERDICTS, figure_png, loss_plot, smoothed
+from ganlet.runs.plots import (
+    AUGMENTATION,
+    LABELS,
+    LOSSES,
+    NORMS,
+    PENALTIES,
+    SCORES,
+    VERDICTS,
+    figure_png,
+    loss_plot,
+    panels_of,
+    smoothed,
+)
 
 
 def a_row(number: int, **changes) -> dict:
@@ -97,6 +109,35 @@ def test_penalties_have_a_panel_when_they_are_named():
     ax = panel(loss_plot(rows, penalties=("r1", "r2")), PENALTIES)
     assert set(labels(ax)) == {"R1", "R2"}
     assert ax.get_ylim()[0] == 0
+
+
+def test_penalties_are_called_by_short_names():
+    kinds = ("r2", "gradient_penalty", "dragan", "consistency", "lecam")
+    ax = panel(loss_plot([a_row(1, **dict.fromkeys(kinds, 0.3)), a_row(2)], penalties=kinds), PENALTIES)
+    assert set(labels(ax)) == {"R2", "gradient", "DRAGAN", "consistency", "LeCam"}
+
+
+def test_logits_stand_where_there_are_no_probabilities():
+    rows = [a_row(number, real_logit=40.0, fake_logit=-25.0) for number in range(1, 20)]
+    figure = loss_plot(rows, probabilities=False)
+    assert VERDICTS not in [ax.get_title("left") for ax in figure.axes]
+    ax = panel(figure, SCORES)
+    assert set(labels(ax)) == {"real", "generated"}
+    assert ax.get_ylim()[0] < -25
+    assert ax.get_ylim()[1] > 40
+    held_out = loss_plot([a_row(1, real_logit=1.0, held_out_logit=0.5), a_row(2)], probabilities=False)
+    assert set(labels(panel(held_out, SCORES))) == {"real", "held out"}
+
+
+def test_labels_and_augmentation_have_panels_where_they_were_logged():
+    rows = [a_row(n, label_loss=1.0, fake_label_loss=2.0, augment_strength=0.3, real_sign=0.2) for n in range(1, 20)]
+    figure = loss_plot(rows)
+    titles = [ax.get_title("left") for ax in figure.axes]
+    assert titles == [LOSSES, VERDICTS, NORMS, LABELS, AUGMENTATION] == panels_of(rows, (), True)
+    assert set(labels(panel(figure, LABELS))) == {"real", "generated"}
+    assert panel(figure, AUGMENTATION).get_ylim() == (0, 1)
+    unsure = [{**row, "real_sign": -0.4} for row in rows]
+    assert panel(loss_plot(unsure), AUGMENTATION).get_ylim() == (-1, 1)
 
 
 def test_gradient_norms_are_logarithmic_and_zero_is_passed_over():

@@ -12,10 +12,11 @@ from PIL import Image
 
 from ganlet.config import build_config, dump_yaml
 from ganlet.images import enlarge, grid
+from ganlet.objective.losses import LOSSES
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.pictures import opaque, save_sheet
 from ganlet.runs.report import escaped, write_report
-from ganlet.runs.story import Story, duration, lead, readings, table
+from ganlet.runs.story import SCORES, Story, duration, gives_probabilities, lead, readings, table
 
 VOID = {"meta", "img", "br", "source"}
 FACTS = {
@@ -349,10 +350,25 @@ def test_the_verdict_in_words_is_about_the_last_tenth(make_run, real, fake, word
     assert "2.19 for the generator and 0.55 for the discriminator" in text
 
 
-def test_a_hinge_discriminator_gives_scores(make_run):
-    text = read(make_run(objective={"loss": {"kind": "hinge"}}))
-    assert "scores brought between 0 and 1" in text
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("hinge", "below -1"), ("lsgan", "to be at 1 and generated ones at 0"), ("wasserstein", "only their distance")],
+)
+def test_scores_that_are_no_probabilities_are_told_as_they_are(make_run, kind, words):
+    text = read(make_run(objective={"loss": {"kind": kind}}))
+    assert "scored real pictures 1.5 and generated ones -0.5" in text
+    assert "no probabilities" in text
+    assert words in text
     assert "far from sure" not in text
+    assert "where 1 means real" not in text
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+def test_the_report_knows_which_losses_make_probabilities(kind):
+    settings = build_config([{"objective": {"loss": {"kind": kind}}}])
+    loss = LOSSES[kind](settings.objective.loss)
+    assert gives_probabilities(settings) == loss.probabilities
+    assert loss.probabilities or kind in {*SCORES, "relativistic"}
 
 
 def test_a_relativistic_discriminator_is_read_by_its_distance(make_run):
@@ -369,12 +385,21 @@ def test_missing_numbers_leave_sentences_out(make_run):
     assert read(folder) == ""
 
 
-@pytest.mark.parametrize("kind", ["bce", "relativistic"])
-def test_the_curves_are_explained_as_the_objective_needs(make_run, kind):
-    penalties = [{"kind": "r1"}] * (kind == "relativistic")
-    text = page_of(make_run(moments=(), objective={"loss": {"kind": kind}, "penalties": penalties})).text
-    assert ("How steep the discriminator is" in text) == bool(penalties)
+@pytest.mark.parametrize(("kind", "penalties"), [("bce", []), ("relativistic", ["r1"]), ("lsgan", ["r1", "lecam"])])
+def test_the_curves_are_explained_as_the_objective_needs(make_run, kind, penalties):
+    folder = make_run(
+        moments=(),
+        rows=0,
+        objective={"loss": {"kind": kind}, "penalties": [{"kind": name} for name in penalties]},
+    )
+    rows = [log_row(500 * number, **dict.fromkeys(penalties, 0.1)) for number in range(1, 4)]
+    folder.metrics_path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    text = page_of(folder).text
+    assert ("What the discriminator must not do" in text) == bool(penalties)
+    assert ("how steep the discriminator is" in text) == (penalties == ["r1"])
     assert ("only the distance between the two lines counts" in text) == (kind == "relativistic")
+    assert ("Both near 0.5: it cannot tell" in text) == (kind == "bce")
+    assert ("real pictures are to be at 1" in text) == (kind == "lsgan")
 
 
 def test_the_page_stays_small(make_run):

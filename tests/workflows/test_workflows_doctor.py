@@ -10,16 +10,18 @@ import torch
 from PIL import Image
 
 import ganlet
-from ganlet.config import resolve
 from ganlet.data.source import open_source
 from ganlet.engine.schedule import look_every
 from ganlet.engine.state import build_state
 from ganlet.errors import TrainingError
 from ganlet.metrics.features import full_precision
+from ganlet.networks.conditioning import ConditionalNorm
 from ganlet.runs import checkpoint
 from ganlet.runs.history import read_history
 from ganlet.workflows import doctor
 from ganlet.workflows.examining import Examiner
+from ganlet.workflows.labels import LabelStock
+from ganlet.workflows.requirements import resolved
 
 LOOKING = {"health.every": 32, "health.num_pictures": 32}
 
@@ -39,12 +41,11 @@ def brightness(pictures):
     return torch.stack((flat.mean(1), flat.std(1)), 1), None
 
 
-def examiner(config, state_of=None, held_out=None, extract=brightness):
+def examiner(config, extract=brightness):
     pack = open_source(config.data)
-    resolved = resolve(config, num_pictures=len(pack), channels=pack.pictures.shape[-1])
-    return Examiner(resolved, pack.pictures, held_out, extract, torch.device("cpu")), build_state(
-        resolved, torch.device("cpu")
-    )
+    config = resolved(config, pack)
+    cpu = torch.device("cpu")
+    return Examiner(config, pack, None, extract, cpu, LabelStock.of(pack, config)), build_state(config, cpu)
 
 
 @pytest.fixture
@@ -234,6 +235,93 @@ def test_copies_are_looked_for_only_where_all_pictures_can_be_compared(tiny_conf
     monkeypatch.setattr("ganlet.workflows.examining.FEW_PICTURES", 39)
     many, state = examiner(tiny_config(LOOKING))
     assert "copies" not in many.examine(state)
+
+
+# Labels and augmentation
+
+
+@pytest.fixture(scope="module")
+def by_class(tmp_path_factory):
+    """A folder with 60 dark and 60 bright pictures."""
+    folder = tmp_path_factory.mktemp("source")
+    random = np.random.default_rng(0)
+    for name, lowest in (("dark", 0), ("bright", 150)):
+        (folder / name).mkdir()
+        for number in range(60):
+            pixels = random.integers(lowest, lowest + 90, (16, 16, 3), np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
+    return {**LOOKING, "data.source": str(folder), "data.num_images": None, "data.labels": "classes"}
+
+
+def test_pictures_by_label_are_looked_at_with_their_labels(start, by_class):
+    looks = events(start("run", {**by_class, "data.holdout": 0.2}), "health")
+    names = {"label_effect", "label_agreement", "class_diversity/dark", "class_diversity/bright", "recognition"}
+    assert len(looks) == 5
+    assert all(names <= row.keys() for row in looks)
+    assert all(math.isfinite(value) for row in looks for name, value in row.items() if name != "event")
+
+
+def test_attributes_have_no_classes(start):
+    look = events(start("run", {**LOOKING, "data.num_images": 200, "data.labels": "attributes"}), "health")[0]
+    assert "label_effect" in look
+    assert not [name for name in look if name.startswith("class_")]
+
+
+def test_labels_that_are_not_heard_have_no_effect(tiny_config, by_class):
+    look, state = examiner(tiny_config({**by_class, "generator.condition": "norm"}))
+    assert look.examine(state)["label_effect"] > 0
+    for network in (state.generator, state.average):
+        for layer in network.modules():
+            if isinstance(layer, ConditionalNorm):
+                layer.scale.weight.data.zero_()
+                layer.shift.weight.data.zero_()
+    found = look.examine(state)
+    assert found["label_effect"] == 0
+    assert found["label_agreement"] == pytest.approx(0, abs=1e-6)
+
+
+def test_the_discriminator_is_told_whose_labels_are_whose(tiny_config, by_class, monkeypatch):
+    look, state = examiner(tiny_config(by_class))
+    asked = []
+
+    def forward(images, labels):
+        asked.append((images, labels))
+        return images.mean((1, 2, 3))
+
+    monkeypatch.setattr(state.discriminator, "forward", forward)
+    look.examine(state)
+    (real, of_real), (_, drawn_with) = asked
+    bright = look.config.data.label_names.index("bright")
+    assert torch.equal(real.mean((1, 2, 3)) > 0, of_real[:, bright] == 1)
+    assert torch.equal(drawn_with, look.labels)
+
+
+def test_a_look_adds_few_pictures_to_draw(tiny_config, by_class):
+    drawn = []
+
+    def extract(pictures):
+        drawn.append(len(pictures))
+        return brightness(pictures)
+
+    look, state = examiner(tiny_config({**by_class, "health.num_pictures": 128}), extract)
+    drawn.clear()
+    look.examine(state)
+    assert sum(drawn) == 128 + 64
+
+
+def test_leaks_are_looked_for_where_there_is_augmentation(start):
+    policies = ["translation", "cutout"]
+    look = events(start("run", {**LOOKING, "objective.augment.policies": policies}), "health")[0]
+    assert {name for name in look if name.startswith("leak_")} == {"leak_translation", "leak_cutout"}
+    assert not [name for name in events(start("plain", LOOKING), "health")[0] if name.startswith("leak_")]
+
+
+def test_the_weights_of_a_clipped_critic_are_counted(start):
+    clipped = {"objective.loss.kind": "wasserstein", "objective.loss.clip": 1e-6}
+    look = events(start("run", {**LOOKING, **clipped}), "health")[-1]
+    assert look["clipped_weights"] > 0.9
+    assert "real_accuracy" not in look
+    assert look["logit_spread"] > 0
 
 
 def test_random_cuts_are_looked_at_in_the_middle(tiny_config):

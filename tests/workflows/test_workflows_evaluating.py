@@ -125,6 +125,52 @@ def test_all_metrics_or_reasons_without_asking_for_any(run):
     assert found.values["path_length"] > 0
 
 
+@pytest.fixture(scope="module")
+def by_class(tmp_path_factory, tiny_config):
+    """A folder of dark and bright pictures, and a run on them by class, named the other way round than they lie."""
+    folder = tmp_path_factory.mktemp("source")
+    random = np.random.default_rng(0)
+    for name, lowest in (("bright", 150), ("dark", 0)):
+        (folder / name).mkdir()
+        for number in range(200):
+            save_png(folder / name / f"{number}.png", random.integers(lowest, lowest + 90, (16, 16, 3), dtype=np.uint8))
+    changes = {
+        "data.source": str(folder),
+        "data.num_images": None,
+        "data.holdout": 0.25,
+        "data.labels": "classes",
+        "data.label_names": ["dark", "bright"],
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "finish", lambda session, state: None)
+        return ganlet.train(tiny_config(changes), tmp_path_factory.mktemp("runs") / "run", device="cpu")
+
+
+@pytest.mark.parametrize("obedient", [True, False])
+def test_each_class_is_compared_with_its_own_pictures(by_class, monkeypatch, obedient):
+    def generate(generator, latents, labels):
+        """Pictures as bright as their labels say, or as they do not."""
+        dark = (labels[:, 0] == 1).numpy() == obedient
+        noise = np.random.default_rng(0).integers(0, 90, (len(latents), 16, 16, 3), dtype=np.uint8)
+        return noise + np.where(dark, 0, 150).astype(np.uint8)[:, None, None, None]
+
+    monkeypatch.setattr(evidence, "generate", generate)
+    monkeypatch.setattr(evaluating, "redraw", lambda folder: None)
+    found = evaluate(by_class.path, 512, extractor="pixels", metrics=["intra_class"], device="cpu")
+    (measured,) = found.row["measurements"]
+    assert (measured["value"] < 5 * measured["floor"]) == obedient
+    assert "mean over 2 classes" in measured["note"]
+
+
+def test_of_attributes_there_are_no_classes_to_compare(tmp_path, tiny_config, monkeypatch):
+    monkeypatch.setattr(training, "finish", lambda session, state: None)
+    monkeypatch.setattr(evaluating, "redraw", lambda folder: None)
+    run = ganlet.train(tiny_config({"data.labels": "attributes"}), tmp_path / "run", device="cpu")
+    found = evaluate(run.path, 64, extractor="pixels", metrics=["intra_class", "kernel"], device="cpu")
+    assert "takes attributes" in found.refused["intra_class"]
+    assert "kernel" in found.values
+
+
 def test_copies_are_told_by_held_out_pictures_where_there_are_enough(run, monkeypatch):
     (few,) = quickly(run, metrics=["memorisation"]).row["measurements"]
     assert "(training pictures, each with all others)" in few["note"]

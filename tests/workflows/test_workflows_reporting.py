@@ -55,3 +55,5 @@ def test_under_torchrun_one_process_speaks(monkeypatch):
 def test_a_row_is_told_in_the_numbers_that_a_person_follows():
     row = {"discriminator_loss": 0.5, "generator_loss": 1.25, "real_probability": 0.75, "fake_probability": 0.25}
     assert describe_row(row) == "loss D 0.500 G 1.250  D(real) 0.75 D(fake) 0.25"
+    row |= {"real_logit": 41.5, "fake_logit": -8}
+    assert describe_row(row, probabilities=False) == "loss D 0.500 G 1.250  logits real 41.50 fake -8.00"

@@ -19,7 +19,9 @@ from ganlet.workflows.reporting import choose_reporter, is_first_process
 def train(
     source: Annotated[
         str | None,
-        typer.Argument(help="A folder or zip of pictures, idx files, CIFAR binary files, or smileys (the default)."),
+        typer.Argument(
+            help="A folder or zip of pictures, idx or CIFAR files, smileys (the default), ring, stacked:PATH."
+        ),
     ] = None,
     preset: Annotated[str | None, typer.Option(help="A recipe; see `ganlet list presets`.")] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings in a YAML file.")] = None,

@@ -45,7 +45,8 @@ class DataConfig(Settings):
     """A source of pictures and how they are brought to one size and mode."""
 
     source: Source = Field(
-        default="smileys", description="smileys, a folder or zip of pictures, idx files, CIFAR binary files"
+        default="smileys",
+        description="smileys, ring, stacked:PATH, a folder or zip of pictures, idx files, CIFAR binary files",
     )
     split: Literal["train", "test", "all"] = Field(default="train", description="which part of a source that has parts")
     size: Size = Field(default=(32, 32), description="height and width in pixels: 32, [64, 48] or '64x48'")

@@ -22,8 +22,8 @@ def update_average(average: nn.Module, network: nn.Module, weight: torch.Tensor)
     """Move `average` towards `network` by the share `weight` (a scalar tensor), in place.
 
     The running statistics of batch normalisation are averaged like the weights that they belong to: the momentary
-    ones would not fit averaged weights. Counters are copied, and so are the vectors of spectral norms, which have length
-    1 as averages of them would not.
+    ones would not fit averaged weights. Counters are copied, and so are the vectors of spectral norms: they have length
+    1, and an average of them has not.
     """
     old, new = [], []
     for (name, mine), (_, theirs) in zip(_tensors(average), _tensors(network), strict=True):

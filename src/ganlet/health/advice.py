@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ganlet.config import RunConfig
 from ganlet.config.optimizers import OptimizerConfig
 from ganlet.health.findings import Advice
 
 R1 = "[{kind: r1, weight: 0.5, every: 4}]"  # as in the preset `quick`
+GRADIENT_PENALTY = "[{kind: gradient_penalty, weight: 10}]"  # Gulrajani et al. 2017
+SAFE_STRENGTH = 0.5  # leaks were seen above 0.8 (Karras et al. 2020, section 2.2)
 USUAL_RATE, LOWEST_RATE, HIGHEST_RATE = 2e-4, 1e-5, 1e-3
 USUAL_BETA1 = 0.5
 
@@ -14,9 +18,10 @@ USUAL_BETA1 = 0.5
 def against_collapse(config: RunConfig) -> Advice:
     """A penalty where there is none, else a slower generator."""
     if not config.objective.penalties:
+        name, penalty = _penalty(config)
         return Advice(
-            "Add an R1 penalty: it smooths the discriminator, so that the generator has no single way out.",
-            {"objective.penalties": R1},
+            f"Add {name}: it smooths the discriminator, so that the generator has no single way out.",
+            {"objective.penalties": penalty},
         )
     return Advice("Halve the generator's learning rate.", {"generator.optimizer.lr": _lr(config, "generator") / 2})
 
@@ -32,7 +37,9 @@ def against_strong_discriminator(config: RunConfig) -> Advice:
             {"discriminator.optimizer.lr": max(LOWEST_RATE, min(generator, discriminator) / 2)},
         )
     if not config.objective.penalties:
-        return Advice("Add an R1 penalty: it keeps the discriminator from being too sure.", {"objective.penalties": R1})
+        name, penalty = _penalty(config)
+        words = f"Add {name}: it keeps the discriminator from being too sure."
+        return Advice(words, {"objective.penalties": penalty})
     return Advice("Halve the discriminator's learning rate.", {"discriminator.optimizer.lr": discriminator / 2})
 
 
@@ -41,7 +48,7 @@ def against_weak_discriminator(config: RunConfig) -> Advice:
     noise, penalties, rate = config.objective.instance_noise, config.objective.penalties, _lr(config, "discriminator")
     if noise.sigma > 0.2:
         return Advice("Take less noise off its eyes: half of it.", {"objective.instance_noise.sigma": noise.sigma / 2})
-    if penalties and penalties[0].weight > 5:
+    if penalties and penalties[0].kind in ("r1", "r2") and penalties[0].weight > 5:
         change = {"objective.penalties.0.weight": penalties[0].weight / 5}
         return Advice("Weaken the penalty, which holds the discriminator back.", change)
     if rate < HIGHEST_RATE:
@@ -168,6 +175,68 @@ def against_limits(config: RunConfig) -> Advice:
         if hasattr(network, "width")
     }
     return Advice("Longer training will not help. More capacity may: networks twice as wide.", change)
+
+
+def against_ignored_labels(config: RunConfig) -> Advice:
+    """A discriminator that names labels itself, and louder."""
+    words = (
+        "Look whether pictures have the right labels (ganlet inspect). If they have, let the discriminator name them"
+    )
+    if config.discriminator.condition != "classifier":
+        change = {"discriminator.condition": "classifier"}
+        return Advice(f"{words}: what does not show its label is then punished.", change)
+    weight = 2 * config.objective.classifier_weight
+    return Advice(f"{words} louder: twice as much.", {"objective.classifier_weight": weight})
+
+
+def against_collapsed_classes(config: RunConfig, most: bool) -> Advice:
+    """Labels that leave room for latents; every class as often; else what helps against any collapse."""
+    if most and config.generator.condition == "concat" and getattr(config.generator, "norm", "none") != "none":
+        return Advice(
+            "Let labels enter as scale and shift of the normalisations, and leave the generator's input to latents.",
+            {"generator.condition": "norm"},
+        )
+    if config.data.labels == "classes" and not config.data.balance and not most:
+        return Advice(
+            "Show every class equally often, and look whether these have enough different pictures.",
+            {"data.balance": True},
+        )
+    return against_collapse(config)
+
+
+def against_leaks(config: RunConfig, policies: Sequence[str]) -> Advice:
+    """Less often; then without what leaks."""
+    augment = config.objective.augment
+    if augment.adaptive == "none" and augment.strength > SAFE_STRENGTH:
+        return Advice(
+            "Augment less often: where some pictures are left as they are, the generator learns which they are.",
+            {"objective.augment.strength": SAFE_STRENGTH},
+        )
+    kept = [policy for policy in augment.policies if policy not in policies]
+    return Advice(
+        f"Leave out what leaks: {', '.join(policies)}.", {"objective.augment.policies": f"[{', '.join(kept)}]"}
+    )
+
+
+def against_unbounded_critic(config: RunConfig) -> Advice:
+    """A gradient penalty."""
+    return Advice("Bound the critic's slope with a gradient penalty.", {"objective.penalties": GRADIENT_PENALTY})
+
+
+def against_clipping(config: RunConfig) -> Advice:
+    """A gradient penalty in place of clipping."""
+    clip = {"objective.loss.clip": None} if hasattr(config.objective.loss, "clip") else {}
+    return Advice(
+        "Bound the critic with a gradient penalty in place of cutting its weights off.",
+        {"objective.penalties": GRADIENT_PENALTY, **clip},
+    )
+
+
+def _penalty(config: RunConfig) -> tuple[str, str]:
+    """A penalty that fits the loss: how it is called, and as a setting."""
+    if config.objective.loss.kind == "wasserstein":
+        return "a gradient penalty", GRADIENT_PENALTY
+    return "an R1 penalty", R1
 
 
 def _optimizer(config: RunConfig, side: str) -> OptimizerConfig:

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import statistics
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate, pairwise
 
+from ganlet.health import logits
 from ganlet.health.case import Case, Points, Row, number, points
+
+CLASS_DIVERSITY = "class_diversity/"  # before the name of a class, in the rows of looks
 
 NUMBERS = ("discriminator_loss", "generator_loss", "real_logit", "fake_logit")  # of a log row that must be finite
 
@@ -22,10 +25,10 @@ def logit_gap(case: Case) -> list[Row]:
 
 def logit_swing(case: Case) -> list[Row]:
     """The median change of the logit gap from row to row, as a share of its median size, over a window of rows."""
-    gaps, window = _gaps(case.steps), case.limits.swing_rows
+    gaps, window, unit = _gaps(case.steps), case.limits.swing_rows, logits.unit(case)
     found = []
-    for images, values in _windows(gaps, window):
-        size = max(0.5, statistics.median(map(abs, values)))
+    for images, values in _windows(gaps, window) if unit is not None else ():
+        size = max(0.5 * unit, statistics.median(map(abs, values)))
         found.append((images, statistics.median(_changes(values)) / size))
     return _rows("logit_swing", found)
 
@@ -83,13 +86,54 @@ def measured_growth(case: Case) -> list[Row]:
 
 
 def loss_growth(case: Case) -> list[Row]:
-    """The generator's loss as a multiple of its median in the first third of what was logged after the early phase."""
+    """The generator's loss as a multiple of its median in the first third of what was logged after the early phase.
+
+    Of log-odds only: other losses have no zero to count from, or end below a fixed number.
+    """
+    if not logits.are_log_odds(case.facts.config):
+        return []
     return _rows("loss_growth", _against_start(points(case.steps, "generator_loss")))
 
 
 def gradient_share(case: Case) -> list[Row]:
     """The generator's gradient norm as a share of its median in the first third of what was logged."""
     return _rows("gradient_share", _against_start(points(case.steps, "generator_gradient_norm")))
+
+
+def critic_size(case: Case) -> list[Row]:
+    """How far a critic keeps real and generated pictures apart, either way round."""
+    return _rows("critic_size", ((images, abs(gap)) for images, gap in _gaps(case.steps)))
+
+
+def critic_growth(case: Case) -> list[Row]:
+    """The same as a multiple of its median in the first third of what was logged after the early phase."""
+    return _rows("critic_growth", _against_start(points(critic_size(case), "critic_size")))
+
+
+def class_diversity(case: Case) -> list[Row]:
+    """The diversity of the least varied class at each look that tells classes apart."""
+    known = ((look["images_seen"], class_ratios(look)) for look in case.all_looks)
+    return _rows("class_diversity", ((images, min(ratios.values())) for images, ratios in known if ratios))
+
+
+def class_beside(case: Case) -> list[Row]:
+    """The same as a share of the median of the other classes."""
+    known = ((look["images_seen"], beside_others(class_ratios(look))) for look in case.all_looks)
+    return _rows("class_beside", ((images, min(shares.values())) for images, shares in known if shares))
+
+
+def class_ratios(look: Row) -> dict[str, float]:
+    """The diversity of each class that a look tells, by its name."""
+    names = (name for name in look if name.startswith(CLASS_DIVERSITY))
+    return {name.removeprefix(CLASS_DIVERSITY): value for name in names if (value := number(look, name)) is not None}
+
+
+def beside_others(ratios: Mapping[str, float]) -> dict[str, float]:
+    """Each ratio as a share of the median of the others; of fewer than three there is none."""
+    if len(ratios) < 3:
+        return {}
+    usual = {name: statistics.median(ratios[other] for other in ratios if other != name) for name in ratios}
+    return {name: ratio / usual[name] for name, ratio in ratios.items() if usual[name] > 0}
 
 
 def generator_growth(case: Case) -> list[Row]:
@@ -121,14 +165,19 @@ def not_finite(case: Case) -> list[Row]:
 
 
 def disagreement(case: Case) -> list[Row]:
-    """The logit gap in training at looks that find the source's own pictures taken for generated ones; 0 at others."""
-    gaps, found = _gaps(case.steps), []
+    """The logit gap in training at looks that find the source's own pictures taken for generated ones; 0 at others.
+
+    In the loss's unit of logits.
+    """
+    gaps, found, unit = _gaps(case.steps), [], logits.unit(case)
+    if unit is None:
+        return []
     moments = [images for images, _ in gaps]
     for images, separation in points(case.looks, "separation"):
         end = bisect_right(moments, images)
         last = [gap for _, gap in gaps[max(0, end - 3) : end]]
         fooled = separation <= case.limits.fooled and last
-        found.append((images, statistics.median(last) if fooled else 0.0))
+        found.append((images, statistics.median(last) / unit if fooled else 0.0))
     return _rows("disagreement", found)
 
 
@@ -205,6 +254,10 @@ DERIVED: dict[str, Callable[[Case], list[Row]]] = {
     "measured_growth": measured_growth,
     "loss_growth": loss_growth,
     "gradient_share": gradient_share,
+    "critic_size": critic_size,
+    "critic_growth": critic_growth,
+    "class_diversity": class_diversity,
+    "class_beside": class_beside,
     "generator_growth": generator_growth,
     "discriminator_growth": discriminator_growth,
     "generator_pace": generator_pace,

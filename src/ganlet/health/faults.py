@@ -89,6 +89,26 @@ def wrong_colours(case: Case) -> Verdict | None:
     return verdict(case, WRONG_COLOURS, "notice", words, found, plan)
 
 
+def leaking_augmentation(case: Case) -> Verdict | None:
+    """Generated pictures look as the augmented ones that the discriminator is shown, and not as the source."""
+    limits, config = case.limits, case.facts.config
+    signs = {policy: Sign(f"leak_{policy}", "above", limits.leaked) for policy in config.objective.augment.policies}
+    each = {policy: streak(case.looks, (sign,), limits.looks) for policy, sign in signs.items()}
+    shares = {policy: found.evidence[0].value for policy, found in each.items() if found is not None}
+    if not shares:
+        return None
+    strongest = max(shares.values())
+    leaking = [policy for policy, share in shares.items() if share >= limits.leaked_beside * strongest]
+    found = together(*(each[policy] for policy in leaking))
+    assert found is not None
+    words = (
+        f"The augmentation leaks into the generated pictures ({', '.join(leaking)}): the generator draws what was done "
+        "to the pictures that the discriminator is shown."
+    )
+    plan = advice.against_leaks(config, leaking)
+    return verdict(case, LEAK, "serious" if strongest >= limits.leaked_widely else "notice", words, found, plan)
+
+
 def bad_loading(case: Case) -> Verdict | None:
     """What the discriminator is shown as real in training is not what the source holds.
 

@@ -49,6 +49,38 @@ SIGNALS: dict[str, tuple[str, str]] = {
         "movement from look to look",
         "from one look to the next the pictures changed by {:.1%} of the distance between two of them",
     ),
+    "label_effect": (
+        "effect of labels",
+        "another label changes a picture {:.0%} as much as other latents do",
+    ),
+    "label_agreement": (
+        "agreement with labels",
+        "generated pictures fit the labels they were drawn with {:.0%} as well as real ones fit theirs, above chance",
+    ),
+    "class_diversity": (
+        "diversity of the least varied class",
+        "within the class generated pictures differ {:.0%} as much as real ones do",
+    ),
+    "class_beside": (
+        "diversity of the least varied class, beside others",
+        "for the class's real pictures, generated ones differ {:.0%} as much as those of other classes",
+    ),
+    **{
+        f"leak_{policy}": (
+            f"leak of {policy}",
+            f"{{:.0%}} of the generated pictures look as if {policy} had been done to them, beyond what real ones do",
+        )
+        for policy in ("color", "translation", "cutout")
+    },
+    "clipped_weights": ("weights cut off", "{:.0%} of the critic's weights are cut off at their limit"),
+    "critic_size": (
+        "real minus fake scores of the critic",
+        "the critic's scores of real and of generated pictures are {:.0f} apart",
+    ),
+    "critic_growth": (
+        "growth of the critic's scores",
+        "the distance between the critic's scores is {:.1f} times what it was",
+    ),
     "dead_units": ("dead units", "{:.0%} of the generator's units never fire"),
     "generator_not_finite": ("generator: not finite", "{:.0f} of the generator's weights are not finite numbers"),
     "discriminator_not_finite": (
@@ -241,6 +273,8 @@ def set_options(settings: Mapping[str, object]) -> str:
 
 def _written(value: object) -> str:
     """A setting as YAML that is read back as it was."""
+    if value is None:
+        return "null"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ganlet.health import advice
+from ganlet.health import advice, logits
 from ganlet.health.case import Case, Row, Sign, Streak, number, streak, together, verdict
 from ganlet.health.derived import DERIVED, latest
-from ganlet.health.findings import Evidence, Verdict
+from ganlet.health.findings import Evidence, Side, Verdict
 from ganlet.health.thresholds import Thresholds
 
 COLLAPSE, STRONG, WEAK = "mode collapse", "discriminator too strong", "discriminator too weak"
@@ -55,29 +55,36 @@ def strong_discriminator(case: Case) -> Verdict | None:
 
     Being never fooled is no illness by itself: while pictures get better, or are good, the generator does learn.
     """
-    limits = case.limits
+    limits, config = case.limits, case.facts.config
     found = streak(case.looks, (Sign("separation", "above", limits.never_fooled),), limits.looks)
     if found is None:
         return None if case.all_looks else _strong_by_the_log(case)
     why = poor(case)
+    vanished = Sign("gradient_share", "below", limits.vanished_gradient)
     stalled = _latest_signs(
         case,
         Sign("distance_gain", "above", limits.flat),
-        Sign("gradient_share", "below", limits.vanished_gradient),
+        vanished,
         *(() if latest(case, "distance") is not None else (Sign("loss_growth", "above", limits.won_loss_growth),)),
     )
+    if logits.is_critic(config):  # to tell all apart is what a critic is for, unless it then teaches nothing
+        stalled = _latest_signs(case, vanished)
     if not why or not stalled:
         return None
     found = Streak(found.since, found.length, found.needed, (*found.evidence, *why, *stalled))
-    words = (
-        "The discriminator is never fooled, so it has nothing to teach: the generator's gradients vanish, and its "
-        "pictures stay poor."
-    )
+    words = "The discriminator is never fooled, and the generator does not learn from it: its pictures stay poor."
+    if logits.saturates(config):
+        words = (
+            "The discriminator is never fooled, so it has nothing to teach: the generator's gradients vanish, and its "
+            "pictures stay poor."
+        )
     return verdict(case, STRONG, "serious", words, found, advice.against_strong_discriminator(case.facts.config))
 
 
 def _strong_by_the_log(case: Case) -> Verdict | None:
     limits = case.limits
+    if not logits.are_log_odds(case.facts.config):
+        return None  # of other losses the size of logits tells nothing
     found = streak(DERIVED["logit_gap"](case), (Sign("logit_gap", "above", limits.won_logit_gap),), limits.rows)
     grown = _latest_signs(case, Sign("loss_growth", "above", limits.won_loss_growth))
     if found is None or not grown or found.since <= case.early:
@@ -94,8 +101,8 @@ def _strong_by_the_log(case: Case) -> Verdict | None:
 def weak_discriminator(case: Case) -> Verdict | None:
     """It cannot tell real from generated although the pictures are poor, or has them the wrong way round."""
     limits = case.limits
-    gap = DERIVED["logit_gap"](case)[-3:]
-    if gap and min(row["logit_gap"] for row in gap) > limits.weak_logit_gap:
+    gap, unit = DERIVED["logit_gap"](case)[-3:], logits.unit(case)
+    if gap and unit is not None and min(row["logit_gap"] for row in gap) > limits.weak_logit_gap * unit:
         return None  # in training it does tell them apart: what it is shown there is another matter (see faults)
     config = case.facts.config
     found = streak(case.looks, (Sign("separation", "below", limits.fooled),), limits.looks_serious)
@@ -143,17 +150,13 @@ def explosion(case: Case) -> Verdict | None:
     if broken is not None:
         words = "The numbers have left the range of the computer: the weights are lost from here on."
         return verdict(case, DIVERGENCE, "serious", words, broken, plan)
-    found = together(
-        *(
-            streak(_judged(case, sign.signal), (sign,), limits.looks_serious)
-            for sign in (
-                Sign("logit_gap", "above", limits.exploded_logit_gap),
-                Sign("logit_gap", "below", -limits.exploded_logit_gap),
-                Sign("generator_growth", "above", limits.exploded_weights),
-                Sign("discriminator_growth", "above", limits.exploded_weights),
-            )
-        )
-    )
+    signs = [
+        Sign("generator_growth", "above", limits.exploded_weights),
+        Sign("discriminator_growth", "above", limits.exploded_weights),
+    ]
+    if not logits.is_critic(case.facts.config):  # whose scores may be as far apart as pictures are; see critics
+        signs = [Sign("logit_gap", side, limit) for side, limit in _exploded(limits)] + signs
+    found = together(*(streak(_judged(case, sign.signal), (sign,), limits.looks_serious) for sign in signs))
     words = "Weights or scores grow without bounds; soon they will not be finite numbers any more."
     if found is None:
         paces = (
@@ -165,6 +168,10 @@ def explosion(case: Case) -> Verdict | None:
     if found is None:
         return None
     return verdict(case, DIVERGENCE, "serious", words, found, plan)
+
+
+def _exploded(limits: Thresholds) -> tuple[tuple[Side, float], ...]:
+    return ("above", limits.exploded_logit_gap), ("below", -limits.exploded_logit_gap)
 
 
 def lost_quality(case: Case) -> Verdict | None:
@@ -195,8 +202,9 @@ def standstill(case: Case) -> Verdict | None:
     if _rate_is_up(case, limits):
         signs.append(Sign("movement", "below", limits.still))
     found = streak(case.looks, signs, limits.looks_serious)
-    if found is None and not case.all_looks:
-        same = Sign("logit_gap_size", "below", limits.undecided_logit_gap)
+    unit = logits.unit(case)
+    if found is None and not case.all_looks and unit is not None:
+        same = Sign("logit_gap_size", "below", limits.undecided_logit_gap * unit)
         rows: list[Row] = [
             {"images_seen": row["images_seen"], "logit_gap_size": abs(row["logit_gap"])}
             for row in _judged(case, "logit_gap")

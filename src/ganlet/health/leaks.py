@@ -20,7 +20,7 @@ from ganlet.objective.augment import DRAWS_EACH, NUM_DRAWS, POLICIES, augment
 GREY = 0.06  # nearer to 0 than about this, a value is what translation and cutout fill with
 RIDGE = 1e-2  # of the mean variance of the traits, which are brought to variance 1
 TELLING = 0.85  # area under the ROC curve that a test must reach on pictures that it was not fitted to
-FALSE_ALARMS = 0.05  # share of real pictures that count as augmented
+FALSE_ALARMS = 0.02  # share of real pictures that count as augmented
 LEAST_DEVIATION = 0.02  # of a trait: smaller ones are noise
 NOISE = 0.1
 FARTHEST = 4.0  # deviations
@@ -43,11 +43,8 @@ def traits(images: torch.Tensor) -> torch.Tensor:
     grey = torch.exp(-(images / GREY).square()).mean(1)
     window = [max(2, side // 4) for side in grey.shape[1:]]
     squares = functional.avg_pool2d(grey[:, None], window, stride=[max(1, side // 2) for side in window])
-    lines = torch.stack(
-        [line for depth in (0, 1) for line in
-         (grey[:, depth].mean(1), grey[:, -1 - depth].mean(1), grey[:, :, depth].mean(1), grey[:, :, -1 - depth].mean(1))],
-        dim=1,
-    )  # fmt: skip
+    edges = (grey[:, :2], grey[:, -2:], grey[:, :, :2].mT, grey[:, :, -2:].mT)  # two lines at each edge
+    lines = torch.cat([edge.mean(2) for edge in edges], dim=1)
     parts = [
         flat.mean(1, keepdim=True),
         flat.std(1, keepdim=True),
@@ -119,8 +116,9 @@ def _fit(real: torch.Tensor, policy: str, policies: tuple[str, ...], draws: torc
     mean, deviation = low[:middle].mean(0), low[:middle].std(0).clamp_min(LEAST_DEVIATION)
     below = torch.cat([_expanded(part[:middle], mean, deviation) for part in (low, plain)])
     weights = _discriminant(below, _expanded(high[:middle], mean, deviation))
-    first, (without, unchanged, augmented) = below @ weights, (
-        _expanded(part[middle:], mean, deviation) @ weights for part in (low, plain, high)
+    first, (without, unchanged, augmented) = (
+        below @ weights,
+        (_expanded(part[middle:], mean, deviation) @ weights for part in (low, plain, high)),
     )
     if separation(augmented, without) < TELLING:
         return None

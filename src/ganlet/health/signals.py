@@ -183,7 +183,7 @@ def weights(network: nn.Module, name: str) -> Signals:
 
 
 def clipped(network: nn.Module, limit: float) -> Signals:
-    """Share of the weights that are cut off at `limit`: they cannot grow, and the fewer are free, the less they tell."""
+    """Share of the weights that are cut off at `limit`: the more are, the simpler is what the network can tell."""
     at_limit = [(weight.detach().abs() >= 0.999 * limit).flatten() for weight in network.parameters()]
     return {"clipped_weights": float(torch.cat(at_limit).float().mean())}
 

@@ -87,6 +87,21 @@ class Thresholds:
     dead_units: float = 0.9
     least_rate: float = 0.1  # below this share of its full rate a network is meant to stand still
 
+    # Labels.
+    label_effect: float = 0.1
+    label_agreement: float = 0.25
+    class_diversity: float = 0.35  # of one class, as a ratio to its real pictures; healthy classes are above 0.5
+    class_beside: float = 0.45  # that ratio as a share of the other classes'; healthy ones are above 0.7
+
+    # Augmentation leaks: share of the generated pictures.
+    leaked: float = 0.3
+    leaked_widely: float = 0.6
+    leaked_beside: float = 2 / 3  # of the strongest leak: a weaker one may be its shadow
+
+    # Critics.
+    critic_growth: float = 4.0  # of the distance between its logits; a bounded critic's shrinks
+    clipped_weights: float = 0.8
+
     # Progress. Gains must exceed the errors of what was measured twice over.
     near_end: float = 0.95  # of the run
     least_gain: float = 0.05  # of a distance, over a third of the run

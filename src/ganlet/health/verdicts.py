@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from ganlet.health import faults, illnesses, progress
+from ganlet.health import conditional, critics, faults, illnesses, progress
 from ganlet.health.case import HEALTH, Case, Facts, Row
 from ganlet.health.findings import SEVERITIES, Advice, Diagnosis, Severity, Verdict
 from ganlet.health.thresholds import THRESHOLDS, Thresholds
@@ -92,7 +92,8 @@ def _has_values(case: Case) -> bool:
 
 
 _OF_PROGRESS = (progress.UNDER_TRAINED, progress.FINISHED)
-_OF_PICTURES = (faults.CHECKERBOARD, faults.WRONG_COLOURS, *_OF_PROGRESS)
+_OF_PICTURES = (faults.CHECKERBOARD, faults.WRONG_COLOURS, faults.LEAK, *_OF_PROGRESS)
+_OF_LABELS = (conditional.IGNORED, conditional.CLASS_COLLAPSE)
 _OF_PLAYERS = (
     illnesses.WEAK,
     illnesses.STRONG,
@@ -104,27 +105,35 @@ _OF_PLAYERS = (
 
 # What a serious verdict of a kind explains: these are then not told beside it.
 CONSEQUENCES: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(_OF_PLAYERS, (*_OF_PLAYERS, *_OF_PICTURES)),
-    faults.WRONG_COLOURS: (*_OF_PLAYERS, *_OF_PICTURES),
+    **dict.fromkeys(_OF_PLAYERS, (*_OF_PLAYERS, *_OF_PICTURES, *_OF_LABELS)),
+    critics.UNBOUNDED: (*_OF_PLAYERS, *_OF_PICTURES, *_OF_LABELS),
+    faults.WRONG_COLOURS: (*_OF_PLAYERS, *_OF_PICTURES, *_OF_LABELS),
+    conditional.CLASS_COLLAPSE: (illnesses.COLLAPSE,),
+    faults.LEAK: (faults.WRONG_COLOURS,),
     faults.OVERFITTING: (progress.UNDER_TRAINED,),
 }
 
 # All rules, causes before consequences; each stands for itself and may be read alone.
 RULES: tuple[Rule, ...] = (
     illnesses.explosion,
+    critics.unbounded_critic,
     faults.bad_loading,
     illnesses.weak_discriminator,
+    conditional.collapsed_class,
     illnesses.complete_collapse,
     illnesses.standstill,
     illnesses.lost_quality,
     illnesses.strong_discriminator,
     illnesses.partial_collapse,
     illnesses.oscillation,
+    conditional.ignored_labels,
     faults.memorisation,
     faults.recognition,
     faults.unknown_copying,
+    faults.leaking_augmentation,
     faults.wrong_colours,
     faults.checkerboard,
+    critics.critic_at_limit,
     progress.under_trained,
     progress.finished,
 )

@@ -112,15 +112,25 @@ def score(evidence: Evidence) -> dict[str, Value]:
 
 def intra_class(evidence: Evidence) -> dict[str, Value]:
     fake, real = evidence.fake, evidence.real
+    if evidence.by_attributes:
+        raise MetricError(
+            "The generator takes attributes, of which a picture has any number: there are no classes to compare."
+        )
     if fake.labels is None:
         raise MetricError("The generator takes no labels, so it cannot be asked for pictures of one class.")
     if real.labels is None:
         raise MetricError("The real pictures have no labels.")
     found = intra_class_distance(fake.features, fake.labels, real.features, real.labels, evidence.label_names)
-    note = f"mean over {len(found.distances)} classes"
+    places = [place for place, name in enumerate(evidence.label_names) if name in found.distances]
+    fewest = min(int((labels == place).sum()) for labels in (fake.labels, real.labels) for place in places)
+    note = f"mean over {len(found.distances)} classes of {fewest:,} pictures or more"
     if found.refused:
         note += f", {len(found.refused)} more have too few pictures"
-    return {"intra_class": Value(found.mean, None, len(fake.features), len(real.features), note=note)}
+    if few := fewest < FEWEST_FOR_FRECHET:
+        note += f"; biased upwards, for these are fewer than {FEWEST_FOR_FRECHET:,}"
+    worst = max(found.distances, key=lambda name: found.distances[name])
+    note += f"; farthest is {worst}: {found.distances[worst]:.4g}"
+    return {"intra_class": Value(found.mean, None, len(fake.features), len(real.features), biased=few, note=note)}
 
 
 def ms_ssim(evidence: Evidence) -> dict[str, Value]:

@@ -1,4 +1,4 @@
-"""Random numbers that a step needs: declared here below, drawn outside, so that networks and objective stay pure."""
+"""Random numbers that a step needs: declared by what uses them, drawn outside, so that what is minimised stays pure."""
 
 from __future__ import annotations
 

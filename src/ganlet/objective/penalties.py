@@ -25,7 +25,7 @@ TINY = 1e-12  # keeps the slope of a norm finite at 0
 
 @dataclass(frozen=True)
 class Judged:
-    """Images (N, C, H, W) that require gradients, with the logits (N,) that the discriminator gave them."""
+    """Images (N, C, H, W) with the logits (N,) that the discriminator gave them."""
 
     images: torch.Tensor
     logits: torch.Tensor

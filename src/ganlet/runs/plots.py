@@ -15,8 +15,10 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 
 from ganlet.runs.pictures import short_count
 
-LOSSES, VERDICTS = "Losses", "How real does the discriminator find them?"
-NORMS, PENALTIES = "Gradient norms", "Penalties"
+LOSSES, VERDICTS, SCORES = "Losses", "How real does the discriminator find them?", "Scores of the discriminator"
+NORMS, PENALTIES, LABELS, AUGMENTATION = "Gradient norms", "Penalties", "How badly labels are guessed", "Augmentation"
+PENALTY_NAMES = {"gradient_penalty": "gradient", "dragan": "DRAGAN", "consistency": "consistency", "lecam": "LeCam"}
+SHARES = {VERDICTS: 0, AUGMENTATION: -1}  # panels that end at 1, and where they may begin
 
 WIDTH, TOP, PANEL, BETWEEN, BOTTOM = 6.6, 0.4, 1.6, 0.7, 0.5  # inches
 DPI = 150
@@ -36,8 +38,8 @@ class Palette:
     penalties: tuple[str, ...]
 
 
-LIGHT = Palette("#3c4048", "#d9dbe0", "#3f6ea8", "#c06a2c", "#3f8a63", ("#7a5ba6", "#a8528a", "#5b7fa6"))
-DARK = Palette("#c9ccd3", "#3a3e47", "#86aee0", "#e09a62", "#7cc39b", ("#b59ae0", "#dc8fc2", "#93b4d8"))
+LIGHT = Palette("#3c4048", "#d9dbe0", "#3f6ea8", "#c06a2c", "#3f8a63", ("#7a5ba6", "#a8528a", "#5b7fa6", "#8a7a3f"))
+DARK = Palette("#c9ccd3", "#3a3e47", "#86aee0", "#e09a62", "#7cc39b", ("#b59ae0", "#dc8fc2", "#93b4d8", "#d0bd7c"))
 
 
 @dataclass(frozen=True)
@@ -61,14 +63,21 @@ class Course:
 Curve = tuple[Line, np.ndarray, np.ndarray]
 
 
-def loss_plot(rows: Sequence[Mapping[str, Any]], *, penalties: Sequence[str] = (), dark: bool = False) -> Figure:
+def loss_plot(
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    penalties: Sequence[str] = (),
+    probabilities: bool = True,
+    dark: bool = False,
+) -> Figure:
     """Losses, D(real) and D(fake), gradient norms and the named penalties over images seen, on a transparent ground.
 
-    A curve goes straight over rows that have no value for it; without any value it is left out, and a panel without
-    curves too.
+    Logits stand in for D(real) and D(fake) where they make no `probabilities`. Losses of label classifiers and the
+    strength of augmentation are there where they were logged. A curve goes straight over rows that have no value for
+    it; without any value it is left out, and a panel without curves too.
     """
     palette = DARK if dark else LIGHT
-    panels = [(title, _curves(rows, lines)) for title, lines in _panels(penalties, palette).items()]
+    panels = [(title, _curves(rows, lines)) for title, lines in _panels(penalties, probabilities, palette).items()]
     panels = [(title, curves) for title, curves in panels if curves]
     figure, axes = _stacked(max(1, len(panels)), palette)
     for ax, (title, curves) in zip(axes, panels, strict=False):
@@ -147,22 +156,44 @@ def _stacked(num: int, palette: Palette) -> tuple[Figure, list[Axes]]:
     return figure, list(axes)
 
 
-def _panels(penalties: Sequence[str], palette: Palette) -> dict[str, list[Line]]:
+def panels_of(rows: Sequence[Mapping[str, Any]], penalties: Sequence[str], probabilities: bool) -> list[str]:
+    """The titles of the panels that `loss_plot` draws, from top to bottom."""
+    return [title for title, lines in _panels(penalties, probabilities, LIGHT).items() if _curves(rows, lines)]
+
+
+def _panels(penalties: Sequence[str], probabilities: bool, palette: Palette) -> dict[str, list[Line]]:
     colours = palette.penalties
+    verdicts = [
+        Line("real_probability", "D(real)", palette.real),
+        Line("fake_probability", "D(fake)", palette.generator),
+    ]
+    scores = [
+        Line("real_logit", "real", palette.real),
+        Line("fake_logit", "generated", palette.generator),
+        Line("held_out_logit", "held out", palette.discriminator),
+    ]
     return {
         LOSSES: [
             Line("discriminator_loss", "discriminator", palette.discriminator),
             Line("generator_loss", "generator", palette.generator),
         ],
-        VERDICTS: [
-            Line("real_probability", "D(real)", palette.real),
-            Line("fake_probability", "D(fake)", palette.generator),
-        ],
+        **({VERDICTS: verdicts} if probabilities else {SCORES: scores}),
         NORMS: [
             Line("discriminator_gradient_norm", "discriminator", palette.discriminator),
             Line("generator_gradient_norm", "generator", palette.generator),
         ],
-        PENALTIES: [Line(name, name.upper(), colours[i % len(colours)]) for i, name in enumerate(penalties)],
+        PENALTIES: [
+            Line(name, PENALTY_NAMES.get(name, name.upper()), colours[i % len(colours)])
+            for i, name in enumerate(penalties)
+        ],
+        LABELS: [
+            Line("label_loss", "real", palette.real),
+            Line("fake_label_loss", "generated", palette.generator),
+        ],
+        AUGMENTATION: [
+            Line("augment_strength", "strength", palette.discriminator),
+            Line("real_sign", "sign of D(real)", palette.real),
+        ],
     }
 
 
@@ -203,9 +234,11 @@ def _draw(ax: Axes, title: str, curves: list[Curve], palette: Palette) -> None:
 def _limit(ax: Axes, title: str, values: np.ndarray) -> None:
     """Set the scale and ends of the vertical axis for finite `values`."""
     low, high = values.min(), values.max()
-    if title == VERDICTS:
-        ax.set_ylim(0, 1)
-        ax.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
+    if title in SHARES:
+        first = 0 if title == AUGMENTATION and low >= 0 else SHARES[title]
+        ax.set_ylim(first, 1)
+        middle = (first + 1) / 2
+        ax.set_yticks([first, middle, 1], [f"{place:g}" for place in (first, middle, 1)])
     elif title == NORMS:
         ax.set_yscale("log")
         ax.set_ylim(low / 1.5, high * 1.5)

@@ -18,26 +18,45 @@ from ganlet.runs.files import write_atomic
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.markup import data_uri, escaped, sheet, still
 from ganlet.runs.pictures import film, progression, sample_moments
-from ganlet.runs.plots import figure_png, loss_plot
+from ganlet.runs.plots import (
+    AUGMENTATION,
+    LABELS,
+    LOSSES,
+    NORMS,
+    PENALTIES,
+    SCORES,
+    VERDICTS,
+    figure_png,
+    loss_plot,
+    panels_of,
+)
 from ganlet.runs.quality import how_good
-from ganlet.runs.story import Story
+from ganlet.runs.story import Story, gives_probabilities
 
 CURVES = {
-    "Losses": "Two players with opposite aims: what one gains, the other loses. Look for a lasting balance; neither is "
+    LOSSES: "Two players with opposite aims: what one gains, the other loses. Look for a lasting balance; neither is "
     "meant to reach zero. (Strong lines are smoothed, faint ones are as logged.)",
-    "D(real) and D(fake)": "How real the discriminator finds real and generated pictures.",
-    "Gradient norms": "How hard each network is pushed. Steady is good. A fall towards zero means that learning has "
+    VERDICTS: "How real the discriminator finds real and generated pictures. Both near 0.5: it cannot tell. One at 1 "
+    "and the other at 0: it is never fooled, and the generator has little to learn from.",
+    SCORES: "How real the discriminator finds real and generated pictures.",
+    NORMS: "How hard each network is pushed. Steady is good. A fall towards zero means that learning has "
     "stopped; tall peaks mean a shaky balance.",
-    "Penalties": "How steep the discriminator is, before weighting. A penalty keeps it from becoming so steep that "
+    PENALTIES: "What the discriminator must not do, before weighting. A penalty keeps it from becoming so sure that "
     "training breaks.",
+    LABELS: "How badly the discriminator's classifier guesses the labels of real and of generated pictures. Both "
+    "should fall: then pictures show what their labels say.",
+    AUGMENTATION: "How often pictures are augmented, and how surely the discriminator tells real ones: above the "
+    "target, it begins to know them by heart.",
 }
 
-VERDICTS = {
-    "bce": "Both near 0.5: it cannot tell. One at 1 and the other at 0: it is never fooled, and the generator has "
-    "little to learn from.",
-    "hinge": "With the hinge loss these are scores brought between 0 and 1: it is content beyond 0.73 and 0.27.",
+SCORES_OF = {
+    "hinge": "With the hinge loss it is content with real pictures above 1 and generated ones below -1.",
+    "lsgan": "With this loss real pictures are to be at 1 and generated ones at 0.",
     "relativistic": "With this loss only the distance between the two lines counts, not where they lie.",
+    "wasserstein": "Only the distance between the lines counts: the critic's estimate of how far generated pictures "
+    "are from real ones. It should shrink. Its unit is the critic's own.",
 }
+STEEPNESS = {"r1", "r2", "gradient_penalty", "dragan"}  # penalties on how steep the discriminator is
 
 
 def write_report(folder: RunFolder, *, facts: Mapping[str, Any]) -> Path:
@@ -136,12 +155,17 @@ repeats itself, which is called mode collapse.</figcaption>
 def _curves(told: Story) -> str:
     if not told.logged("generator_loss"):
         return ""
-    penalties = [penalty.kind for penalty in told.config.objective.penalties]
+    objective = told.config.objective
+    penalties, probabilities = [penalty.kind for penalty in objective.penalties], gives_probabilities(told.config)
     light, dark = (
-        data_uri(figure_png(loss_plot(told.rows, penalties=penalties, dark=dark)), "png") for dark in (False, True)
+        data_uri(figure_png(loss_plot(told.rows, penalties=penalties, probabilities=probabilities, dark=dark)), "png")
+        for dark in (False, True)
     )
-    shown = list(CURVES)[: None if penalties else -1]
-    notes = {"D(real) and D(fake)": VERDICTS.get(told.config.objective.loss.kind, "")}
+    shown = panels_of(told.rows, penalties, probabilities)
+    notes = {
+        SCORES: SCORES_OF.get(objective.loss.kind, ""),
+        PENALTIES: "Here it is how steep the discriminator is." if set(penalties) <= STEEPNESS else "",
+    }
     explained = "\n".join(
         f"<div><h3>{heading}</h3>\n<p>{CURVES[heading]} {notes.get(heading, '')}</p></div>" for heading in shown
     )

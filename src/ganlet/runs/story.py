@@ -147,33 +147,47 @@ def readings(story: Story) -> list[str]:
     return [text for text in (_verdict(story), _losses(story)) if text]
 
 
+def gives_probabilities(config: RunConfig) -> bool:
+    """Whether the sigmoid of a logit is what the discriminator takes for the probability that a picture is real."""
+    return config.objective.loss.kind == "bce"
+
+
 def _verdict(story: Story) -> str:
-    """D(real) and D(fake) in words; what they mean depends on the loss."""
+    """What the discriminator says near the end, in words; what that means depends on the loss."""
     names = "real_probability", "fake_probability", "real_logit", "fake_logit"
     real, fake, real_logit, fake_logit = map(story.near_the_end, names)
-    kind = story.config.objective.loss.kind
-    if kind == "relativistic":
-        if real_logit is None or fake_logit is None:
+    if gives_probabilities(story.config):
+        if real is None or fake is None:
             return ""
-        ahead = real_logit - fake_logit
+        return (
+            f"In the last tenth of the run the discriminator gave real pictures {real:.2f} and generated ones "
+            f"{fake:.2f} on average, where 1 means real and 0 means generated. {_gap_in_words(real - fake)}"
+        )
+    if real_logit is None or fake_logit is None:
+        return ""
+    kind, ahead = story.config.objective.loss.kind, real_logit - fake_logit
+    if kind == "relativistic":
         return (
             "This loss compares a real picture with a generated one, so only the distance between them counts. In the "
             f"last tenth of the run the real one was ahead by {ahead:.1f} logits on average: shown such a pair, "
             f"the discriminator would pick the real one with {(1 + math.tanh(ahead / 2)) / 2:.0%} certainty. "
             + _gap_in_words(math.tanh(ahead / 2))
         )
-    if real is None or fake is None:
-        return ""
     scores = (
-        f"In the last tenth of the run the discriminator gave real pictures {real:.2f} and generated ones {fake:.2f} "
-        "on average, where 1 means real and 0 means generated."
+        f"In the last tenth of the run the discriminator scored real pictures {real_logit:.3g} and generated ones "
+        f"{fake_logit:.3g} on average."
     )
-    if kind == "hinge":
-        return (
-            f"{scores} With the hinge loss these are scores brought between 0 and 1 rather than probabilities: beyond "
-            "0.73 for a real picture, or below 0.27 for a generated one, it is content and pushes no further."
-        )
-    return f"{scores} {_gap_in_words(real - fake)}"
+    return f"{scores} {SCORES[kind]}"
+
+
+SCORES = {
+    "hinge": "With the hinge loss scores are no probabilities: beyond 1 for a real picture, or below -1 for a "
+    "generated one, it is content and pushes no further.",
+    "lsgan": "With this loss scores are no probabilities: real pictures are to be at 1 and generated ones at 0, and "
+    "the nearer both are to 0.5, the less it can tell them apart.",
+    "wasserstein": "A critic's scores are no probabilities: only their distance counts, which estimates how far the "
+    "generated pictures are from the real ones. It can be compared with earlier moments of this run only.",
+}
 
 
 def _gap_in_words(gap: float) -> str:

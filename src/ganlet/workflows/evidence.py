@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ganlet.config.networks import GeneratorSettings
-from ganlet.data.holdout import held_out
+from ganlet.data.holdout import held_out_pack
 from ganlet.data.pack import fingerprint_of
 from ganlet.data.spec import Pack
 from ganlet.engine.draws import draw
@@ -66,7 +66,7 @@ def gather(
         weights=trained.weights,
         seed=seed,
     )
-    fake = _generated(trained, extractor, num, seed, reporter)
+    fake = _generated(trained, pack, extractor, num, seed, reporter)
     evidence = Evidence(
         real,
         fake,
@@ -75,6 +75,7 @@ def gather(
         protocol,
         force=force,
         label_names=pack.label_names,
+        by_attributes=data.labels == "attributes",
         unseen=None if unseen is None or unseen.count < MIN_PICTURES else unseen.pictures,
         path_length=_path_length(trained, extractor, seed),
         modes=partial(_modes, trained, pack, num, seed, reporter),
@@ -104,12 +105,27 @@ def _neighbours(features: np.ndarray, known: Reference, training: np.ndarray) ->
 def _unseen(pack: Pack, trained: Trained, extractor: Extractor, reporter: Reporter) -> Side | None:
     """Real pictures that training never showed, where there are any."""
     progress = partial(reporter.progress, "reading held-out pictures")
-    pictures = held_out(pack, trained.config.data, progress=progress)
-    if pictures is None or len(pictures) < 2:
+    unseen = held_out_pack(pack, trained.config.data, progress=progress)
+    if unseen is None or len(unseen) < 2:
         return None
-    others = replace(pack, pictures=pictures, labels=None, names=None, fingerprint=fingerprint_of(pictures))
+    pictures = unseen.pictures
+    others = replace(
+        pack,
+        pictures=pictures,
+        labels=_labels_of(unseen, pack),
+        names=None,
+        fingerprint=fingerprint_of(pictures),
+        attributes=None,
+    )
     reference = _reference(others, pictures, extractor, "looking at held-out pictures", reporter)
     return Side.of_reference(reference, pictures)
+
+
+def _labels_of(unseen: Pack, pack: Pack) -> np.ndarray | None:
+    """The classes of pictures as places in `pack.label_names`; None where they have none, or others."""
+    if unseen.labels is None or not set(unseen.label_names) <= set(pack.label_names):
+        return None
+    return np.array([pack.label_names.index(name) for name in unseen.label_names])[unseen.labels]
 
 
 def _reference(pack: Pack, shown: np.ndarray, extractor: Extractor, what: str, reporter: Reporter) -> Reference:
@@ -117,12 +133,22 @@ def _reference(pack: Pack, shown: np.ndarray, extractor: Extractor, what: str, r
     return open_reference(pack, (height, width), extractor, progress=partial(reporter.progress, what))
 
 
-def _generated(trained: Trained, extractor: Extractor, num: int, seed: int, reporter: Reporter) -> Side:
+def _generated(trained: Trained, pack: Pack, extractor: Extractor, num: int, seed: int, reporter: Reporter) -> Side:
     gathering = Gathering()
     for pictures in _pictures(trained, num, seed):
         gathering.add(extract(extractor, pictures), pictures)
         reporter.progress("generating", gathering.count, num)
-    return gathering.side()
+    return gathering.side(_classes(trained, pack, num, seed))
+
+
+def _classes(trained: Trained, pack: Pack, num: int, seed: int) -> np.ndarray | None:
+    """The classes that pictures are drawn of, as places in `pack.label_names`: int64 (num,); None without classes."""
+    data = trained.config.data
+    if trained.labels is None or data.labels != "classes":
+        return None
+    assert data.label_names != "auto"
+    places = np.array([pack.label_names.index(name) for name in data.label_names])
+    return places[trained.labels.draw(num, seed).argmax(1).numpy()]
 
 
 def _pictures(trained: Trained, num: int, seed: int) -> Iterator[np.ndarray]:

@@ -13,9 +13,10 @@ from ganlet.data.labels import label_vectors
 from ganlet.data.spec import Pack
 from ganlet.engine.draws import draw
 from ganlet.engine.state import TrainState, build_state
-from ganlet.health import critics, signals
+from ganlet.health import signals
 from ganlet.health.label_signals import RealByLabel, label_effect, other_labels
 from ganlet.health.leaks import NUM_FITTED, LeakTest, fit_leak_tests, leaks
+from ganlet.health.logits import boundary
 from ganlet.health.signals import Signals, Specimen
 from ganlet.images import middles, to_network, to_packed
 from ganlet.metrics.features import full_precision
@@ -94,7 +95,7 @@ class Examiner:
             held_out_labels=self.held_out_labels,
         )
         loss = self.config.objective.loss
-        found |= signals.judgement(state.discriminator, specimen, critics.boundary(loss.kind))
+        found |= signals.judgement(state.discriminator, specimen, boundary(self.config))
         found |= signals.appearance(specimen.train, shown)
         found["raw_rough_diversity"] = signals.rough_diversity(specimen.train, specimen.raw)
         if self.before is not None:
@@ -135,7 +136,8 @@ class Examiner:
         """What is known of training pictures by their labels."""
         pictures, labels = self._some(pack, NUM_LABELLED)
         features = self._features(pictures)
-        assert features is not None and labels is not None
+        assert features is not None
+        assert labels is not None
         return RealByLabel.of(features, labels, self.config.data.labels == "classes")
 
     def _leak_tests(self, pack: Pack) -> dict[str, LeakTest]:
@@ -161,4 +163,3 @@ class Examiner:
         if self.extract is None:
             return None
         return torch.cat([self.extract(part)[0] for part in pictures.split(BATCH)]).float()
-

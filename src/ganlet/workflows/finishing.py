@@ -14,6 +14,7 @@ from ganlet.runs.folder import RunFolder
 from ganlet.runs.history import read_history
 from ganlet.runs.plots import figure_png, loss_plot
 from ganlet.runs.report import write_report
+from ganlet.runs.story import gives_probabilities
 from ganlet.runs.weights import load_generator_file
 from ganlet.workflows.diagnosing import describe, diagnose
 from ganlet.workflows.session import Session
@@ -34,7 +35,8 @@ def redraw(folder: RunFolder, images_seen: int | None = None) -> None:
     config = validate(read_yaml(folder.config_path))
     rows = [row for row in read_history(folder.metrics_path) if "event" not in row]
     penalties = [penalty.kind for penalty in config.objective.penalties]
-    write_atomic(folder.path / "loss.png", figure_png(loss_plot(rows, penalties=penalties), ground="white"))
+    figure = loss_plot(rows, penalties=penalties, probabilities=gives_probabilities(config))
+    write_atomic(folder.path / "loss.png", figure_png(figure, ground="white"))
     diagnosis = describe(folder.path, diagnose(folder.path))
     facts = {**_facts(config, rows, images_seen), "diagnosis": diagnosis, "kept": _kept(folder)}
     write_report(folder, facts=facts)

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from ganlet.config import RunConfig, dump_yaml, without_effect
+from ganlet.data.labels import label_notes
 from ganlet.engine.devices import choose_device, require_precision
 from ganlet.engine.estimate import estimate_memory
 from ganlet.engine.schedule import images
@@ -47,7 +48,7 @@ def plan(
         f"memory:         about {_megabytes(memory.total)} ({_megabytes(memory.weights)} weights and optimisers, "
         f"{_megabytes(memory.batch)} a batch)",
         f"device:         {chosen} ({describe_environment(str(chosen))['device_name']})",
-        *(f"note:           {note}" for note in without_effect(config)),
+        *(f"note:           {note}" for note in [*without_effect(config), *label_notes(pack, config.data)]),
     ]
     return "\n".join([*(f"# {fact}" for fact in facts), dump_yaml(config).rstrip()])
 

@@ -106,12 +106,12 @@ def choose_reporter() -> Reporter:
     return Live() if sys.stderr.isatty() else Plain()
 
 
-def describe_row(row: Mapping[str, Any]) -> str:
-    """The numbers of a log row that a person follows."""
-    return (
-        f"loss D {row['discriminator_loss']:.3f} G {row['generator_loss']:.3f}  "
-        f"D(real) {row['real_probability']:.2f} D(fake) {row['fake_probability']:.2f}"
-    )
+def describe_row(row: Mapping[str, Any], probabilities: bool = True) -> str:
+    """The numbers of a log row that a person follows; logits where they make no probabilities."""
+    losses = f"loss D {row['discriminator_loss']:.3f} G {row['generator_loss']:.3f}"
+    if not probabilities:
+        return f"{losses}  logits real {row['real_logit']:.2f} fake {row['fake_logit']:.2f}"
+    return f"{losses}  D(real) {row['real_probability']:.2f} D(fake) {row['fake_probability']:.2f}"
 
 
 class _Rate:

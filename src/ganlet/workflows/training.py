@@ -13,7 +13,7 @@ from ganlet.config import RunConfig, differences, dump_yaml, read_yaml, validate
 from ganlet.config.tree import merge
 from ganlet.data.feed import Feed
 from ganlet.data.holdout import held_out_pack
-from ganlet.data.labels import label_vectors
+from ganlet.data.labels import label_notes, label_vectors
 from ganlet.engine.devices import choose_device, out_of_memory_explained, require_precision, set_determinism
 from ganlet.engine.distributed import ranks, world_size
 from ganlet.engine.hooks import Hook
@@ -71,7 +71,7 @@ def train(
     require_new(path)
     pack = open_pictures(config, reporter)
     config = resolved(config, pack)
-    for note in without_effect(config):
+    for note in [*without_effect(config), *label_notes(pack, config.data)]:
         reporter.say(f"note: {note}")
     with out_of_memory_explained(), ranks(chosen.type) as here:
         stock = LabelStock.of(pack, config)

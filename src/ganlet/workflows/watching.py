@@ -27,6 +27,7 @@ from ganlet.runs.files import write_atomic
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.history import History, TensorBoardMirror, read_history
 from ganlet.runs.pictures import save_sheet
+from ganlet.runs.story import gives_probabilities
 from ganlet.runs.weights import save_generator
 from ganlet.workflows.doctor import Doctor
 from ganlet.workflows.judging import Track
@@ -75,7 +76,8 @@ class Logger:
         if self.mirror:
             self.mirror.scalars(row)
         total = images(self.config.train.total_images)
-        self.reporter.progress("training", min(moment.images_seen, total), total, describe_row(row))
+        told = describe_row(row, gives_probabilities(self.config))
+        self.reporter.progress("training", min(moment.images_seen, total), total, told)
 
 
 @dataclass
