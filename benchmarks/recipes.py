@@ -1,13 +1,13 @@
 """Which recipe on which data: every preset on several sources, with small networks and the same number of images.
 
     python benchmarks/recipes.py run --out rows.jsonl --sources smileys path/to/fashion-mnist path/to/cifar-bin \
-        --extractor path/to/extractors [--presets NAME ...] [--seeds 0 1 2 3 4] [--images 30000] [--grids DIR] [--full]
+        --extractor path/to/extractors [--presets NAME ...] [--seeds 0 1 2 3 4] [--images 24000] [--grids DIR] [--full]
     python benchmarks/recipes.py table rows.jsonl
 
 Presets keep what makes them up: losses, penalties, rates, batch sizes, schedules, which are stretched or shrunk to the
 number of images. Networks are made small by a factor that is the same for all (`--full` leaves them as they are, for a
 GPU), and smileys are 64 x 64, the others 32 x 32. At four moments the generator that the preset samples with is
-measured: FD (ResNet-56, CIFAR-10), 5,000 fakes against 10,000 training pictures at 32 x 32; it is no FID. A run
+measured: FD (ResNet-56, CIFAR-10), 2,500 fakes against 10,000 training pictures at 32 x 32; it is no FID. A run
 collapsed whose fakes vary less than a third as much as real pictures, in the same features. Modes are classes, or
 combinations of a smiley's attributes, as `ganlet evaluate` counts them. Rows that are there are not measured again.
 """
@@ -45,7 +45,7 @@ from ganlet.workflows.sampling import generate, latents_for, shown_generator
 from ganlet.workflows.training import train
 from preset_quality import Extractor, commit, frechet_distance, spread
 
-NUM_FAKES, NUM_REALS, MOMENTS = 5_000, 10_000, 4
+NUM_FAKES, NUM_REALS, MOMENTS = 2_500, 10_000, 4
 COLLAPSED = 1 / 3
 SIZES = {"smileys": 64}
 # Widths at a quarter of what the presets for a GPU have, at half of what those for a laptop have.
@@ -246,7 +246,7 @@ def main() -> None:
     running.add_argument("--presets", nargs="+", choices=presets.names())
     running.add_argument("--extractor", type=Path, required=True)
     running.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
-    running.add_argument("--images", type=int, default=30_000)
+    running.add_argument("--images", type=int, default=24_000)
     running.add_argument("--grids", type=Path)
     running.add_argument("--full", action="store_true", help="networks as the presets have them: for a GPU")
     tabling = commands.add_parser("table")

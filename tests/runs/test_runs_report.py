@@ -16,7 +16,8 @@ from ganlet.objective.losses import LOSSES
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.pictures import opaque, save_sheet
 from ganlet.runs.report import escaped, write_report
-from ganlet.runs.story import SCORES, Story, duration, gives_probabilities, lead, readings, table
+from ganlet.runs.scores import SCORES_AS_LINES, SCORES_IN_WORDS, gives_probabilities
+from ganlet.runs.story import Story, duration, lead, readings, table
 
 VOID = {"meta", "img", "br", "source"}
 FACTS = {
@@ -368,7 +369,7 @@ def test_the_report_knows_which_losses_make_probabilities(kind):
     settings = build_config([{"objective": {"loss": {"kind": kind}}}])
     loss = LOSSES[kind](settings.objective.loss)
     assert gives_probabilities(settings) == loss.probabilities
-    assert loss.probabilities or kind in {*SCORES, "relativistic"}
+    assert loss.probabilities or kind in {*SCORES_IN_WORDS, "relativistic"} & SCORES_AS_LINES.keys()
 
 
 def test_a_relativistic_discriminator_is_read_by_its_distance(make_run):

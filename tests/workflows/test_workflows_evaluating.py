@@ -132,12 +132,12 @@ def by_class(tmp_path_factory, tiny_config):
     random = np.random.default_rng(0)
     for name, lowest in (("bright", 150), ("dark", 0)):
         (folder / name).mkdir()
-        for number in range(200):
+        for number in range(280):
             save_png(folder / name / f"{number}.png", random.integers(lowest, lowest + 90, (16, 16, 3), dtype=np.uint8))
     changes = {
         "data.source": str(folder),
         "data.num_images": None,
-        "data.holdout": 0.25,
+        "data.holdout": 0.5,
         "data.labels": "classes",
         "data.label_names": ["dark", "bright"],
     }

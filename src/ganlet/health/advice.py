@@ -88,7 +88,7 @@ def against_overfitting(config: RunConfig) -> Advice:
             "More pictures help most. The cheapest are mirrored ones, if your pictures may be mirrored.",
             {"data.flip": True},
         )
-    if hasattr(config.discriminator, "dropout") and config.discriminator.dropout == 0:
+    if getattr(config.discriminator, "dropout", None) == 0:
         return Advice(
             "More pictures help most. Else drop some of the discriminator's units, so that it learns less by heart.",
             {"discriminator.dropout": 0.25},

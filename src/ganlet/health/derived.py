@@ -25,9 +25,11 @@ def logit_gap(case: Case) -> list[Row]:
 
 def logit_swing(case: Case) -> list[Row]:
     """The median change of the logit gap from row to row, as a share of its median size, over a window of rows."""
-    gaps, window, unit = _gaps(case.steps), case.limits.swing_rows, logits.unit(case)
+    unit = logits.unit(case)
+    if unit is None:
+        return []
     found = []
-    for images, values in _windows(gaps, window) if unit is not None else ():
+    for images, values in _windows(_gaps(case.steps), case.limits.swing_rows):
         size = max(0.5 * unit, statistics.median(map(abs, values)))
         found.append((images, statistics.median(_changes(values)) / size))
     return _rows("logit_swing", found)

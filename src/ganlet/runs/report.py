@@ -31,7 +31,8 @@ from ganlet.runs.plots import (
     panels_of,
 )
 from ganlet.runs.quality import how_good
-from ganlet.runs.story import Story, gives_probabilities
+from ganlet.runs.scores import SCORES_AS_LINES, gives_probabilities
+from ganlet.runs.story import Story
 
 CURVES = {
     LOSSES: "Two players with opposite aims: what one gains, the other loses. Look for a lasting balance; neither is "
@@ -49,13 +50,6 @@ CURVES = {
     "target, it begins to know them by heart.",
 }
 
-SCORES_OF = {
-    "hinge": "With the hinge loss it is content with real pictures above 1 and generated ones below -1.",
-    "lsgan": "With this loss real pictures are to be at 1 and generated ones at 0.",
-    "relativistic": "With this loss only the distance between the two lines counts, not where they lie.",
-    "wasserstein": "Only the distance between the lines counts: the critic's estimate of how far generated pictures "
-    "are from real ones. It should shrink. Its unit is the critic's own.",
-}
 STEEPNESS = {"r1", "r2", "gradient_penalty", "dragan"}  # penalties on how steep the discriminator is
 
 
@@ -163,7 +157,7 @@ def _curves(told: Story) -> str:
     )
     shown = panels_of(told.rows, penalties, probabilities)
     notes = {
-        SCORES: SCORES_OF.get(objective.loss.kind, ""),
+        SCORES: SCORES_AS_LINES.get(objective.loss.kind, ""),
         PENALTIES: "Here it is how steep the discriminator is." if set(penalties) <= STEEPNESS else "",
     }
     explained = "\n".join(

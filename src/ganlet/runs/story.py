@@ -15,6 +15,7 @@ from ganlet.config import RunConfig, read_yaml, validate
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.history import RESUME, STOP, read_history
 from ganlet.runs.pictures import sample_moments
+from ganlet.runs.scores import SCORES_IN_WORDS, gives_probabilities
 
 END_SHARE = 0.1  # of the log rows: what "near the end" means
 MOST_NAMED = 5
@@ -147,11 +148,6 @@ def readings(story: Story) -> list[str]:
     return [text for text in (_verdict(story), _losses(story)) if text]
 
 
-def gives_probabilities(config: RunConfig) -> bool:
-    """Whether the sigmoid of a logit is what the discriminator takes for the probability that a picture is real."""
-    return config.objective.loss.kind == "bce"
-
-
 def _verdict(story: Story) -> str:
     """What the discriminator says near the end, in words; what that means depends on the loss."""
     names = "real_probability", "fake_probability", "real_logit", "fake_logit"
@@ -177,17 +173,7 @@ def _verdict(story: Story) -> str:
         f"In the last tenth of the run the discriminator scored real pictures {real_logit:.3g} and generated ones "
         f"{fake_logit:.3g} on average."
     )
-    return f"{scores} {SCORES[kind]}"
-
-
-SCORES = {
-    "hinge": "With the hinge loss scores are no probabilities: beyond 1 for a real picture, or below -1 for a "
-    "generated one, it is content and pushes no further.",
-    "lsgan": "With this loss scores are no probabilities: real pictures are to be at 1 and generated ones at 0, and "
-    "the nearer both are to 0.5, the less it can tell them apart.",
-    "wasserstein": "A critic's scores are no probabilities: only their distance counts, which estimates how far the "
-    "generated pictures are from the real ones. It can be compared with earlier moments of this run only.",
-}
+    return f"{scores} {SCORES_IN_WORDS[kind]}"
 
 
 def _gap_in_words(gap: float) -> str:

@@ -14,7 +14,7 @@ from ganlet.runs.folder import RunFolder
 from ganlet.runs.history import read_history
 from ganlet.runs.plots import figure_png, loss_plot
 from ganlet.runs.report import write_report
-from ganlet.runs.story import gives_probabilities
+from ganlet.runs.scores import gives_probabilities
 from ganlet.runs.weights import load_generator_file
 from ganlet.workflows.diagnosing import describe, diagnose
 from ganlet.workflows.session import Session

@@ -27,7 +27,7 @@ from ganlet.runs.files import write_atomic
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.history import History, TensorBoardMirror, read_history
 from ganlet.runs.pictures import save_sheet
-from ganlet.runs.story import gives_probabilities
+from ganlet.runs.scores import gives_probabilities
 from ganlet.runs.weights import save_generator
 from ganlet.workflows.doctor import Doctor
 from ganlet.workflows.judging import Track
