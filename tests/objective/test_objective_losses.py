@@ -183,5 +183,11 @@ def test_the_mean_of_the_average_loss_is_the_papers():
     discriminator = -better_real.log().mean() - (1 - better_fake).log().mean()
     generator = -better_fake.log().mean() - (1 - better_real).log().mean()
     loss = RelativisticAverage()
-    torch.testing.assert_close(loss.discriminator(real, fake).mean(), discriminator)
-    torch.testing.assert_close(loss.generator(real, fake).mean(), generator)
+    found = loss.discriminator(real, fake).mean(), loss.generator(real, fake).mean()
+    for mine, papers in zip(found, (discriminator, generator), strict=True):
+        torch.testing.assert_close(mine, papers)
+        # Gradients flow through the means too.
+        both = real, fake
+        torch.testing.assert_close(
+            torch.autograd.grad(mine, both, retain_graph=True), torch.autograd.grad(papers, both, retain_graph=True)
+        )
