@@ -96,3 +96,9 @@ def test_of_attributes_those_count_that_features_tell():
     one_ignored = torch.cat([labels[:, :1].roll(1, 0), labels[:, 1:]], 1)
     assert known.agreement(fake, one_ignored) == pytest.approx(0.5, abs=0.15)
     assert known.diversity(fake, labels, NAMES) == {}
+
+
+def test_real_pictures_set_the_mark_where_features_tell_classes_badly():
+    known = RealByLabel.of(*blobs(600, spread=5.0), exclusive=True)
+    assert 0.2 < known.questions[0].kappa < 0.6
+    assert known.agreement(*blobs(600, seed=1, spread=5.0)) == pytest.approx(1, abs=0.25)

@@ -13,7 +13,7 @@ ALL = ("color", "translation", "cutout")
 
 
 def discs(count, seed=0):
-    """Coloured discs on white, as faces are."""
+    """Red and blue discs on a light ground, as faces are."""
     random = torch.Generator().manual_seed(seed)
     rows, columns = torch.meshgrid(torch.arange(24), torch.arange(24), indexing="ij")
     centres, radii = (
@@ -21,8 +21,9 @@ def discs(count, seed=0):
         4 + 4 * torch.rand(count, 1, 1, generator=random),
     )
     inside = (rows - centres[0]).square() + (columns - centres[1]).square() < radii.square()
-    colors = 1.6 * torch.rand(count, 3, 1, 1, generator=random) - 0.8
-    return torch.where(inside[:, None], colors, torch.ones(count, 3, 24, 24))
+    reds, blues = torch.tensor([[0.8, -0.6, -0.6], [-0.6, -0.6, 0.8]])[:, :, None, None]
+    colors = torch.where(torch.rand(count, 1, 1, 1, generator=random) < 0.5, reds, blues)
+    return torch.where(inside[:, None], colors, torch.full((count, 3, 24, 24), 0.6))
 
 
 def augmented(images, policies, share=1.0, seed=5):

@@ -63,7 +63,7 @@ VARIED = {"class_diversity/bag": 0.8, "class_diversity/boot": 0.7, "class_divers
 SICK_WITH = {
     "labels change nothing": (LABELLED, "labels ignored", "serious", {"label_effect": 0.02}, {}),
     "labels change it at random": (LABELLED, "labels ignored", "serious",
-                                   {"label_effect": 1.0, "label_agreement": 0.05}, {}),
+                                   {"label_effect": 1.0, "label_agreement": 0.02}, {}),
     "one boot": (LABELLED, "class collapsed", "serious", {**VARIED, "class_diversity/boot": 0.05}, {}),
     "less varied than others": (LABELLED, "class collapsed", "serious", {**VARIED, "class_diversity/bag": 0.36}, {}),
     "one picture a class": (LABELLED, "class collapsed", "serious", dict.fromkeys(VARIED, 0.2), {}),

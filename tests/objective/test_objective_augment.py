@@ -250,6 +250,20 @@ def test_the_gradient_of_a_shift_goes_back_where_it_came_from():
     assert not images.grad[..., -1, :].any()
 
 
+def test_no_gradient_is_collected_by_index():
+    # On a GPU that adds up in an order of its own: not the same twice, or slowly where it has to be.
+    images = pictures(2, 3, 8, 8).requires_grad_()
+    augmented = augment(images, numbers(2), ALWAYS, EVERY)
+    (gradient,) = torch.autograd.grad((augmented**3).sum(), images, create_graph=True)
+    names, waiting = set(), [gradient.grad_fn]
+    while waiting:
+        if node := waiting.pop():
+            names.add(node.name())
+            waiting += [parent for parent, _ in node.next_functions]
+    assert "_ShiftBackward" in names
+    assert not [name for name in names if "Index" in name or "Gather" in name or "Scatter" in name]
+
+
 @each_policy
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64], ids=str)
 def test_type_and_memory_layout_are_kept(policy, dtype):

@@ -21,8 +21,9 @@ GREY = 0.06  # nearer to 0 than about this, a value is what translation and cuto
 RIDGE = 1e-2  # of the mean variance of the traits, which are brought to variance 1
 TELLING = 0.85  # area under the ROC curve that a test must reach on pictures that it was not fitted to
 FALSE_ALARMS = 0.02  # share of real pictures that count as augmented
-LEAST_DEVIATION = 0.02  # of a trait: smaller ones are noise
-NOISE = 0.1
+LEAST_DEVIATION = 0.05  # of a trait: smaller ones are noise
+NOISE, TONE = 0.1, 0.15  # of an imperfect generator: deviation of noise, largest shift of brightness and contrast
+NUM_WORN = 3  # random numbers for each image
 FARTHEST = 4.0  # deviations
 FEWEST_PICTURES = 32  # real ones
 NUM_FITTED = 512  # of them, that tests are made from
@@ -31,14 +32,14 @@ NUM_FITTED = 512  # of them, that tests are made from
 def traits(images: torch.Tensor) -> torch.Tensor:
     """Images (N, C, H, W), cut off to [-1, 1] as a generator's are -> (N, F): what policies change, and little else.
 
-    Colours: brightness, contrast, extremes and saturation of a picture. Borders: how grey the outermost lines are, as
+    Colours: brightness, contrast and saturation of a picture. Borders: how grey the outermost lines are, as
     translation leaves them. Squares: how grey the greyest window of a quarter of the sides is, as cutout leaves it.
     """
     images = images.clamp(-1.0, 1.0)
     colors = images[:, :3]
     brightness = colors.mean(1)
     flat = brightness.flatten(1).sort(dim=1).values
-    places = [round(share * (flat.shape[1] - 1)) for share in (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)]
+    places = [round(share * (flat.shape[1] - 1)) for share in (0.05, 0.25, 0.5, 0.75, 0.95)]
     saturation = (colors - colors.mean(1, keepdim=True)).abs().flatten(1)
     grey = torch.exp(-(images / GREY).square()).mean(1)
     window = [max(2, side // 4) for side in grey.shape[1:]]
@@ -51,7 +52,6 @@ def traits(images: torch.Tensor) -> torch.Tensor:
         flat[:, places],
         colors.mean((2, 3)),
         saturation.mean(1, keepdim=True),
-        saturation.amax(1, keepdim=True),
         grey.mean((1, 2))[:, None],
         squares.flatten(1).amax(1, keepdim=True),
         lines,
@@ -93,7 +93,7 @@ def fit_leak_tests(real: torch.Tensor, policies: Sequence[str], seed: int) -> di
     if len(real) < FEWEST_PICTURES:
         return {}
     random = torch.Generator().manual_seed(seed)
-    draws = torch.rand(3, len(real), NUM_DRAWS, generator=random).to(real.device)
+    draws = torch.rand(4, len(real), NUM_DRAWS, generator=random).to(real.device)
     found = {policy: _fit(real, policy, tuple(policies), draws) for policy in policies}
     return {policy: test for policy, test in found.items() if test is not None}
 
@@ -109,9 +109,10 @@ def _fit(real: torch.Tensor, policy: str, policies: tuple[str, ...], draws: torc
     half = real.new_full((), 0.5)
     always = draws[1].clone()
     always[:, DRAWS_EACH * list(POLICIES).index(policy)] = 0.0  # this policy on every image, the others on half of them
+    tone = TONE if policy == "color" else 0.0  # the others are known by a grey that does not move
     plain = traits(real)
-    low = traits(worn(augment(real, draws[0], half, others), draws[2, :, 0]))
-    high = traits(worn(augment(real, always, half, policies), draws[2, :, 1]))
+    low = traits(worn(augment(real, draws[0], half, others), draws[2], tone))
+    high = traits(worn(augment(real, always, half, policies), draws[3], tone))
     middle = len(real) // 2
     mean, deviation = low[:middle].mean(0), low[:middle].std(0).clamp_min(LEAST_DEVIATION)
     below = torch.cat([_expanded(part[:middle], mean, deviation) for part in (low, plain)])
@@ -127,13 +128,17 @@ def _fit(real: torch.Tensor, policy: str, policies: tuple[str, ...], draws: torc
     return LeakTest(mean, deviation, weights, limit, *shares)
 
 
-def worn(images: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
-    """Images (N, C, H, W) of which about a third are blurred and a third noisy, by numbers (N,) in [0, 1)."""
+def worn(images: torch.Tensor, random: torch.Tensor, tone: float) -> torch.Tensor:
+    """Images (N, C, H, W) as a generator may draw them, by numbers (N, NUM_WORN) in [0, 1).
+
+    About a third are blurred and a third noisy, and all are up to `tone` brighter or darker, stronger or duller.
+    """
     blurred = functional.avg_pool2d(functional.pad(images, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-    random = torch.Generator().manual_seed(0)
-    noisy = images + NOISE * torch.randn(images.shape, generator=random).to(images.device)
-    which = chosen[:, None, None, None]
-    return torch.where(which < 1 / 3, blurred, torch.where(which < 2 / 3, noisy, images))
+    numbers = torch.Generator().manual_seed(0)
+    noisy = images + NOISE * torch.randn(images.shape, generator=numbers).to(images.device)
+    which, shift, factor = random[:, :NUM_WORN, None, None, None].unbind(1)
+    images = torch.where(which < 1 / 3, blurred, torch.where(which < 2 / 3, noisy, images))
+    return images * (1.0 + tone * (2.0 * factor - 1.0)) + tone * (2.0 * shift - 1.0)
 
 
 def _discriminant(low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
