@@ -142,7 +142,8 @@ def test_an_unknown_key_names_the_nearest_known_one(tree, problem):
     [
         (
             {"objective": {"loss": {"kind": "bc"}}},
-            "objective.loss.kind: 'bc' is not known; one of bce, hinge, lsgan, relativistic, wasserstein; did you mean bce?",
+            "objective.loss.kind: 'bc' is not known; one of bce, hinge, lsgan, relativistic, wasserstein; "
+            "did you mean bce?",
         ),
         (
             {"objective": {"loss": {"kind": None}}},
@@ -150,9 +151,13 @@ def test_an_unknown_key_names_the_nearest_known_one(tree, problem):
         ),
         (
             {"objective": {"penalties": [{"kind": "gp"}]}},
-            "objective.penalties.0.kind: 'gp' is not known; one of consistency, dragan, gradient_penalty, lecam, r1, r2",
+            "objective.penalties.0.kind: 'gp' is not known; "
+            "one of consistency, dragan, gradient_penalty, lecam, r1, r2",
         ),
-        ({"objective": {"penalties": [{"weight": 1}]}}, "objective.penalties.0.kind: must be given; one of consistency, dragan, gradient_penalty, lecam, r1, r2"),
+        (
+            {"objective": {"penalties": [{"weight": 1}]}},
+            "objective.penalties.0.kind: must be given; one of consistency, dragan, gradient_penalty, lecam, r1, r2",
+        ),
         (
             {"objective": {"penalties": ["r1"]}},
             "objective.penalties.0: keys and values, got 'r1'; did you mean objective.penalties.0.kind=r1?",

@@ -16,6 +16,7 @@ POSSIBLE = {
         "discriminator": {"kind": "resnet", "attention": 8},
     },
     "growing": {"train.growing": {"every": 100}},
+    "growing to the end": {"train.growing.every": 100, "train.total_images": 400},
     "smoothed passes with bce": {"objective.passes": [{"label_smoothing": 0.1}]},
     "noisy passes with any loss": {"objective.passes": [{"noise": 0.1}], "objective.loss.kind": "hinge"},
     "half a batch at a time": {"train.accumulate": 32},
@@ -72,6 +73,22 @@ WITHOUT_EFFECT = {
     "a fade without growing": ({"train.growing.fade": 5}, "train.growing.fade has no effect"),
     "all of a batch": ({"objective.top_k.until": 5}, "objective.top_k.until has no effect"),
     "an unbounded critic": ({"objective.loss.kind": "wasserstein"}, "objective.loss: a wasserstein critic needs"),
+    "signs of logits without a zero": (
+        {"objective": {"loss": {"kind": "lsgan"}, "augment": {"policies": ["color"], "adaptive": "sign"}}},
+        "objective.augment.adaptive: sign means nothing for lsgan",
+    ),
+    "a critic whose sides are drawn together": (
+        {"objective": {"loss": {"kind": "wasserstein"}, "penalties": [{"kind": "lecam"}]}},
+        "objective.penalties: lecam draws together",
+    ),
+    "the best of whole batches": (
+        {"objective": {"loss": {"kind": "relativistic", "average": True}, "top_k": {"share": 0.5}}},
+        "objective.top_k: a relativistic average compares whole batches",
+    ),
+    "a run that ends while it grows": (
+        {"train.growing.every": 100, "train.total_images": 300},
+        "train.growing: full resolution is reached after 400 images, and train.total_images is 300",
+    ),
     "a penalty for each picture, norms over the batch": (
         {"objective": {"loss": {"kind": "wasserstein"}, "penalties": [{"kind": "gradient_penalty"}]}},
         "discriminator.norm: batch makes each logit depend on the whole batch",
@@ -104,7 +121,9 @@ def test_a_bounded_critic_is_not_complained_about():
         {"objective.loss": {"kind": "wasserstein", "clip": 0.01}},
         {"discriminator.spectral": True},
     ):
-        config = make_config(overrides={"objective.loss": {"kind": "wasserstein"}, "discriminator.norm": "none", **bound})
+        config = make_config(
+            overrides={"objective.loss": {"kind": "wasserstein"}, "discriminator.norm": "none", **bound}
+        )
         assert not [note for note in without_effect(config) if "wasserstein" in note]
 
 

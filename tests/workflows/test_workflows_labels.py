@@ -145,6 +145,6 @@ def test_unlabelled_pictures_are_refused_before_there_is_a_run(tiny_config, tmp_
     for number in range(20):
         Image.new("RGB", (16, 16), (number * 10, 0, 0)).save(folder / f"{number}.png")
     config = tiny_config({"data.source": str(folder), "data.num_images": None, "data.labels": "classes"})
-    with pytest.raises(DataError, match="label|class"):
+    with pytest.raises(DataError, match="label"):
         train(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()

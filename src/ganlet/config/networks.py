@@ -18,7 +18,9 @@ BatchStatistics = Literal["none", "stddev", "discrimination"]
 Dropout = Annotated[float, Field(ge=0, lt=1, description="share of feature maps dropped after each block")]
 Layers = Annotated[int, Field(ge=1, le=8, description="convolutions at each resolution")]
 Multiplier = Annotated[int, Field(ge=1, le=64, description="channels are never more than width times this")]
-Width = Annotated[int, Field(ge=1, le=1024, description="channels at full resolution; twice as many at each lower one")]
+Width = Annotated[
+    int, Field(ge=1, le=1024, description="channels of the finest maps; twice as many at each coarser one")
+]
 Attention = Annotated[
     int | None, Field(ge=4, le=1024, description="shorter side of the maps that get self-attention (Zhang et al. 2019)")
 ]

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from ganlet.config.networks import StyleGeneratorConfig
-from ganlet.config.objective import BceConfig, GradientPenaltyConfig, ObjectiveConfig, WassersteinConfig
+from ganlet.config.objective import (
+    BceConfig,
+    GradientPenaltyConfig,
+    ObjectiveConfig,
+    RelativisticConfig,
+    WassersteinConfig,
+)
 from ganlet.config.schema import RunConfig
 
 COARSEST_SIDE = 4
 GROWING_KINDS = ("dcgan", "resnet")
+SIGNED = ("bce", "hinge")  # losses whose discriminator calls a picture real where its logit is above 0
 
 
 def impossible_pairings(config: RunConfig) -> list[str]:
@@ -131,6 +138,7 @@ def pairings_without_effect(config: RunConfig) -> list[str]:
             for name in ("target", "speed")
             if _changed(augment, name)
         ]
+    notes += _ends_while_growing(config)
     if train.growing.every == 0:
         notes += [
             f"train.growing.{name} has no effect while every is 0"
@@ -139,8 +147,37 @@ def pairings_without_effect(config: RunConfig) -> list[str]:
         ]
     if objective.top_k.share == 1 and objective.top_k.until is not None:
         notes.append("objective.top_k.until has no effect while share is 1")
+    notes += _meaningless_readings(objective)
     notes += _unbounded_critic(config)
     return notes
+
+
+def _meaningless_readings(objective: ObjectiveConfig) -> list[str]:
+    """Settings that read something in logits which the loss does not put there."""
+    notes, loss = [], objective.loss
+    if objective.augment.policies and objective.augment.adaptive == "sign" and loss.kind not in SIGNED:
+        notes.append(
+            f"objective.augment.adaptive: sign means nothing for {loss.kind}, whose logits have no zero between real "
+            "and generated pictures; held_out compares logits with each other"
+        )
+    penalties = {penalty.kind for penalty in objective.penalties}
+    if "lecam" in penalties and isinstance(loss, WassersteinConfig):
+        notes.append("objective.penalties: lecam draws together the logits that a wasserstein critic is to set apart")
+    if objective.top_k.share < 1 and isinstance(loss, RelativisticConfig) and loss.average:
+        notes.append("objective.top_k: a relativistic average compares whole batches, of which the best are no part")
+    return notes
+
+
+def _ends_while_growing(config: RunConfig) -> list[str]:
+    growing, total = config.train.growing, config.train.total_images
+    every, fade = growing.every, growing.every if growing.fade is None else growing.fade
+    if not (isinstance(every, int) and isinstance(fade, int) and isinstance(total, int)) or every == 0:
+        return []
+    stages = sum(side >= growing.start for side in _sides(min(config.data.size)))
+    needed = (stages - 1) * (every + fade)
+    if total >= needed:
+        return []
+    return [f"train.growing: full resolution is reached after {needed} images, and train.total_images is {total}"]
 
 
 def _unbounded_critic(config: RunConfig) -> list[str]:

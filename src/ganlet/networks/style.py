@@ -232,7 +232,7 @@ class StyleGenerator(Generator):
     def forward(
         self, latents: torch.Tensor, labels: torch.Tensor | None = None, truncation: float = 1.0
     ) -> torch.Tensor:
-        """Images; with a truncation below 1 more typical and less varied (Karras et al. 2019, section 2.1)."""
+        """Images; with a truncation below 1 more typical and less varied (Karras et al. 2019, appendix B)."""
         styles = self._styles(latents, labels)
         if truncation != 1.0:
             styles = self.mean_style + truncation * (styles - self.mean_style)

@@ -16,7 +16,7 @@ from ganlet.networks import parameter_count
 from ganlet.runs.environment import describe_environment
 from ganlet.runs.folder import require_new
 from ganlet.workflows.reporting import Reporter, Silent
-from ganlet.workflows.requirements import open_pictures, require_extractor, resolved
+from ganlet.workflows.requirements import followed_pictures, open_pictures, require_extractor, resolved
 from ganlet.workflows.transferring import initial_state
 
 
@@ -35,6 +35,7 @@ def plan(
     reporter = reporter or Silent()
     pack = open_pictures(config, reporter)
     config = resolved(config, pack)
+    followed_pictures(config, pack)
     state = initial_state(config, torch.device("cpu"), reporter)
     memory = estimate_memory(config, state)
     total, per_iteration = images(config.train.total_images), config.train.batch_size * config.train.n_critic

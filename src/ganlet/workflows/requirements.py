@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from ganlet.config import RunConfig, differences, relocate, resolve
+from ganlet.data.holdout import held_out_pack
 from ganlet.data.labels import label_names
 from ganlet.data.source import absolute_source, open_source, require_batch
 from ganlet.data.spec import Pack
@@ -64,6 +65,26 @@ def resolved(config: RunConfig, pack: Pack) -> RunConfig:
     init_from = config.train.init_from
     where = None if init_from is None else str(Path(init_from).expanduser().absolute())
     return relocate(config, absolute_source(config.data.source), where)
+
+
+def followed_pictures(config: RunConfig, pack: Pack) -> Pack | None:
+    """The pictures kept out of training that the augmentation's strength follows; None where it follows none.
+
+    Raises `DataError` where there are no such pictures.
+    """
+    augment = config.objective.augment
+    if augment.adaptive != "held_out" or not augment.policies:
+        return None
+    unseen = held_out_pack(pack, config.data)
+    if unseen is None:
+        raise DataError(
+            "No pictures are kept out of training, which the augmentation is to follow.",
+            where="objective.augment.adaptive",
+            got="held_out",
+            expected="a source with a test split, or data.holdout above 0",
+            hint="--set data.holdout=0.1",
+        )
+    return unseen
 
 
 def require_shares(config: RunConfig, device: torch.device, world: int) -> None:

@@ -95,7 +95,7 @@ def sample(
         seed: the same one draws the same pictures.
         labels: names of classes or attributes, where the run was trained with them; default: as its pictures have them.
         truncation: below 1 pictures are more typical and less varied. Styles are drawn towards their mean (Karras et
-            al. 2019, section 3.2), latents of other generators are kept within it.
+            al. 2019, appendix B), latents of other generators are kept within it.
         average: the half-life of one of `generator.ema.more_half_lives`; default: the usual average.
         device: auto, cpu, cuda or mps.
 
@@ -108,6 +108,13 @@ def sample(
         raise ConfigError("A truncation must be a number above 0.", where="--truncation", got=truncation)
     trained = open_generator(RunFolder.open(Path(run)), None, choose_device(device), average)
     settings = trained.config.generator
+    if truncation is not None and settings.latents == "sphere" and not isinstance(settings, StyleGeneratorConfig):
+        raise ConfigError(
+            "Latents on a sphere all have one length, which a truncation cannot change.",
+            where="--truncation",
+            got=truncation,
+            expected="a generator with normal or uniform latents, or with styles",
+        )
     named = named_labels(labels, num, trained.config) if labels else None
     drawn = trained.labels.draw(num, seed) if trained.labels and named is None else named
     if isinstance(settings, StyleGeneratorConfig):

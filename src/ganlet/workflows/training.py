@@ -12,14 +12,13 @@ from typing import Any
 from ganlet.config import RunConfig, differences, dump_yaml, read_yaml, validate, without_effect
 from ganlet.config.tree import merge
 from ganlet.data.feed import Feed
-from ganlet.data.holdout import held_out_pack
 from ganlet.data.labels import label_notes, label_vectors
 from ganlet.engine.devices import choose_device, out_of_memory_explained, require_precision, set_determinism
 from ganlet.engine.distributed import ranks, world_size
 from ganlet.engine.hooks import Hook
 from ganlet.engine.signals import stop_on_signals
 from ganlet.engine.state import TrainState, build_state
-from ganlet.errors import CheckpointError, ConfigError, DataError, Interrupted
+from ganlet.errors import CheckpointError, ConfigError, Interrupted
 from ganlet.runs import checkpoint
 from ganlet.runs.checkpoint import Checkpoint
 from ganlet.runs.folder import RunFolder, default_run_path, require_new
@@ -29,6 +28,7 @@ from ganlet.workflows.records import log_file, read_environment
 from ganlet.workflows.recovering import counted_rollbacks, train_on
 from ganlet.workflows.reporting import Reporter, Silent
 from ganlet.workflows.requirements import (
+    followed_pictures,
     open_pictures,
     require_changeable,
     require_extractor,
@@ -71,6 +71,7 @@ def train(
     require_new(path)
     pack = open_pictures(config, reporter)
     config = resolved(config, pack)
+    followed_pictures(config, pack)
     for note in [*without_effect(config), *label_notes(pack, config.data)]:
         reporter.say(f"note: {note}")
     with out_of_memory_explained(), ranks(chosen.type) as here:
@@ -186,18 +187,9 @@ def _carry_on(session: Session, state: TrainState, restored: Checkpoint | None) 
 def _held_out_feed(session: Session) -> Feed | None:
     """Pictures that training does not show, where the strength of the augmentation follows them."""
     config = session.config
-    augment = config.objective.augment
-    if augment.adaptive != "held_out" or not augment.policies:
-        return None
-    unseen = held_out_pack(session.pack, config.data)
+    unseen = followed_pictures(config, session.pack)
     if unseen is None:
-        raise DataError(
-            "No pictures are kept out of training, which the augmentation is to follow.",
-            where="objective.augment.adaptive",
-            got="held_out",
-            expected="a source with a test split, or data.holdout above 0",
-            hint="--set data.holdout=0.1",
-        )
+        return None
     return Feed(
         unseen,
         size=config.data.size,
@@ -212,7 +204,12 @@ def _note_extension(trained: RunConfig, config: RunConfig, reporter: Reporter) -
     if "train.total_images" not in differences(trained, config):
         return
     for side, settings in (("generator", config.generator), ("discriminator", config.discriminator)):
-        if settings.optimizer.schedule.kind == "cosine":
-            reporter.say(f"note: the {side}'s cosine schedule now spans the new length, so its rate jumps here")
+        kind = settings.optimizer.schedule.kind
+        if kind in ("cosine", "linear"):
+            reporter.say(f"note: the {side}'s {kind} schedule now spans the new length, so its rate jumps here")
     if config.objective.instance_noise.sigma > 0 and config.objective.instance_noise.until is None:
         reporter.say("note: the instance noise now fades over the new length, so its level jumps here")
+    if config.objective.top_k.share < 1 and config.objective.top_k.until is None:
+        reporter.say(
+            "note: the share that the generator learns from now falls over half the new length, so it jumps here"
+        )
