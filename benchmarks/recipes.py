@@ -62,8 +62,10 @@ USUAL_WIDTHS = (16, 16)
 LEFT_OUT = ("mnist", "fashion", "cifar10")
 
 
-def small_config(name: str, source: str, seed: int, num_images: int, full: bool) -> RunConfig:
-    """A preset for a source, at the size of this benchmark."""
+def small_config(
+    name: str, source: str, seed: int, num_images: int, full: bool, num_pictures: int | None = None
+) -> RunConfig:
+    """A preset for a source, at the size of this benchmark; trained on only some of its pictures, if asked for."""
     kind = Path(source).name
     total = make_config(name, source).train.total_images
     generator, discriminator = WIDTHS.get(name, USUAL_WIDTHS)
@@ -71,6 +73,7 @@ def small_config(name: str, source: str, seed: int, num_images: int, full: bool)
         "seed": seed,
         "data.size": SIZES.get(kind, 32),
         "data.channels": "auto",
+        "data.num_images": num_pictures,
         "train.total_images": num_images,
         "train.log_every": num_images,
         "train.sample_every": num_images,
@@ -108,7 +111,8 @@ def measure(config: RunConfig, extractor: Extractor, grid: Path | None) -> dict[
     assert isinstance(total, int)
     labels = stock.draw(NUM_FAKES, 0) if stock else None
     latents = latents_for(NUM_FAKES, 0, config.generator)
-    reals = _reals(pack.fingerprint, pack.pictures, extractor)
+    whole = open_source(config.data.model_copy(update={"num_images": None}))  # what few pictures are a sample of
+    reals = _reals(whole.fingerprint, whole.pictures, extractor)
     distances: list[float] = []
     last: dict[str, np.ndarray] = {}
     spent = 0.0
@@ -150,7 +154,7 @@ def _reals(fingerprint: str, pictures: np.ndarray, extractor: Extractor) -> np.n
 def _modes(config: RunConfig, pictures: np.ndarray) -> list[int] | None:
     """How many modes are covered, of how many, and how many as many real pictures would cover."""
     try:
-        pack = open_source(config.data)
+        pack = open_source(config.data.model_copy(update={"num_images": None}))
         found = open_mode_classifier(pack, config.data.size, torch.device("cpu")).coverage(iter([pictures]))
     except MetricError:
         return None
@@ -169,7 +173,7 @@ def run(arguments: argparse.Namespace) -> None:
                 key = (name, Path(source).name, seed)
                 if key in done:
                     continue
-                config = small_config(name, source, seed, arguments.images, arguments.full)
+                config = small_config(name, source, seed, arguments.images, arguments.full, arguments.pictures)
                 grid = arguments.grids / f"{name}-{key[1]}-{seed}.png" if arguments.grids else None
                 try:
                     found = measure(config, extractor, grid)
@@ -247,6 +251,7 @@ def main() -> None:
     running.add_argument("--extractor", type=Path, required=True)
     running.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
     running.add_argument("--images", type=int, default=24_000)
+    running.add_argument("--pictures", type=int, help="train on so many of a source's pictures only")
     running.add_argument("--grids", type=Path)
     running.add_argument("--full", action="store_true", help="networks as the presets have them: for a GPU")
     tabling = commands.add_parser("table")

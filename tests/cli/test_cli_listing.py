@@ -92,15 +92,15 @@ def test_no_line_stands_twice(settings):
 def test_kinds_stand_in_brackets_where_not_all_have_it(settings):
     listed = dict(settings)
     assert listed["generator.kind"] == "mlp, dcgan, resnet, style"
-    assert listed["generator.optimizer.schedule.kind"] == "constant, cosine, multistep, plateau"
+    assert listed["generator.optimizer.schedule.kind"] == "constant, cosine, linear, multistep, plateau"
     assert not listed["generator.latent_size"].startswith("(")
     assert not listed["generator.optimizer.schedule.warmup"].startswith("(")
-    assert not listed["objective.penalties.0.weight"].startswith("(")
+    assert not listed["objective.penalties.0.every"].startswith("(")
     assert listed["generator.upsample"].startswith("(dcgan) transposed  ")
     assert listed["generator.optimizer.schedule.milestones"].startswith("(multistep) ")
     # The same name with another meaning.
-    widths = [text.split()[:2] for path, text in settings if path == "generator.width"]
-    assert widths == [["(mlp)", "256"], ["(dcgan)", "64"]]
+    widths = [text.split("  ")[0] for path, text in settings if path == "generator.width"]
+    assert widths == ["(mlp) 256", "(dcgan, resnet, style) 64"]
 
 
 def test_defaults_are_listed(settings):
