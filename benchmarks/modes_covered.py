@@ -98,7 +98,7 @@ SUBJECTS: dict[str, Subject] = {
             "generator.optimizer.lr": 1e-3,
             "discriminator.optimizer.lr": 1e-3,
             "train.batch_size": 32,
-            "train.total_images": 64_000,
+            "train.total_images": 48_000,
         },
         num=5_000,
     ),
