@@ -32,6 +32,10 @@ IMPOSSIBLE = {
         {"generator": {"kind": "resnet", "attention": 10}},
         "generator.attention: 10 is no side of its maps for pictures of (32, 32), which are 16, 8, 4",
     ),
+    "two averages that are one": (
+        {"generator.ema.more_half_lives": [2_000, 2_000]},
+        "generator.ema.more_half_lives: one of them stands there twice",
+    ),
     "fewer latents than resolutions": (
         {"generator": {"skip_latent": True, "latent_size": 2}},
         "generator.skip_latent: needs latents for each of 4 resolutions",

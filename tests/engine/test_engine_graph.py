@@ -136,3 +136,62 @@ def test_without_a_gpu_iterations_simply_run(begin):
     run = graph.build_runner(lambda *arguments: called.append(arguments), "state", cuda_graph=False)
     run("inputs", "due")
     assert called == [("state", "inputs", "due")]
+
+
+GROWING = {"train.growing": {"every": 32, "fade": 32}, "train.total_images": 160}
+
+
+@pytest.fixture(scope="module")
+def grown(begin):
+    training = begin(GROWING)
+    training.run()
+    return training.snapshot()
+
+
+def test_each_stage_of_growing_has_a_graph_of_its_own(begin, grown, unequal, runners):
+    training = begin(GROWING)
+    training.run()
+    assert {stage for *_, stage in runners[0].graphs} == {0, 1}
+    assert unequal(grown, training.snapshot()) == []
+
+
+# On a GPU: capture itself, over all that an iteration can do.
+
+FAMILY = {
+    "dcgan": {"generator.upsample": "pixel_shuffle", "generator.skip_latent": True},
+    "resnet": {"generator": {"kind": "resnet", "width": 4}, "discriminator": {"kind": "resnet", "width": 4}},
+    "style": {"generator": {"kind": "style", "width": 4, "style_mixing": 0.5}},
+    "everything at once": {
+        "data.labels": "classes",
+        "generator.condition": "norm",
+        "generator.ema.more_half_lives": [32],
+        "discriminator": {"condition": "classifier", "batch_statistics": "discrimination", "spectral": True},
+        "objective": {
+            "augment": {"policies": ["color", "translation", "cutout"], "adaptive": "sign"},
+            "penalties": [{"kind": "gradient_penalty", "every": 2}, {"kind": "consistency"}, {"kind": "lecam"}],
+            "label_flips": 0.1,
+            "top_k": {"share": 0.5},
+        },
+        "train.n_generator": 2,
+    },
+    "in parts": {"train.accumulate": 2, "objective.penalties": [{"kind": "dragan"}]},
+    "growing": {"train.growing": {"every": 32, "fade": 32}},
+}
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", FAMILY)
+def test_replayed_iterations_are_those_that_simply_run(begin, unequal, name):
+    from ganlet.engine.devices import set_determinism
+    from ganlet.engine.loop import run_loop
+    from ganlet.engine.state import build_state
+
+    ends = []
+    for cuda_graph in (False, True):
+        training = begin({**FAMILY[name], "train.cuda_graph": cuda_graph})
+        device = torch.device("cuda", 0)
+        set_determinism(training.config, device)
+        training.state = build_state(training.config, device)
+        run_loop(training.config, training.state, training.feed)
+        ends.append(training.snapshot())
+    assert unequal(*ends) == []

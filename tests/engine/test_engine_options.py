@@ -222,6 +222,16 @@ def test_a_look_at_held_out_pictures_leaves_no_trace(begin, unequal):
     assert {name.partition("/")[0] for name in unequal(*runs)} <= {"adaptive", "window"}
 
 
+def test_held_out_pictures_are_shown_as_training_pictures_are(begin):
+    augment = {"policies": ["color", "cutout"], "adaptive": "held_out"}
+    changes = {"objective.augment": augment, "objective.instance_noise": {"sigma": 0.5}, "train.total_images": 16}
+    training = begin({**changes, "discriminator.optimizer.lr": 1e-12})
+    # The very pictures of training: were they shown otherwise, the difference would be taken for overfitting.
+    training.run(held_out=training.feed)
+    row = training.state.window.read()
+    assert row["held_out_logit"] == pytest.approx(row["real_logit"], rel=1e-4)
+
+
 def _other_pictures(training, seed=7):
     import numpy as np
 

@@ -23,6 +23,19 @@ def require_gradients(network):
         assert parameter.grad.any(), name
 
 
+@each_discriminator
+@pytest.mark.parametrize("condition", ["projection", "classifier"])
+def test_logits_are_float32_under_autocast(kind, condition, small, normal, one_hot):
+    config = small(kind, num_labels=3, **{"discriminator.condition": condition})
+    discriminator, labels = build_discriminator(config), one_hot(0, 2, num_labels=3)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits, label_logits = discriminator.judge(normal(2, 3, 16, 16), labels)
+    assert logits.dtype == torch.float32
+    assert label_logits is None or label_logits.dtype == torch.float32
+    # Not rounded first: bf16 keeps 8 bits.
+    assert not torch.equal(logits, logits.bfloat16().float())
+
+
 @each_generator
 @each_size
 @each_count

@@ -29,7 +29,9 @@ def impossible_pairings(config: RunConfig) -> list[str]:
 
 
 def _network_problems(config: RunConfig) -> list[str]:
-    problems = []
+    problems, further = [], config.generator.ema.more_half_lives
+    if len(set(further)) < len(further):
+        problems.append("generator.ema.more_half_lives: one of them stands there twice")
     for side in ("generator", "discriminator"):
         attention = getattr(getattr(config, side), "attention", None)
         sides = _sides(min(config.data.size))[1:]

@@ -54,7 +54,7 @@ class Iteration:
             shown = inputs.shown(step, real, fake.detach().float())
             measured |= self._discriminator_steps(state, shown, penalties, failures)
         if inputs.held_out is not None:
-            measured["held_out_logit"] = self._held_out_logit(state, inputs)
+            measured["held_out_logit"] = self._held_out_logit(state, inputs, inputs.shown(last, real, fake))
         for turn in range(self.n_generator):
             fresh = turn > 0 or self.accumulate > 1
             shown = inputs.shown(last + 1 + turn, real, fake)
@@ -120,12 +120,14 @@ class Iteration:
                 yield self.objective.for_generator(state.discriminator, part.of(fake.float()), state.adaptive)
 
     @torch.no_grad()
-    def _held_out_logit(self, state: TrainState, inputs: Inputs) -> torch.Tensor:
+    def _held_out_logit(self, state: TrainState, inputs: Inputs, shown: Shown) -> torch.Tensor:
         """The mean logit of pictures that training does not show, as it would be among training pictures."""
         assert inputs.held_out is not None
+        # Augmented too: else the discriminator would tell what is augmented from what is not.
+        images = self.objective.seen_as_real(to_network(inputs.held_out), shown, state.adaptive)
         statistics = [buffer.clone() for buffer in state.discriminator.buffers()]
         with self._precision():
-            logits = state.discriminator(to_network(inputs.held_out), inputs.held_out_labels).float()
+            logits = state.discriminator(images, inputs.held_out_labels).float()
         for buffer, before in zip(state.discriminator.buffers(), statistics, strict=True):
             buffer.copy_(before)  # only looked at: nothing of them may get into the training state
         return logits.mean()

@@ -147,7 +147,7 @@ class LevelInputs(nn.Module):
 
 
 class Head(nn.Module):
-    """Features (N, num_features) and labels -> `Judgement`: the last layer of every discriminator.
+    """Features (N, num_features) and labels -> `Judgement`, in float32: the last layer of every discriminator.
 
     Args:
         bias: whether the logit has one.
@@ -176,11 +176,13 @@ class Head(nn.Module):
         self.classifier = nn.Linear(num_features, num_labels) if classifies else None
 
     def forward(self, features: torch.Tensor, labels: torch.Tensor | None) -> Judgement:
-        features = self.statistics(features)
-        logits = self.to_logit(features).squeeze(1)
-        if self.projection is not None:
-            logits = logits + (self.projection(_present(labels)) * features).sum(dim=1)
-        return Judgement(logits, None if self.classifier is None else self.classifier(features))
+        # Under autocast too: losses and penalties compare logits, and bf16 would keep 8 bits of them.
+        with torch.autocast(features.device.type, enabled=False):
+            features = self.statistics(features.float())
+            logits = self.to_logit(features).squeeze(1)
+            if self.projection is not None:
+                logits = logits + (self.projection(_present(labels)) * features).sum(dim=1)
+            return Judgement(logits, None if self.classifier is None else self.classifier(features))
 
 
 def _present(labels: torch.Tensor | None) -> torch.Tensor:

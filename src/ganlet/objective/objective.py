@@ -181,6 +181,10 @@ class Objective:
             parts["fake_label_loss"] = label_loss.detach()
         return total, parts
 
+    def seen_as_real(self, images: torch.Tensor, shown: Shown, adaptive: Adaptive) -> torch.Tensor:
+        """As many other images as the discriminator is shown the real ones of a step, with the same numbers."""
+        return self._seen(images, REAL, shown, adaptive)
+
     def _seen(self, images: torch.Tensor, side: int, shown: Shown, adaptive: Adaptive) -> torch.Tensor:
         """Images as the discriminator is shown them: augmented, then with instance noise."""
         if self.policies:
