@@ -82,11 +82,11 @@ SUBJECTS: dict[str, Subject] = {
         {
             "data.size": 8,
             "generator": {"kind": "mlp", "width": 64, "layers": 2, "latent_size": 16, "initial": "xavier"},
-            "discriminator": {"kind": "mlp", "width": 32, "layers": 2, "initial": "xavier"},
+            "discriminator": {"kind": "mlp", "width": 64, "layers": 2, "initial": "xavier"},
             "generator.optimizer": {"lr": 1e-3, "beta1": 0.9},
             "discriminator.optimizer": {"lr": 1e-3, "beta1": 0.9},
             "train.batch_size": 64,
-            "train.total_images": 128_000,
+            "train.total_images": 256_000,
         },
         num=2_500,
     ),

@@ -81,6 +81,10 @@ WITHOUT_EFFECT = {
         {"objective": {"loss": {"kind": "lsgan"}, "augment": {"policies": ["color"], "adaptive": "sign"}}},
         "objective.augment.adaptive: sign means nothing for lsgan",
     ),
+    "an adaptive strength that can only fall": (
+        {"objective.augment": {"policies": ["color"], "adaptive": "held_out"}},
+        "objective.augment.strength: an adaptive strength starts at its highest",
+    ),
     "a critic whose sides are drawn together": (
         {"objective": {"loss": {"kind": "wasserstein"}, "penalties": [{"kind": "lecam"}]}},
         "objective.penalties: lecam draws together",

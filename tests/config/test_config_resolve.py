@@ -8,6 +8,7 @@ from ganlet.config import RunConfig, build_config, resolve
 from ganlet.config.base import MAX_IMAGES, epochs_to_images
 from ganlet.config.tree import flatten
 from ganlet.errors import ConfigError
+from ganlet.workflows.configuring import make_config
 
 
 @pytest.mark.parametrize(
@@ -93,3 +94,9 @@ def test_images_stay_what_they_are(images, num_pictures):
 
 def test_a_resolved_default_is_a_config():
     assert isinstance(resolve(RunConfig(), num_pictures=100, channels=4), RunConfig)
+
+
+def test_a_run_to_start_from_may_be_called_like_epochs():
+    config = make_config(overrides={"train.init_from": "25 epochs", "train.total_images": "2 epochs"})
+    resolved = resolve(config, num_pictures=40, channels=3)
+    assert (resolved.train.init_from, resolved.train.total_images) == ("25 epochs", 80)

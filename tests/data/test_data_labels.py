@@ -107,6 +107,13 @@ def test_pictures_beside_the_classes_are_named():
     assert error.got.endswith("animals/09.png and 2 more")
 
 
+def test_pictures_in_one_sub_folder_are_a_single_class():
+    error = refused(
+        pack_of(files=("animals/cat/a.png", "animals/cat/b.png")), "Pictures have no class", labels="classes"
+    )
+    assert error.got == "all of them in one folder, animals/cat"
+
+
 def test_a_source_of_arrays_without_labels_is_refused():
     assert refused(pack_of(attributes=[[1]]), "Pictures have no class", labels="classes").got == "no labels"
 

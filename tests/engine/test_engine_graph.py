@@ -148,10 +148,18 @@ def grown(begin):
     return training.snapshot()
 
 
-def test_each_stage_of_growing_has_a_graph_of_its_own(begin, grown, unequal, runners):
+def test_each_stage_of_growing_has_a_graph_of_its_own(begin, grown, unequal, runners, monkeypatch):
+    recorded_at, record = [], GraphRunner._record
+
+    def noted(runner, *arguments):
+        recorded_at.append(runner.state.generator.stage)
+        return record(runner, *arguments)
+
+    monkeypatch.setattr(GraphRunner, "_record", noted)
     training = begin(GROWING)
     training.run()
-    assert {stage for *_, stage in runners[0].graphs} == {0, 1}
+    assert recorded_at == [0, 1]
+    assert {stage for *_, stage in runners[0].graphs} == {1}  # those of the stage before are given up
     assert unequal(grown, training.snapshot()) == []
 
 

@@ -189,6 +189,12 @@ def test_strength_may_follow_held_out_pictures(augmenting, held_out, expected):
     assert float(adapt(augmenting(adaptive="held_out"), **logits)["strength"]) == pytest.approx(expected, abs=1e-5)
 
 
+def test_a_discriminator_that_is_fooled_memorises_nothing(augmenting):
+    # Real and held-out pictures are judged nearly alike, and generated ones as more real than both.
+    logits = {"real_logit": -0.1, "fake_logit": 0.1, "held_out_logit": -0.101}
+    assert float(adapt(augmenting(adaptive="held_out"), **logits)["strength"]) == pytest.approx(0.1, abs=1e-5)
+
+
 def test_anchors_follow_the_logits(tiny_config):
     settings = tiny_config({"objective.penalties": [{"kind": "lecam", "half_life": 400}]}).objective
     adaptive = adapt(settings, real_logit=2.0, fake_logit=-4.0)

@@ -149,6 +149,31 @@ def test_changed_pictures_are_refused_until_that_is_wanted(start, stop_at, pictu
     assert cli("resume", run.path, "--device", "cpu")[0] == 0
 
 
+@pytest.mark.parametrize(
+    "asked_for", [{"data.labels": "classes"}, {"data.labels": "attributes"}, {"data.balance": True}]
+)
+def test_changed_labels_of_the_same_pictures_are_refused_too(start, stop_at, pictures, cli, told, asked_for):
+    for name in ("cat", "dog"):
+        (pictures / name).mkdir()
+    for number in range(20):
+        (pictures / f"{number}.png").rename(pictures / ("cat" if number < 10 else "dog") / f"{number}.png")
+    table = pictures / "attributes.csv"
+    lines = [f"{path.relative_to(pictures)},{i % 2}" for i, path in enumerate(sorted(pictures.rglob("*.png")))]
+    table.write_text("\n".join(["file,hat", *lines]))
+    run = start("run", {"data.source": str(pictures), "data.num_images": None, **asked_for}, stop_at(80))
+    (pictures / "cat" / "3.png").rename(pictures / "dog" / "3.png")
+    table.write_text(
+        "\n".join(["file,hat", *(f"{line[:-2]},{i // 10}" for i, line in enumerate(lines))]).replace("cat/3", "dog/3")
+    )
+    code, _, err = cli("resume", run.path, "--device", "cpu")
+    assert code == 2
+    assert "The labels of the pictures have changed" in err
+    assert f"ganlet resume {run.path} --allow-data-change" in err
+    ganlet.resume(run.path, device="cpu", allow_data_change=True, reporter=told)
+    assert "not exact: the labels of the pictures have changed" in told.text
+    assert cli("resume", run.path, "--device", "cpu")[0] == 0
+
+
 def test_renamed_and_rewritten_pictures_are_still_the_same(start, stop_at, pictures):
     changes = {"data.source": str(pictures), "data.num_images": None}
     straight = start("straight", changes)

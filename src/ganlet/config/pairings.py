@@ -156,7 +156,12 @@ def pairings_without_effect(config: RunConfig) -> list[str]:
 
 def _meaningless_readings(objective: ObjectiveConfig) -> list[str]:
     """Settings that read something in logits which the loss does not put there."""
-    notes, loss = [], objective.loss
+    notes, loss, augment = [], objective.loss, objective.augment
+    if augment.policies and augment.adaptive != "none" and augment.strength == 1:
+        notes.append(
+            "objective.augment.strength: an adaptive strength starts at its highest here, and takes "
+            f"{augment.speed:,} images to fall; 0 is the usual start"
+        )
     if objective.augment.policies and objective.augment.adaptive == "sign" and loss.kind not in SIGNED:
         notes.append(
             f"objective.augment.adaptive: sign means nothing for {loss.kind}, whose logits have no zero between real "

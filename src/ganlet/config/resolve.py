@@ -18,11 +18,13 @@ def resolve(
     settings turn out to be impossible together.
     """
     tree = config.model_dump()
-    # The name of a source may look like a number of epochs.
-    data = {**tree.pop("data"), "channels": channels}
+    # Names of sources and runs may look like a number of epochs.
+    data, init_from = {**tree.pop("data"), "channels": channels}, tree["train"].pop("init_from")
     if label_names is not None:
         data["label_names"] = label_names
-    return validate({**_in_images(tree, num_pictures), "data": data})
+    in_images = _in_images(tree, num_pictures)
+    in_images["train"]["init_from"] = init_from
+    return validate({**in_images, "data": data})
 
 
 def relocate(config: RunConfig, source: str, init_from: str | None = None) -> RunConfig:

@@ -5,6 +5,8 @@ A label vector has a place for each of `data.label_names`: 1 at the class of the
 
 from __future__ import annotations
 
+import hashlib
+import posixpath
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -86,6 +88,20 @@ def label_vectors(pack: Pack, config: DataConfig) -> LabelVectors | None:
     places = {name: place for place, name in enumerate(names)}
     classes = np.array([places[name] for name in pack.label_names], np.int64)[pack.labels]
     return LabelVectors(names, classes=classes)
+
+
+def label_fingerprint(pack: Pack, config: DataConfig) -> str | None:
+    """Tells apart what a resolved config takes of a pack's labels; None where it takes nothing of them."""
+    vectors = label_vectors(pack, config)
+    taken = [] if vectors is None else [vectors.attributes if vectors.classes is None else vectors.classes]
+    taken += [pack.labels] if config.balance else []
+    if not taken:
+        return None
+    digest = hashlib.blake2b(digest_size=32)
+    for labels in taken:
+        assert labels is not None
+        digest.update(labels.tobytes())
+    return digest.hexdigest()
 
 
 def label_notes(pack: Pack, config: DataConfig) -> list[str]:
@@ -176,6 +192,8 @@ def _no_classes(pack: Pack, why: str, hint: str) -> DataError:
     lying = beside_classes(pack.names) if pack.names else []
     if lying and len(lying) < len(pack):
         got = f"{len(lying)} of {len(pack)} pictures lie beside the sub-folders: {_listed(lying)}"
+    elif lying and "/" in lying[0]:
+        got = f"all of them in one folder, {shown(posixpath.dirname(lying[0]))}"
     else:
         got = f"no labels, such as those of {pack.name(0)}" if pack.names else "no labels"
     return DataError(

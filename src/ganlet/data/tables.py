@@ -103,7 +103,7 @@ def _values(cells: Cells, num: int, names: set[str], shared: str, where: str) ->
     negatives: set[str] = set()
     for line, (file, *texts) in cells:
         if len(texts) != num:
-            raise _wrong(where, line, f"{len(texts)} values", f"{num}, one for each attribute")
+            raise _wrong(where, line, f"{len(texts)} value{'s' * (len(texts) != 1)}", f"{num}, one for each attribute")
         name = posixpath.normpath(file.strip())
         if name not in names:
             name = posixpath.join(shared, name)

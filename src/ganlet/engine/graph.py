@@ -34,8 +34,12 @@ class GraphRunner:
         self.graphs: dict[tuple[Due, tuple[str, ...], int], tuple[torch.cuda.CUDAGraph, Inputs]] = {}
 
     def __call__(self, inputs: Inputs, due: Due) -> None:
-        key = (due, tuple(inputs.tensors()), self.state.generator.stage)
+        stage = self.state.generator.stage
+        key = (due, tuple(inputs.tensors()), stage)
         if key not in self.graphs:
+            self.graphs = {
+                known: graph for known, graph in self.graphs.items() if known[-1] == stage
+            }  # memory is freed
             self.graphs[key] = self._record(inputs, due)
         graph, static = self.graphs[key]
         copy_inputs(static, inputs)

@@ -57,7 +57,8 @@ class Adaptation:
         if self.augment.adaptive == "sign":
             return adaptive["real_sign"]
         real, fake, held_out = (adaptive[f"{name}_logit"] for name in ("real", "fake", "held_out"))
-        return (real - held_out) / (real - fake).clamp_min(1e-6)
+        gap = real - fake
+        return torch.where(gap > 0, (real - held_out) / gap.clamp_min(1e-6), 0.0)  # fooled: nothing is memorised
 
 
 def build_adaptation(settings: ObjectiveConfig) -> Adaptation | None:

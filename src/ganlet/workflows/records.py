@@ -10,7 +10,6 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 from ganlet.config.tree import Tree
-from ganlet.data.spec import Pack
 from ganlet.errors import Interrupted, RunError
 from ganlet.runs.environment import differences
 from ganlet.runs.files import write_atomic
@@ -37,15 +36,16 @@ def read_environment(folder: RunFolder) -> Tree:
 def write_environment(
     folder: RunFolder,
     now: Tree,
-    pack: Pack,
+    data: Tree,
     reporter: Reporter,
     known_id: str | None,
     labels: list[list[int]] | None = None,
 ) -> str:
     """Add this session to environment.json, and say what makes a resume inexact. Returns the run's id.
 
-    `known_id` is the one in the checkpoint that was restored: it counts where environment.json was lost. `labels` are
-    those that pictures are drawn with, as indices for each of some training pictures.
+    `data` is about the pictures. `known_id` is the id in the checkpoint that was restored: it counts where
+    environment.json was lost. `labels` are those that pictures are drawn with, as indices for each of some training
+    pictures.
     """
     before = read_environment(folder)
     sessions = before.get("sessions", [])
@@ -57,7 +57,7 @@ def write_environment(
     record = {
         "run_id": run_id,
         "created": before.get("created") or datetime.now(UTC).isoformat(timespec="seconds"),
-        "data": {**pack.summary, "fingerprint": pack.fingerprint},
+        "data": data,
         "sessions": [*sessions, now],
     }
     text = json.dumps(record, indent=2)

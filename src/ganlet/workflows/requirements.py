@@ -8,7 +8,7 @@ import torch
 
 from ganlet.config import RunConfig, differences, relocate, resolve
 from ganlet.data.holdout import held_out_pack
-from ganlet.data.labels import label_names
+from ganlet.data.labels import label_fingerprint, label_names
 from ganlet.data.source import absolute_source, open_source, require_batch
 from ganlet.data.spec import Pack
 from ganlet.engine.schedule import images
@@ -143,17 +143,21 @@ def require_length(config: RunConfig, trained: RunConfig, images_seen: int) -> N
         )
 
 
-def require_same_pictures(folder: RunFolder, pack: Pack, allowed: bool, reporter: Reporter) -> None:
-    """Raise `DataError` when the pictures are not those that the run was started with."""
-    before = read_environment(folder).get("data", {}).get("fingerprint")
-    if before in (None, pack.fingerprint):
+def require_same_pictures(folder: RunFolder, pack: Pack, config: RunConfig, allowed: bool, reporter: Reporter) -> None:
+    """Raise `DataError` when the pictures, or the labels that are taken of them, are not those of the run's start."""
+    before = read_environment(folder).get("data", {})
+    now = {"fingerprint": pack.fingerprint, "label_fingerprint": label_fingerprint(pack, config.data)}
+    for key, what in (("fingerprint", "pictures"), ("label_fingerprint", "labels of the pictures")):
+        was, found = before.get(key), now[key]
+        if was is None or found is None or was == found:
+            continue
+        if not allowed:
+            raise DataError(
+                f"The {what} have changed since this run was started.",
+                where=pack.summary.get("source"),
+                got=f"fingerprint {found[:12]}",
+                expected=f"fingerprint {was[:12]}",
+                hint=f"put the old {what.split()[0]} back, or: ganlet resume {folder.path} --allow-data-change",
+            )
+        reporter.say(f"not exact: the {what} have changed since this run was started")
         return
-    if not allowed:
-        raise DataError(
-            "The pictures have changed since this run was started.",
-            where=pack.summary.get("source"),
-            got=f"fingerprint {pack.fingerprint[:12]}",
-            expected=f"fingerprint {before[:12]}",
-            hint=f"put the old pictures back, or: ganlet resume {folder.path} --allow-data-change",
-        )
-    reporter.say("not exact: the pictures have changed since this run was started")

@@ -111,7 +111,7 @@ def resume(
     require_extractor(wanted)
     pack = open_pictures(wanted, reporter)
     config = resolved(wanted, pack)
-    require_same_pictures(folder, pack, allow_data_change, reporter)
+    require_same_pictures(folder, pack, config, allow_data_change, reporter)
     with out_of_memory_explained(), ranks(chosen.type) as here:
         stock = LabelStock.of(pack, config)
         session = Session(config, folder, pack, chosen, here, reporter, hooks, stock)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from ganlet.config import RunConfig, dump_yaml
+from ganlet.data.labels import label_fingerprint
 from ganlet.engine.draws import draw
 from ganlet.engine.hooks import Hook, Moment
 from ganlet.engine.loop import not_finite
@@ -212,10 +213,12 @@ def begin_session(session: Session, restored: Checkpoint | None) -> str:
     write_atomic(folder.config_path, dump_yaml(session.config).encode())  # a resume may have changed how far it goes
     known_id = restored.meta.get("run_id") if restored else None
     now = describe_environment(str(session.device), session.ranks.world)
+    pack, of_labels = session.pack, label_fingerprint(session.pack, session.config.data)
+    data = {**pack.summary, "fingerprint": pack.fingerprint}
     return write_environment(
         folder,
         now,
-        session.pack,
+        data if of_labels is None else {**data, "label_fingerprint": of_labels},
         session.reporter,
         known_id,
         labels=session.labels.sets() if session.labels else None,
