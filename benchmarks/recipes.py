@@ -34,7 +34,7 @@ import torch
 from ganlet.config import RunConfig, presets
 from ganlet.data.source import open_source
 from ganlet.engine.hooks import Moment
-from ganlet.errors import MetricError
+from ganlet.errors import Interrupted, MetricError
 from ganlet.metrics.mode_classifier import open_mode_classifier
 from ganlet.runs.pictures import save_sheet
 from ganlet.workflows.configuring import make_config
@@ -177,6 +177,8 @@ def run(arguments: argparse.Namespace) -> None:
                 grid = arguments.grids / f"{name}-{key[1]}-{seed}.png" if arguments.grids else None
                 try:
                     found = measure(config, extractor, grid)
+                except Interrupted:
+                    raise
                 except Exception as error:  # a run that diverges is a result, and the others go on
                     found = {"error": f"{type(error).__name__}: {error}".splitlines()[0]}
                 row = {
