@@ -55,6 +55,7 @@ Settings = dict[str, Any]
 Row = dict[str, Any]
 
 KEPT = 1_000  # pictures of a run, for the figures
+COLUMNS, GAP, MARGIN, DPI = 12, 1, 150, 80  # of the figures, in pixels
 REAL = "real"
 
 # Nothing is looked at before the end, and nothing steadies the weights that pictures are drawn with.
@@ -265,7 +266,7 @@ def draw(arguments: argparse.Namespace) -> None:
         if pictures:
             drawn = figure(pictures)
             arguments.out.mkdir(parents=True, exist_ok=True)
-            drawn.savefig(arguments.out / f"modes-{name}.png", dpi=80)
+            drawn.savefig(arguments.out / f"modes-{name}.png", dpi=DPI)
 
 
 def kept_pictures(folder: Path, name: str) -> dict[str, np.ndarray]:
@@ -282,9 +283,9 @@ def kept_pictures(folder: Path, name: str) -> dict[str, np.ndarray]:
 
 def points_figure(pictures: dict[str, np.ndarray]) -> pyplot.Figure:
     """A scatter plot for each recipe, with circles of three standard deviations."""
-    columns = 4
+    columns = 5
     rows = -(-len(pictures) // columns)
-    figure, axes = pyplot.subplots(rows, columns, figsize=(2.6 * columns, 2.8 * rows), layout="constrained")
+    figure, axes = pyplot.subplots(rows, columns, figsize=(2 * columns, 2.25 * rows), layout="constrained")
     for axis in axes.flat[len(pictures) :]:
         axis.set_axis_off()
     for axis, (recipe, shown) in zip(axes.flat, pictures.items(), strict=False):
@@ -296,13 +297,15 @@ def points_figure(pictures: dict[str, np.ndarray]) -> pyplot.Figure:
     return figure
 
 
-def strips_figure(pictures: dict[str, np.ndarray], columns: int = 16) -> pyplot.Figure:
-    """Two rows of pictures for each recipe."""
-    figure, axes = pyplot.subplots(len(pictures), 1, figsize=(10, 1.25 * len(pictures)), layout="constrained")
-    for axis, (recipe, shown) in zip(np.atleast_1d(axes), pictures.items(), strict=True):
-        axis.imshow(grid(shown[: 2 * columns], columns, 1), interpolation="nearest")
-        axis.set_ylabel(recipe, rotation=0, ha="right", va="center")
-        axis.set(xticks=[], yticks=[])
+def strips_figure(pictures: dict[str, np.ndarray]) -> pyplot.Figure:
+    """A row of pictures for each recipe, each pixel drawn as two by two."""
+    strips = [grid(shown[:COLUMNS], COLUMNS, GAP).repeat(2, axis=0).repeat(2, axis=1) for shown in pictures.values()]
+    height, width = strips[0].shape[:2]
+    figure = pyplot.figure(figsize=((width + MARGIN) / DPI, height * len(strips) / DPI), dpi=DPI)
+    for place, (recipe, strip) in enumerate(zip(reversed(pictures), reversed(strips), strict=True)):
+        figure.figimage(strip, MARGIN, place * height, origin="upper")
+        middle = (place + 0.5) / len(strips)
+        figure.text((MARGIN - 8) / (width + MARGIN), middle, recipe, ha="right", va="center")
     return figure
 
 

@@ -99,6 +99,26 @@ def test_networks_that_share_nothing_are_refused(tiny_config, pretrained):
         begun(validate(tree))
 
 
+def test_counters_and_biases_are_not_enough_to_start_from(tiny_config, pretrained):
+    changes = {"train.init_from": str(pretrained), "generator.width": 6, "generator.latent_size": 9}
+    with pytest.raises(ConfigError, match="No weight of that run fits"):
+        begun(tiny_config({**changes, "discriminator.width": 6}))
+
+
+def test_layers_that_are_frozen_though_nothing_was_taken_over_are_told(tiny_config, pretrained):
+    said, changes = Said(), {"train.init_from": str(pretrained), "discriminator.freeze": ["entries"]}
+    begun(tiny_config(changes), said)
+    assert len(said.lines) == 2
+    from ganlet.config import resolve
+
+    config = resolve(tiny_config(changes), num_pictures=40, channels=1)
+    initial_state(config, CPU, said)
+    assert (
+        said.lines[-1]
+        == "note: discriminator.freeze keeps initial weights, which nothing was taken over for: entries.0.0.weight"
+    )
+
+
 def test_a_folder_that_is_no_run_is_refused_before_there_is_a_new_one(tiny_config, tmp_path):
     with pytest.raises(RunError):
         train(tiny_config({"train.init_from": str(tmp_path / "nothing")}), tmp_path / "new")

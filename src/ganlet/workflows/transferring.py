@@ -68,7 +68,10 @@ def initial_state(config: RunConfig, device: torch.device, reporter: Reporter) -
         "generator": transfer(state.generator, saved.members["average"], finest_last=True),
         "discriminator": transfer(state.discriminator, saved.members["discriminator"], finest_last=False),
     }
-    if not any(found.taken for found in transfers.values()):
+    networks = {"generator": state.generator, "discriminator": state.discriminator}
+    # Counters of batches and biases of a picture's channels fit between any two networks.
+    weights = {name: {key for key, value in networks[name].named_parameters() if value.dim() > 1} for name in networks}
+    if not any(weights[name].intersection(found.taken) for name, found in transfers.items()):
         raise ConfigError(
             "No weight of that run fits the networks of this config.",
             where="train.init_from",
@@ -81,6 +84,10 @@ def initial_state(config: RunConfig, device: torch.device, reporter: Reporter) -
         text = f"{name}: {found}"
         reporter.say(text)
         logger.info(text)
+        frozen = [key for key, value in networks[name].named_parameters() if not value.requires_grad]
+        if untaken := [key for key in frozen if key in found.new]:
+            listed = ", ".join(untaken[:LISTED]) + (", ..." if len(untaken) > LISTED else "")
+            reporter.say(f"note: {name}.freeze keeps initial weights, which nothing was taken over for: {listed}")
     return state
 
 
