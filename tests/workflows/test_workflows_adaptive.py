@@ -37,3 +37,4 @@ def test_styles_are_truncated_towards_one_picture(tiny_config, tmp_path):
     spreads = [run.sample(16, truncation=truncation).std(0).mean() for truncation in (1.0, 0.5, 0.01)]
     assert spreads[0] > spreads[1] > spreads[2]
     assert (run.sample(2, truncation=1.0) == run.sample(2)).all()
+    assert (run.sample(4, truncation=0) == run.sample(4, truncation=0)[:1]).all()

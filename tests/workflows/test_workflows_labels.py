@@ -80,6 +80,11 @@ def test_several_classes_share_the_pictures(tiny_config):
     assert vectors.tolist() == [[0, 0, 1], [0, 0, 1], [1, 0, 0], [1, 0, 0]]
 
 
+def test_there_must_be_a_picture_for_each_class(tiny_config):
+    with pytest.raises(ConfigError, match="fewer pictures to draw than classes"):
+        named_labels(["x", "y", "z"], 2, classes(tiny_config))
+
+
 def test_several_attributes_hold_together(tiny_config):
     config = resolve(
         tiny_config({"data.labels": "attributes", "data.label_names": ["a", "b", "c"]}), num_pictures=40, channels=3

@@ -97,6 +97,8 @@ def named_labels(names: Sequence[str], num: int, config: RunConfig) -> torch.Ten
                 expected=", ".join(data.label_names[:20]) + (", ..." if len(data.label_names) > 20 else ""),
                 hint=f"did you mean {near}?" if near else None,
             )
+    if data.labels == "classes" and len(names) > num:
+        raise ConfigError("There are fewer pictures to draw than classes asked for.", where="--num", got=num)
     chosen = torch.eye(data.num_labels)[[data.label_names.index(name) for name in names]]
     if data.labels == "attributes":
         return chosen.amax(dim=0, keepdim=True).expand(num, -1).clone()

@@ -104,10 +104,17 @@ def sample(
     """
     if num < 1:
         raise ConfigError("There must be at least one picture to draw.", where="--num", got=num)
-    if truncation is not None and not 0 < truncation < math.inf:
-        raise ConfigError("A truncation must be a number above 0.", where="--truncation", got=truncation)
+    if truncation is not None and not 0 <= truncation < math.inf:
+        raise ConfigError("A truncation must be a number from 0 on.", where="--truncation", got=truncation)
     trained = open_generator(RunFolder.open(Path(run)), None, choose_device(device), average)
     settings = trained.config.generator
+    if truncation == 0 and not isinstance(settings, StyleGeneratorConfig):
+        raise ConfigError(
+            "A truncation to 0 leaves nothing to draw latents from.",
+            where="--truncation",
+            got=truncation,
+            expected="a number above 0; only styles can be truncated to their mean",
+        )
     if truncation is not None and settings.latents == "sphere" and not isinstance(settings, StyleGeneratorConfig):
         raise ConfigError(
             "Latents on a sphere all have one length, which a truncation cannot change.",
