@@ -55,7 +55,7 @@ Settings = dict[str, Any]
 Row = dict[str, Any]
 
 KEPT = 1_000  # pictures of a run, for the figures
-COLUMNS, GAP, MARGIN, DPI = 12, 1, 150, 80  # of the figures, in pixels
+COLUMNS, GAP, MARGIN, DPI = 10, 1, 150, 80  # of the figures, in pixels
 REAL = "real"
 
 # Nothing is looked at before the end, and nothing steadies the weights that pictures are drawn with.

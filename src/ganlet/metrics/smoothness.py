@@ -16,7 +16,7 @@ from ganlet.metrics.accumulate import check_count
 EPSILON = 1e-4
 DISCARD = (1.0, 99.0)  # percentiles; what lies outside is left out
 
-Generate = Callable[[torch.Tensor], torch.Tensor]
+Generate = Callable[..., torch.Tensor]  # of latents, and of labels where there are any
 Distance = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
