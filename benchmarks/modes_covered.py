@@ -23,7 +23,7 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -36,6 +36,8 @@ import matplotlib
 import numpy as np
 import torch
 from matplotlib import pyplot
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle
 
 from ganlet.config import RunConfig
 from ganlet.data import ring
@@ -121,6 +123,24 @@ RECIPES: dict[str, Settings] = {
 }
 
 
+def blended(pictures: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """The mean of each picture and another one."""
+    others = pictures[random.permutation(len(pictures))]
+    return ((pictures.astype(np.uint16) + others) // 2).astype(np.uint8)
+
+
+def scrambled(pictures: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Every number of a picture taken from another picture: right in each place, and nothing to be seen."""
+    return random.permuted(pictures.reshape(len(pictures), -1), axis=0).reshape(pictures.shape)
+
+
+# Bad generators whose pictures are known: what the judge makes of them says how far it can be trusted.
+CONTROLS: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
+    "two real pictures blended": blended,
+    "real pictures, scrambled": scrambled,
+}
+
+
 @dataclass
 class Watch:
     """A hook that keeps the generator, and the rate of training in images a second of processor time."""
@@ -166,9 +186,14 @@ def one_run(config: RunConfig, judge: ModeClassifier | RingModes, num: int) -> t
         training.train(config, Path(folder) / "run", device="cpu", hooks=[watch])
     assert watch.generator is not None
     pictures = generate(watch.generator, latents_for(num, config.seed, config.generator))
+    return as_row(judge, pictures, watch.rate), pictures[:KEPT]
+
+
+def as_row(judge: ModeClassifier | RingModes, pictures: np.ndarray, rate: float | None) -> Row:
+    """What is told of pictures."""
     found, shown = judged(judge, pictures)
-    row = {
-        "num": num,
+    return {
+        "num": len(pictures),
         "total": found.total,
         "covered": found.covered,
         "shown": shown,
@@ -177,34 +202,46 @@ def one_run(config: RunConfig, judge: ModeClassifier | RingModes, num: int) -> t
         "real_covered": found.expected_covered,
         "real_clear": found.expected_clear_share,
         "real_kl": found.expected_kl,
-        "rate": watch.rate,
+        "rate": rate,
     }
-    return row, pictures[:KEPT]
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Make the runs that are not there yet."""
     name = name_of(arguments.source)
     done = {(row["set"], row["recipe"], row["seed"]) for row in read_rows(arguments.out)}
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    num = SUBJECTS[name].num
     data = config_of(arguments.source, "plain", 0).data
     pack = open_source(data)
     judge = open_mode_classifier(pack, data.size)
     training.finish = lambda session, state: None  # nobody looks at the reports of these runs
+
+    def add(recipe: str, seed: int, measured: Row) -> None:
+        row = {"set": name, "recipe": recipe, "seed": seed, **measured, **facts()}
+        with arguments.out.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        print(f"{name} {recipe} {seed}: {row['covered']} of {row['total']}", flush=True)
+
     # At random, for a pack is not in the order in which its pictures were drawn.
-    chosen = numpy_generator(0, "modes_covered").permutation(len(pack))[:KEPT]
-    keep(arguments.pictures, f"{name}-{REAL}-0", pack.pictures[np.sort(chosen)])
+    random = numpy_generator(0, "modes_covered")
+    real = pack.pictures[np.sort(random.permutation(len(pack))[:num])]
+    keep(arguments.pictures, f"{name}-{REAL}-0", real[random.permutation(len(real))[:KEPT]])
+    for control, change in CONTROLS.items():
+        if (name, control, 0) not in done:
+            add(control, 0, as_row(judge, change(real, numpy_generator(0, control)), None))
     for seed in arguments.seeds:
         for recipe in arguments.recipe:
             if (name, recipe, seed) in done:
                 continue
-            measured, pictures = one_run(config_of(arguments.source, recipe, seed), judge, SUBJECTS[name].num)
-            about = {"date": str(date.today()), "commit": commit, "torch": torch.__version__}
-            row = {"set": name, "recipe": recipe, "seed": seed, **measured, **about}
+            measured, pictures = one_run(config_of(arguments.source, recipe, seed), judge, num)
             keep(arguments.pictures, f"{name}-{recipe}-{seed}", pictures)
-            with arguments.out.open("a") as file:
-                file.write(json.dumps(row) + "\n")
-            print(f"{name} {recipe} {seed}: {row['covered']} of {row['total']}", flush=True)
+            add(recipe, seed, measured)
+
+
+def facts() -> Row:
+    """When, and with what, a row was measured."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    return {"date": str(date.today()), "commit": commit, "torch": torch.__version__}
 
 
 def keep(folder: Path | None, name: str, pictures: np.ndarray) -> None:
@@ -231,24 +268,25 @@ def table(arguments: argparse.Namespace) -> None:
 def as_table(rows: Sequence[Row]) -> list[str]:
     """A line of facts, an empty one, and a Markdown table with a line for each recipe, of rows of one set."""
     first = rows[0]
-    facts = ", ".join(f"{key} {' '.join(sorted({row[key] for row in rows}))}" for key in ("date", "commit", "torch"))
+    about = ", ".join(f"{key} {' '.join(sorted({row[key] for row in rows}))}" for key in ("date", "commit", "torch"))
     lines = [
-        f"{first['set']}, {first['num']:,} pictures a run; {facts}",
+        f"{first['set']}, {first['num']:,} pictures a run; {about}",
         "",
         f"| recipe | modes covered of {first['total']:,} | of each seed | shown at all | clear | KL | images/s |",
         "|---|---|---|---|---|---|---|",
         f"| as many real pictures | {_number(first['real_covered'])} | | | {first['real_clear']:.1%} "
         f"| {first['real_kl']:.3f} | |",
     ]
-    for recipe in RECIPES:
+    for recipe in (*CONTROLS, *RECIPES):
         of = sorted((row for row in rows if row["recipe"] == recipe), key=lambda row: row["seed"])
         if not of:
             continue
-        means = {key: mean(row[key] for row in of) for key in ("covered", "shown", "clear", "kl", "rate")}
-        each = " ".join(str(row["covered"]) for row in of)
+        means = {key: mean(row[key] for row in of) for key in ("covered", "shown", "clear", "kl")}
+        each = " ".join(str(row["covered"]) for row in of) if recipe in RECIPES else ""
+        rate = f"{mean(row['rate'] for row in of):,.0f}" if recipe in RECIPES else ""
         lines.append(
             f"| {recipe} | {_number(means['covered'])} | {each} | {_number(means['shown'])} | {means['clear']:.1%} "
-            f"| {means['kl']:.3f} | {means['rate']:,.0f} |"
+            f"| {means['kl']:.3f} | {rate} |"
         )
     return lines
 
@@ -281,7 +319,7 @@ def kept_pictures(folder: Path, name: str) -> dict[str, np.ndarray]:
     return found
 
 
-def points_figure(pictures: dict[str, np.ndarray]) -> pyplot.Figure:
+def points_figure(pictures: dict[str, np.ndarray]) -> Figure:
     """A scatter plot for each recipe, with circles of three standard deviations."""
     columns = 5
     rows = -(-len(pictures) // columns)
@@ -290,14 +328,14 @@ def points_figure(pictures: dict[str, np.ndarray]) -> pyplot.Figure:
         axis.set_axis_off()
     for axis, (recipe, shown) in zip(axes.flat, pictures.items(), strict=False):
         for centre in ring.CENTRES:
-            axis.add_patch(pyplot.Circle(centre, 3 * ring.DEVIATION, fill=False, color="0.7", linewidth=0.8))
+            axis.add_patch(Circle(centre, 3 * ring.DEVIATION, fill=False, color="0.7", linewidth=0.8))
         x, y = ring.points_of(shown).T
         axis.scatter(x, y, s=3, color="tab:orange" if recipe == REAL else "tab:blue", alpha=0.5, linewidths=0)
         axis.set(title=recipe, xlim=(-1, 1), ylim=(-1, 1), xticks=[], yticks=[], aspect="equal")
     return figure
 
 
-def strips_figure(pictures: dict[str, np.ndarray]) -> pyplot.Figure:
+def strips_figure(pictures: dict[str, np.ndarray]) -> Figure:
     """A row of pictures for each recipe, each pixel drawn as two by two."""
     strips = [grid(shown[:COLUMNS], COLUMNS, GAP).repeat(2, axis=0).repeat(2, axis=1) for shown in pictures.values()]
     height, width = strips[0].shape[:2]

@@ -13,6 +13,7 @@ from ganlet.config.data import DataConfig
 from ganlet.data import ring
 from ganlet.data.source import open_source
 from ganlet.metrics.mode_classifier import open_mode_classifier
+from ganlet.workflows import training
 
 
 def row(recipe, seed, covered, **changes):
@@ -23,9 +24,17 @@ def row(recipe, seed, covered, **changes):
 
 
 def test_the_table_has_a_line_for_each_recipe_with_means_and_each_seed():
-    rows = [row("r1", 0, 8), row("plain", 1, 3, clear=0.7), row("plain", 0, 2), row("plain", 2, 4)]
+    blended, *_ = modes_covered.CONTROLS
+    rows = [
+        row("r1", 0, 8),
+        row(blended, 0, 5, rate=None),
+        row("plain", 1, 3, clear=0.7),
+        row("plain", 0, 2),
+        row("plain", 2, 4),
+    ]
     assert modes_covered.as_table(rows)[4:] == [
         "| as many real pictures | 8.0 | | | 98.9% | 0.001 | |",
+        f"| {blended} | 5.0 |  | 5.0 | 50.0% | 1.000 |  |",
         "| plain | 3.0 | 2 3 4 | 3.0 | 56.7% | 1.000 | 1,000 |",
         "| r1 | 8.0 | 8 | 8.0 | 50.0% | 1.000 | 1,000 |",
     ]
@@ -62,9 +71,11 @@ def test_a_run_that_is_in_the_file_is_not_made_again(tmp_path, monkeypatch):
         "1",
     ]
     monkeypatch.setattr("sys.argv", command)
+    monkeypatch.setattr(training, "finish", training.finish)  # put back after the benchmark has replaced it
     modes_covered.main()
     assert made == [1]
-    assert [line["seed"] for line in modes_covered.read_rows(rows)] == [0, 1]
+    lines = [(line["recipe"], line["seed"]) for line in modes_covered.read_rows(rows)]
+    assert lines == [("plain", 0), *((control, 0) for control in modes_covered.CONTROLS), ("plain", 1)]
 
 
 def test_a_mode_whose_pictures_are_all_unclear_is_shown_but_not_covered():
@@ -89,6 +100,17 @@ def test_every_recipe_differs_from_the_plain_one_by_what_its_name_says_alone(sou
     assert changed
     assert all(path.startswith(allowed.get(recipe, ("objective.",))) for path in changed)
     assert config.seed == 3
+
+
+def test_controls_keep_what_is_in_each_place_but_not_together():
+    random = np.random.default_rng(0)
+    pictures = np.repeat(np.arange(100, dtype=np.uint8), 12).reshape(100, 2, 2, 3) * 2
+    mixed = modes_covered.scrambled(pictures, random)
+    assert (np.sort(mixed, axis=0) == pictures).all()
+    assert np.ptp(mixed.reshape(100, 12), axis=1).min() > 0
+    blended = modes_covered.blended(pictures, random)
+    assert blended.mean() == pytest.approx(pictures.mean(), abs=1)
+    assert (blended != pictures).any(axis=(1, 2, 3)).mean() > 0.9
 
 
 def test_the_figures_take_the_lowest_seed_of_each_recipe(tmp_path):

@@ -6,6 +6,8 @@ and attributes (several ones: the sum of their rows) alike.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from torch import nn
 
@@ -177,8 +179,9 @@ class Head(nn.Module):
 
     def forward(self, features: torch.Tensor, labels: torch.Tensor | None) -> Judgement:
         # Under autocast too: losses and penalties compare logits, and bf16 would keep 8 bits of them.
-        with torch.autocast(features.device.type, enabled=False):
-            features = self.statistics(features.float())
+        # On the meta device, which has shapes only, there is no autocast to switch off.
+        with nullcontext() if features.is_meta else torch.autocast(features.device.type, enabled=False):
+            features = self.statistics(features.to(self.to_logit.weight.dtype))
             logits = self.to_logit(features).squeeze(1)
             if self.projection is not None:
                 logits = logits + (self.projection(_present(labels)) * features).sum(dim=1)
