@@ -304,7 +304,7 @@ def draw(arguments: argparse.Namespace) -> None:
         if pictures:
             drawn = figure(pictures)
             arguments.out.mkdir(parents=True, exist_ok=True)
-            drawn.savefig(arguments.out / f"modes-{name}.png", dpi=DPI)
+            drawn.savefig(arguments.out / f"modes-{name}.png", dpi=DPI, pil_kwargs={"optimize": True})
 
 
 def kept_pictures(folder: Path, name: str) -> dict[str, np.ndarray]:
