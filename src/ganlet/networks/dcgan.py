@@ -15,15 +15,15 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from ganlet.networks.blocks import Upsample, channel_counts, enlarge, hidden_layers, needs_bias, resolutions
+from ganlet.networks.blocks import Upsample, channel_counts, hidden_layers, needs_bias, resolutions
 from ganlet.networks.conditioning import ConditionalSequential, Head, LabelledImages, LevelInputs
-from ganlet.networks.growing import Fade, shrink, stage_sizes
-from ganlet.networks.interfaces import Discriminator, Generator, Judgement
+from ganlet.networks.growing import GrowingDiscriminator, GrowingGenerator, stage_sizes
+from ganlet.networks.interfaces import Judgement
 
 LEAK = 0.2
 
 
-class DcganGenerator(Generator):
+class DcganGenerator(GrowingGenerator):
     """Latents -> coarsest map by a linear layer -> doubled in resolution by each block -> tanh.
 
     Args:
@@ -79,9 +79,7 @@ class DcganGenerator(Generator):
             layer = Upsample(before, after, sizes[level], upsample, bias)
             self.blocks.append(ConditionalSequential(layer, finish(after, condition_size=condition_size)))
         stages = stage_sizes(size, grow_from)
-        self.num_stages = len(stages)
-        self.stage = self.num_stages - 1
-        self.fade = Fade()
+        self.begin_at_full_size(len(stages))
         to_images = [
             Upsample(counts[level], channels, stage, upsample, bias)
             for level, stage in zip(reversed(range(len(stages))), stages, strict=True)
@@ -89,30 +87,17 @@ class DcganGenerator(Generator):
         self.to_coarse_images = nn.ModuleList(to_images[:-1])  # of the stages below the last, coarsest first
         self.to_image = to_images[-1]
 
-    def set_stage(self, stage: int, fade: float) -> None:
-        assert 0 <= stage < self.num_stages
-        self.stage = stage
-        self.fade.share.fill_(fade)
-
     def forward(self, latents: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         features, (first_condition, *conditions) = self.inputs(latents, labels)
         # Viewed as (N, H, W, C): the map is channels-last in memory without a copy.
         coarsest = self.from_latent(features).view(-1, *self.coarsest).permute(0, 3, 1, 2)
-        before = maps = self.first(coarsest, first_condition)
-        num_blocks = len(self.blocks) - (self.num_stages - 1 - self.stage)
-        for block, condition in zip(list(self.blocks)[:num_blocks], conditions, strict=False):
-            before, maps = maps, block(maps, condition)
-        images = self._to_images(maps, self.stage)
-        if self.stage > 0:
-            height, width = images.shape[2:]
-            images = self.fade(enlarge(self._to_images(before, self.stage - 1), (height, width)), images)
-        return enlarge(images, self.size)
+        return self.draw(self.first(coarsest, first_condition), conditions, self._to_images)
 
     def _to_images(self, maps: torch.Tensor, stage: int) -> torch.Tensor:
         return torch.tanh([*self.to_coarse_images, self.to_image][stage](maps))
 
 
-class DcganDiscriminator(Discriminator):
+class DcganDiscriminator(GrowingDiscriminator):
     """4x4 convolutions of stride 2 with LeakyReLU 0.2 down to the coarsest map, then a `Head` on all of it.
 
     Args:
@@ -161,9 +146,7 @@ class DcganDiscriminator(Discriminator):
         self.labelled = LabelledImages(size, num_labels if condition == "concat" else 0)
         channels += self.labelled.extra_channels
         counts = channel_counts(len(resolutions(size)) - 1, width, max_multiplier)
-        self.num_stages = len(stage_sizes(size, grow_from))
-        self.stage = self.num_stages - 1
-        self.fade = Fade()
+        self.begin_at_full_size(len(stage_sizes(size, grow_from)))
         # Each stage enters by a block of its own, coarsest stage first, in place of that resolution's block.
         entered = reversed(counts[: self.num_stages])
         self.entries = nn.ModuleList([block(channels, count, "none") for count in entered])
@@ -177,20 +160,8 @@ class DcganDiscriminator(Discriminator):
             batch_statistics=batch_statistics,
         )
 
-    def set_stage(self, stage: int, fade: float) -> None:
-        assert 0 <= stage < self.num_stages
-        self.stage = stage
-        self.fade.share.fill_(fade)
-
     def judge(self, images: torch.Tensor, labels: torch.Tensor | None = None) -> Judgement:
         images = self.labelled(images, labels)
-        level = self.num_stages - 1 - self.stage  # how many resolutions are left out
-        maps = self.entries[self.stage](shrink(images, level))
-        blocks = list(self.blocks)[level:]
-        if self.stage > 0:
-            before = self.entries[self.stage - 1](shrink(images, level + 1))
-            maps = self.fade(before, blocks.pop(0)(maps))
-        for block in blocks:
-            maps = block(maps)
+        maps = self.look(images, self.entries)
         # Flattened as (N, H, W, C): no copy of a channels-last map.
         return self.head(maps.permute(0, 2, 3, 1).flatten(1), labels)

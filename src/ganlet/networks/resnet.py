@@ -12,8 +12,8 @@ from torch import nn
 from ganlet.networks.attention import SelfAttention
 from ganlet.networks.blocks import channel_counts, enlarge, needs_bias, resolutions
 from ganlet.networks.conditioning import ConditionalSequential, Head, LabelledImages, LevelInputs, conditional
-from ganlet.networks.growing import Fade, shrink, stage_sizes
-from ganlet.networks.interfaces import Discriminator, Generator, Judgement
+from ganlet.networks.growing import GrowingDiscriminator, GrowingGenerator, shrink, stage_sizes
+from ganlet.networks.interfaces import Judgement
 from ganlet.networks.norms import NORMS
 
 
@@ -84,7 +84,7 @@ class DownBlock(nn.Module):
         return self.shortcut(shrink(maps, self.halvings)) + shrink(self.convolutions(maps), self.halvings)
 
 
-class ResnetGenerator(Generator):
+class ResnetGenerator(GrowingGenerator):
     """Latents -> coarsest map by a linear layer -> doubled in resolution by each residual block -> tanh.
 
     Args:
@@ -139,9 +139,7 @@ class ResnetGenerator(Generator):
             )
             for level in range(1, len(sizes))
         )
-        self.num_stages = len(stage_sizes(size, grow_from))
-        self.stage = self.num_stages - 1
-        self.fade = Fade()
+        self.begin_at_full_size(len(stage_sizes(size, grow_from)))
         # The last normalisation belongs to no level: of the conditions it has only the labels.
         label_size = num_labels if self.inputs.labels_in_norms else 0
         self.to_images = nn.ModuleList(  # of each stage, coarsest first
@@ -149,30 +147,16 @@ class ResnetGenerator(Generator):
             for count in counts[-self.num_stages :]
         )
 
-    def set_stage(self, stage: int, fade: float) -> None:
-        assert 0 <= stage < self.num_stages
-        self.stage = stage
-        self.fade.share.fill_(fade)
-
     def forward(self, latents: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         features, (_, *conditions) = self.inputs(latents, labels)
         # Viewed as (N, H, W, C): the map is channels-last in memory without a copy.
         coarsest = self.from_latent(features).view(-1, *self.coarsest).permute(0, 3, 1, 2)
-        before = maps = self.attention(coarsest)
-        num_blocks = len(self.blocks) - (self.num_stages - 1 - self.stage)
-        for block, condition in zip(list(self.blocks)[:num_blocks], conditions, strict=False):
-            before, maps = maps, block(maps, condition)
-        images = self._to_images(maps, labels, self.stage)
-        if self.stage > 0:
-            height, width = images.shape[2:]
-            images = self.fade(enlarge(self._to_images(before, labels, self.stage - 1), (height, width)), images)
-        return enlarge(images, self.size)
-
-    def _to_images(self, maps: torch.Tensor, labels: torch.Tensor | None, stage: int) -> torch.Tensor:
-        return torch.tanh(self.to_images[stage](maps, labels))
+        return self.draw(
+            self.attention(coarsest), conditions, lambda maps, stage: torch.tanh(self.to_images[stage](maps, labels))
+        )
 
 
-class ResnetDiscriminator(Discriminator):
+class ResnetDiscriminator(GrowingDiscriminator):
     """Residual blocks down to the coarsest map, one more there, the sum over its places, then a `Head`.
 
     Args:
@@ -207,9 +191,7 @@ class ResnetDiscriminator(Discriminator):
         self.labelled = LabelledImages(size, num_labels if condition == "concat" else 0)
         channels += self.labelled.extra_channels
         counts = [channels, *channel_counts(len(sizes) - 1, width, max_multiplier)]
-        self.num_stages = len(stage_sizes(size, grow_from))
-        self.stage = self.num_stages - 1
-        self.fade = Fade()
+        self.begin_at_full_size(len(stage_sizes(size, grow_from)))
         # Each stage enters by a layer of its own in front of its resolution's block, coarsest stage first. The block
         # of full resolution is made for images.
         self.from_images = nn.ModuleList(
@@ -229,21 +211,9 @@ class ResnetDiscriminator(Discriminator):
         )
         self.head = Head(counts[-1], num_labels=num_labels, condition=condition, batch_statistics=batch_statistics)
 
-    def set_stage(self, stage: int, fade: float) -> None:
-        assert 0 <= stage < self.num_stages
-        self.stage = stage
-        self.fade.share.fill_(fade)
-
     def judge(self, images: torch.Tensor, labels: torch.Tensor | None = None) -> Judgement:
         images = self.labelled(images, labels)
-        level = self.num_stages - 1 - self.stage  # how many resolutions are left out
-        maps = self.from_images[self.stage](shrink(images, level))
-        blocks = list(self.blocks)[level:]
-        if self.stage > 0:
-            before = self.from_images[self.stage - 1](shrink(images, level + 1))
-            maps = self.fade(before, blocks.pop(0)(maps))
-        for block in blocks:
-            maps = block(maps)
+        maps = self.look(images, self.from_images)
         return self.head(torch.relu(maps).sum(dim=(2, 3)), labels)
 
 
