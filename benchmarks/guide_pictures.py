@@ -20,7 +20,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter
 from PIL import Image
 
 from ganlet import make_config, train
@@ -48,6 +48,7 @@ from ganlet.objective.views import add_noise
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.pictures import short_count
 from ganlet.runs.plots import LIGHT, figure_png
+from ganlet.runs.plots import clean as clean_axes
 from ganlet.workflows.generators import open_generator
 from ganlet.workflows.sampling import generate, latents_for
 
@@ -445,18 +446,12 @@ def panels_of(
 
 
 def clean(ax: Axes) -> None:
-    """Nothing but faint horizontal lines and a base line, as in a report."""
-    for side in ("top", "left", "right"):
-        ax.spines[side].set_visible(False)
-    ax.spines["bottom"].set_color(LIGHT.faint)
-    ax.grid(axis="y", color=LIGHT.faint, linewidth=0.7)
-    ax.set_axisbelow(True)
-    ax.tick_params(which="both", length=0, colors=LIGHT.ink, labelsize=8.5)
-    ax.xaxis.set_major_locator(MaxNLocator(5))
+    """As in a report, with small numbers as they are."""
+    clean_axes(ax, LIGHT)
+    ax.tick_params(labelsize=8.5)
     ax.xaxis.set_major_formatter(
         FuncFormatter(lambda number, _: short_count(number) if number >= 1000 else f"{number:g}")
     )
-    ax.yaxis.set_major_locator(MaxNLocator(4))
 
 
 def title(ax: Axes, text: str) -> None:

@@ -20,9 +20,8 @@ from ganlet.config.tree import Tree, merge
 from ganlet.engine.draws import Draws
 from ganlet.engine.schedule import iteration_images
 from ganlet.engine.state import build_state
-from ganlet.engine.step import Iteration
+from ganlet.engine.step import build_iteration
 from ganlet.networks import parameter_count
-from ganlet.objective import build_adaptation, build_objective
 from ganlet.workflows.configuring import make_config
 
 CRITIC = "objective.loss.kind=wasserstein"
@@ -88,14 +87,8 @@ class Pictures:
 def cost(config: RunConfig) -> tuple[float, int, int]:
     """Operations for each picture that is shown; parameters of the generator and of the discriminator."""
     state = build_state(config, torch.device("cpu"))
-    objective = build_objective(config)
-    iteration = Iteration(
-        objective,
-        Draws.ranks,
-        n_generator=config.train.n_generator,
-        accumulate=config.train.accumulate,
-        adaptation=build_adaptation(config.objective),
-    )
+    iteration = build_iteration(config)
+    objective = iteration.objective
     feed, levels = Pictures(config), state.generator.num_levels
     draws = Draws(config, feed, torch.device("cpu"), needs=objective.needs, num_levels=levels)  # type: ignore[arg-type]
     num_steps = max([1, *(penalty.every for penalty in objective.penalties)])

@@ -33,10 +33,9 @@ from torch import nn
 from ganlet.config import RunConfig, resolve
 from ganlet.engine.draws import Draws
 from ganlet.engine.state import build_state
-from ganlet.engine.step import Iteration
+from ganlet.engine.step import build_iteration
 from ganlet.networks import parameter_count
 from ganlet.networks.dcgan import resolutions
-from ganlet.objective import build_objective
 from ganlet.workflows.configuring import make_config
 
 CASES = {  # name: (side, channels, width, latent size)
@@ -63,11 +62,14 @@ class Pictures:
         start = position % NUM_PICTURES
         return self.packed[start : start + count]
 
+    def labels(self, position: int, count: int, rank: int = 0, world: int = 1) -> None:
+        return None
+
 
 def ours(config: RunConfig, pictures: Pictures) -> Callable[[], None]:
     """One iteration of ours, draws included, as a function."""
     state = build_state(config, torch.device("cpu"))
-    iteration = Iteration(build_objective(config), ranks=Draws.ranks)
+    iteration = build_iteration(config)
     draws = Draws(config, pictures, torch.device("cpu"))  # type: ignore[arg-type]
 
     def step() -> None:

@@ -6,22 +6,20 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from ganlet.config.optimizers import OptimizerConfig
 from ganlet.config.schema import RunConfig
 from ganlet.data.feed import Feed
 from ganlet.engine.distributed import ALONE, Ranks
 from ganlet.engine.draws import Draws, noise_seed, seed_layers
 from ganlet.engine.graph import build_runner
 from ganlet.engine.hooks import Hook, Moment
-from ganlet.engine.optimizers import Clip, set_rate
+from ganlet.engine.optimizers import set_rate
 from ganlet.engine.schedule import growth, images, iteration_images, measure_every, rate_factor
 from ganlet.engine.signals import StopRequest
 from ganlet.engine.state import TrainState
-from ganlet.engine.step import Due, Iteration
+from ganlet.engine.step import Due, Iteration, build_iteration
 from ganlet.engine.wishes import Outcome, Wishes
 from ganlet.errors import TrainingError
 from ganlet.networks.style import NoiseInput
-from ganlet.objective import build_adaptation, build_objective
 
 __all__ = ["Outcome", "not_finite", "run_loop"]
 
@@ -46,17 +44,7 @@ def run_loop(
     device = next(state.generator.parameters()).device
 
     # How an iteration is carried out, and what it is fed.
-    iteration = Iteration(
-        objective=build_objective(config),
-        ranks=ranks,
-        n_generator=train.n_generator,
-        accumulate=train.accumulate,
-        generator_clip=_clip(config.generator.optimizer),
-        discriminator_clip=_clip(config.discriminator.optimizer),
-        weight_clip=getattr(config.objective.loss, "clip", None),
-        adaptation=build_adaptation(config.objective),
-        autocast_device=device.type if train.precision == "bf16" else None,
-    )
+    iteration = build_iteration(config, ranks, device.type)
     run = build_runner(iteration, state, cuda_graph=train.cuda_graph and device.type == "cuda")
     draws = Draws(
         config,
@@ -118,10 +106,6 @@ def _set_rates(config: RunConfig, state: TrainState, images_seen: int, total: in
     ):
         factor = rate_factor(settings.schedule, images_seen, total, state.course.reductions(side))
         set_rate(optimizer, settings.lr * factor * after_rollbacks)
-
-
-def _clip(settings: OptimizerConfig) -> Clip:
-    return Clip(settings.clip_norm, settings.clip_value)
 
 
 def _draw_for_themselves(state: TrainState) -> bool:

@@ -13,13 +13,22 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from ganlet.engine.distributed import Ranks
+from ganlet.config.optimizers import OptimizerConfig
+from ganlet.config.schema import RunConfig
+from ganlet.engine.distributed import ALONE, Ranks
 from ganlet.engine.ema import update_average
 from ganlet.engine.inputs import Inputs
 from ganlet.engine.optimizers import UNCLIPPED, Clip, clip_weights, descend, trained_parameters
 from ganlet.engine.state import TrainState
 from ganlet.images import to_network
-from ganlet.objective import Adaptation, Objective, Shown, WeightedPenalty
+from ganlet.objective import (
+    Adaptation,
+    Objective,
+    Shown,
+    WeightedPenalty,
+    build_adaptation,
+    build_objective,
+)
 
 # The penalties that are due at each of the iteration's discriminator steps.
 Due = tuple[tuple[WeightedPenalty, ...], ...]
@@ -138,6 +147,26 @@ class Iteration:
         return torch.autocast(
             device, torch.bfloat16, enabled=enabled and self.autocast_device is not None, cache_enabled=False
         )
+
+
+def build_iteration(config: RunConfig, ranks: Ranks = ALONE, autocast_device: str | None = None) -> Iteration:
+    """The iteration of a resolved config; `autocast_device` is the kind of device where it asks for bf16."""
+    train = config.train
+    return Iteration(
+        objective=build_objective(config),
+        ranks=ranks,
+        n_generator=train.n_generator,
+        accumulate=train.accumulate,
+        generator_clip=_clip(config.generator.optimizer),
+        discriminator_clip=_clip(config.discriminator.optimizer),
+        weight_clip=getattr(config.objective.loss, "clip", None),
+        adaptation=build_adaptation(config.objective),
+        autocast_device=autocast_device if train.precision == "bf16" else None,
+    )
+
+
+def _clip(settings: OptimizerConfig) -> Clip:
+    return Clip(settings.clip_norm, settings.clip_value)
 
 
 @dataclass

@@ -152,7 +152,7 @@ def _stacked(num: int, palette: Palette) -> tuple[Figure, list[Axes]]:
         left=0.085, right=0.785, top=1 - TOP / height, bottom=BOTTOM / height, hspace=BETWEEN / PANEL
     )
     for ax in axes:
-        _clean(ax, palette)
+        clean(ax, palette)
     return figure, list(axes)
 
 
@@ -279,8 +279,8 @@ def smoothed(values: np.ndarray) -> np.ndarray:
     return np.convolve(values, bell, "same") / np.convolve(np.ones_like(values), bell, "same")
 
 
-def _clean(ax: Axes, palette: Palette) -> None:
-    """Nothing but faint horizontal lines and a base line."""
+def clean(ax: Axes, palette: Palette) -> None:
+    """Nothing but faint horizontal lines and a base line, as in all plots of a report."""
     ax.patch.set_alpha(0)
     for side in ("top", "left", "right"):
         ax.spines[side].set_visible(False)

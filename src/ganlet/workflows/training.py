@@ -71,12 +71,12 @@ def train(
     require_new(path)
     pack = open_pictures(config, reporter)
     config = resolved(config, pack)
-    followed_pictures(config, pack)
+    followed = followed_pictures(config, pack)
     for note in [*without_effect(config), *label_notes(pack, config.data)]:
         reporter.say(f"note: {note}")
     with out_of_memory_explained(), ranks(chosen.type) as here:
         stock = LabelStock.of(pack, config)
-        session = Session(config, RunFolder(path), pack, chosen, here, reporter, hooks, stock)
+        session = Session(config, RunFolder(path), pack, chosen, here, reporter, hooks, stock, followed)
         state = initial_state(config, chosen, reporter)
         if here.is_first:
             RunFolder.create(path, dump_yaml(config))
@@ -112,9 +112,10 @@ def resume(
     pack = open_pictures(wanted, reporter)
     config = resolved(wanted, pack)
     require_same_pictures(folder, pack, config, allow_data_change, reporter)
+    followed = followed_pictures(config, pack)
     with out_of_memory_explained(), ranks(chosen.type) as here:
         stock = LabelStock.of(pack, config)
-        session = Session(config, folder, pack, chosen, here, reporter, hooks, stock)
+        session = Session(config, folder, pack, chosen, here, reporter, hooks, stock, followed)
         with _at_work(session):
             restored = _newest(session)
             state = build_state(config, chosen) if restored else initial_state(config, chosen, reporter)
@@ -186,8 +187,7 @@ def _carry_on(session: Session, state: TrainState, restored: Checkpoint | None) 
 
 def _held_out_feed(session: Session) -> Feed | None:
     """Pictures that training does not show, where the strength of the augmentation follows them."""
-    config = session.config
-    unseen = followed_pictures(config, session.pack)
+    config, unseen = session.config, session.followed
     if unseen is None:
         return None
     return Feed(

@@ -8,12 +8,12 @@ from collections.abc import Callable
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator, ScalarFormatter
 
 from ganlet.data.inspection.examination import class_counts
 from ganlet.data.inspection.survey import Survey
 from ganlet.data.spec import shown
-from ganlet.runs.plots import DARK, LIGHT, Palette
+from ganlet.runs.plots import DARK, LIGHT, Palette, clean
 
 WIDTH, HEIGHT = 5.2, 2.6  # inches
 BINS = 40
@@ -91,14 +91,10 @@ def _classes(survey: Survey, axes: Axes, palette: Palette) -> None:
 
 
 def _clean(axes: Axes, palette: Palette) -> None:
-    axes.patch.set_alpha(0)
-    for side in ("top", "left", "right"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(palette.faint)
-    axes.grid(axis="y", color=palette.faint, linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.tick_params(which="both", length=0, colors=palette.ink, labelsize=9)
+    clean(axes, palette)
+    axes.tick_params(labelsize=9)
     axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
 
 
