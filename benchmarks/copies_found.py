@@ -14,8 +14,8 @@ import time
 
 import numpy as np
 
-from ganlet.config.data import DataConfig
 from ganlet.data.holdout import held_out
+from ganlet.data.settings import DataConfig
 from ganlet.data.source import open_source
 from ganlet.metrics.features import extract, open_extractor
 from ganlet.metrics.memorisation import memorised_share, pixels

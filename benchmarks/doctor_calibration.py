@@ -35,7 +35,7 @@ import yaml
 from ganlet.config import parse_override, validate
 from ganlet.config.tree import merge
 from ganlet.data.feed import Feed
-from ganlet.engine.hooks import Moment
+from ganlet.engine.loop import Event
 from ganlet.errors import TrainingError
 from ganlet.health.case import Facts
 from ganlet.health.conditional import CLASS_COLLAPSE, IGNORED
@@ -48,12 +48,12 @@ from ganlet.images import to_network, to_packed
 from ganlet.networks.conditioning import ConditionalNorm
 from ganlet.objective.augment import NUM_DRAWS, augment
 from ganlet.runs.history import read_history
-from ganlet.workflows import training
+from ganlet.workflows import session, training
 from ganlet.workflows.configuring import make_config
 
 ONSET = 12_000  # images, of disturbances
 
-Disturb = Callable[[Moment, dict[str, Any]], None]
+Disturb = Callable[[Event, dict[str, Any]], None]
 Labels = torch.Tensor | None
 Load = Callable[[torch.Tensor, Labels], tuple[torch.Tensor, Labels]]  # pictures and labels of a batch
 
@@ -73,35 +73,42 @@ class Case:
     expected: tuple[str, ...] = ()  # verdicts that are right, or none for a healthy run
 
 
-def ignore_latents(moment: Moment, _: dict[str, Any]) -> None:
+def generators(event: Event) -> tuple[torch.nn.Module, torch.nn.Module]:
+    """The generator in training and its average."""
+    return event.state.networks["generator"], event.state.averages["average"]
+
+
+def ignore_latents(event: Event, _: dict[str, Any]) -> None:
     """The generator draws one picture."""
-    for network in (moment.state.generator, moment.state.average):
+    for network in generators(event):
         network.get_submodule("from_latent").weight.data.mul_(0.0)
 
 
-def hear_one_number(moment: Moment, _: dict[str, Any]) -> None:
+def hear_one_number(event: Event, _: dict[str, Any]) -> None:
     """The generator hears one of the numbers of each latent."""
-    for network in (moment.state.generator, moment.state.average):
+    for network in generators(event):
         network.get_submodule("from_latent").weight.data[:, 1:] = 0.0
 
 
-def freeze_discriminator(moment: Moment, kept: dict[str, Any]) -> None:
+def freeze_discriminator(event: Event, kept: dict[str, Any]) -> None:
     """The discriminator stays as it was at the onset."""
-    if not kept:
-        kept.update({name: tensor.clone() for name, tensor in moment.state.discriminator.state_dict().items()})
-    moment.state.discriminator.load_state_dict(kept)
+    _freeze(event.state.networks["discriminator"], kept)
 
 
-def freeze_generator(moment: Moment, kept: dict[str, Any]) -> None:
+def freeze_generator(event: Event, kept: dict[str, Any]) -> None:
     """The generator stays as it was at the onset."""
+    _freeze(event.state.networks["generator"], kept)
+
+
+def _freeze(network: torch.nn.Module, kept: dict[str, Any]) -> None:
     if not kept:
-        kept.update({name: tensor.clone() for name, tensor in moment.state.generator.state_dict().items()})
-    moment.state.generator.load_state_dict(kept)
+        kept.update({name: tensor.clone() for name, tensor in network.state_dict().items()})
+    network.load_state_dict(kept)
 
 
-def ignore_labels(moment: Moment, _: dict[str, Any]) -> None:
+def ignore_labels(event: Event, _: dict[str, Any]) -> None:
     """The generator does not hear its labels."""
-    for network in (moment.state.generator, moment.state.average):
+    for network in generators(event):
         for layer in network.modules():
             if isinstance(layer, ConditionalNorm):
                 layer.scale.weight.data.zero_()
@@ -234,10 +241,10 @@ class Disturbance:
     case: Case
     kept: dict[str, Any] = field(default_factory=dict)
 
-    def __call__(self, moment: Moment) -> None:
-        if self.case.disturb is not None and moment.images_seen >= self.case.onset:
+    def __call__(self, event: Event) -> None:
+        if self.case.disturb is not None and event.images_seen >= self.case.onset:
             with torch.no_grad():
-                self.case.disturb(moment, self.kept)
+                self.case.disturb(event, self.kept)
 
 
 @contextmanager
@@ -253,11 +260,11 @@ def loading(change: Load | None) -> Iterator[None]:
             labels = super().labels(*args, **options)
             return change(super().images(*args, **options), labels)[1] if change is not None else labels
 
-    training.Feed = Bad  # type: ignore[misc]
+    session.Feed = Bad  # type: ignore[misc]
     try:
         yield
     finally:
-        training.Feed = Feed  # type: ignore[misc]
+        session.Feed = Feed  # type: ignore[misc]
 
 
 def run_case(name: str, source: str, seed: int, num_images: int, preset: str) -> dict[str, Any]:
@@ -273,7 +280,7 @@ def run_case(name: str, source: str, seed: int, num_images: int, preset: str) ->
     with tempfile.TemporaryDirectory() as folder, loading(case.load):
         path = Path(folder) / "run"
         try:
-            training.train(config, path, device="cpu", hooks=[Disturbance(case)])
+            training.train(config, path, device="cpu", callbacks=[Disturbance(case)])
         except TrainingError as error:
             failed = error.what
         rows = read_history(path / "metrics.jsonl")

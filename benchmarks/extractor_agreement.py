@@ -33,15 +33,14 @@ from PIL import ImageFilter
 from ganlet.config import RunConfig
 from ganlet.data.smileys import NUM_MODES
 from ganlet.data.source import open_source
-from ganlet.engine.draws import draw
-from ganlet.engine.hooks import Moment
+from ganlet.engine.loop import Event
+from ganlet.games.drawn import generate
 from ganlet.images import to_pil
 from ganlet.metrics.accumulate import Accumulator, Statistics
 from ganlet.metrics.distances import frechet_distance
 from ganlet.metrics.extractors import Extractor
 from ganlet.metrics.features import extract, open_extractor
 from ganlet.workflows.configuring import make_config
-from ganlet.workflows.sampling import generate
 from ganlet.workflows.training import train
 
 NUM_REALS = 10_000
@@ -136,14 +135,14 @@ def ask_about_runs(opinions: Opinions, source: str, seeds: list[int], images: in
             },
         )
 
-        def look(moment: Moment, config: RunConfig = config, seed: int = seed) -> None:
-            if moment.finished or any(moment.before < at <= moment.images_seen for at in MOMENTS):
-                settings = config.generator
-                latents = draw(settings.latents, seed, "judge", 0, (NUM_FAKES, settings.latent_size))
-                opinions.ask("run", f"{seed} at {moment.images_seen}", generate(moment.state.average, latents))
+        def look(event: Event, seed: int = seed) -> None:
+            if event.finished or any(event.before < at <= event.images_seen for at in MOMENTS):
+                generator: Any = event.state.averages["average"]
+                latents = generator.latents.draw((NUM_FAKES,), seed, "judge")
+                opinions.ask("run", f"{seed} at {event.images_seen}", generate(generator, latents))
 
         with tempfile.TemporaryDirectory() as folder:
-            train(config, Path(folder) / "run", device="cpu", hooks=[look])
+            train(config, Path(folder) / "run", device="cpu", callbacks=[look])
 
 
 def ask_about_damage(opinions: Opinions, pictures: np.ndarray, labels: np.ndarray) -> None:

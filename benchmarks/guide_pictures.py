@@ -25,8 +25,16 @@ from PIL import Image
 
 from ganlet import make_config, train
 from ganlet.config import RunConfig
-from ganlet.config.objective import BceConfig, HingeConfig, LsganConfig, RelativisticConfig, WassersteinConfig
-from ganlet.config.optimizers import (
+from ganlet.data import ring
+from ganlet.data.source import open_source
+from ganlet.engine.schedule import ema_weight, growth
+from ganlet.games import Gan
+from ganlet.games.drawn import generate
+from ganlet.images import to_network, to_packed
+from ganlet.networks.blocks import enlarge
+from ganlet.networks.growing import shrink, stage_sizes
+from ganlet.networks.interfaces import Generator
+from ganlet.networks.optimizers import (
     ConstantSchedule,
     CosineSchedule,
     LinearSchedule,
@@ -34,23 +42,15 @@ from ganlet.config.optimizers import (
     PlateauSchedule,
     Schedule,
 )
-from ganlet.data import ring
-from ganlet.data.source import open_source
-from ganlet.engine.draws import draw
-from ganlet.engine.schedule import ema_weight, growth, rate_factor
-from ganlet.images import to_network, to_packed
-from ganlet.networks import Generator, build_discriminator, build_generator
-from ganlet.networks.blocks import enlarge
-from ganlet.networks.growing import shrink, stage_sizes
-from ganlet.objective import LOSSES
 from ganlet.objective.augment import NUM_DRAWS, POLICIES, augment
+from ganlet.objective.losses import Bce, Hinge, Lsgan, Relativistic, Wasserstein
 from ganlet.objective.views import add_noise
+from ganlet.randomness import draw
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.pictures import short_count
 from ganlet.runs.plots import LIGHT, figure_png
 from ganlet.runs.plots import clean as clean_axes
 from ganlet.workflows.generators import open_generator
-from ganlet.workflows.sampling import generate, latents_for
 
 OUT = Path(__file__).parents[1] / "docs" / "pictures" / "guide"
 WIDTH = 7.4  # inches
@@ -110,9 +110,9 @@ def checkerboard(sources: Sources) -> Figure:
     rows = []
     for kind, words in (("transposed", "transposed"), ("nearest", "nearest"), ("pixel_shuffle", "pixel_shuffle")):
         changes = {"generator.upsample": kind, "data.channels": 1, "generator.width": 32}
-        generator = build_generator(make_config("quick", overrides=changes)).train()
+        generator: Any = Gan(make_config("quick", overrides=changes)).networks()["generator"]
         with torch.no_grad():
-            images = generator(draw("normal", 0, "checkerboard", 0, (64, generator.latent_size)))
+            images = generator(generator.latents.draw((64,), 0, "checkerboard"))
         images = images / images.abs().amax(dim=(1, 2, 3), keepdim=True)
         rows.append((words, images[:6]))
     return sheet(rows, cell=1.0)
@@ -122,18 +122,10 @@ def losses(sources: Sources) -> Figure:
     """Both players' losses over a logit."""
     logits = torch.linspace(-4, 4, 401)
     zero = torch.zeros_like(logits)
-    panels = {
-        "bce": BceConfig(),
-        "lsgan": LsganConfig(),
-        "hinge": HingeConfig(),
-        "wasserstein": WassersteinConfig(),
-        "relativistic": RelativisticConfig(),
-    }
     figure, grid = panels_of(2, 3, height=4.6)
     axes = grid.flatten()
-    for ax, (name, settings) in zip(axes, panels.items(), strict=False):
-        loss = LOSSES[name](settings)
-        title(ax, name)
+    for ax, loss in zip(axes, (Bce(), Lsgan(), Hinge(), Wasserstein(), Relativistic()), strict=False):
+        title(ax, loss.kind)
         if loss.pairs:
             ax.plot(logits, loss.discriminator(logits, zero), color=LIGHT.discriminator, linewidth=2)
             ax.plot(logits, loss.generator(logits, zero), color=LIGHT.generator, linewidth=2)
@@ -142,16 +134,16 @@ def losses(sources: Sources) -> Figure:
             # The discriminator's loss is a sum of a part for real and a part for fake logits.
             rest = loss.discriminator(zero, zero)
             of_real, of_fake = loss.discriminator(logits, zero) - rest, loss.discriminator(zero, logits) - rest
-            real_at_zero = rest if name == "lsgan" else rest / 2  # the others are alike there
+            real_at_zero = rest if loss.kind == "lsgan" else rest / 2  # the others are alike there
             ax.plot(logits, of_real + real_at_zero, color=LIGHT.real, linewidth=2)
             ax.plot(logits, of_fake + (rest - real_at_zero), color=LIGHT.discriminator, linewidth=2)
             ax.plot(logits, loss.generator(None, logits), color=LIGHT.generator, linewidth=2, linestyle=(0, (4, 2)))
             ax.set_xlabel("logit", color=LIGHT.ink, fontsize=9)
-        ax.set_ylim(-4.2 if name in ("wasserstein", "hinge") else -0.3, 5)
+        ax.set_ylim(-4.2 if loss.kind in ("wasserstein", "hinge") else -0.3, 5)
         ax.set_xlim(-4, 4)
-    smooth = LOSSES["bce"](BceConfig(label_smoothing=0.1))
+    smooth = Bce(label_smoothing=0.1)
     axes[0].plot(logits, smooth.discriminator(logits, zero) - 0.6931, color=LIGHT.real, linewidth=1, linestyle=":")
-    saturating = LOSSES["bce"](BceConfig(saturating=True)).generator(None, logits)
+    saturating = Bce(saturating=True).generator(None, logits)
     axes[0].plot(logits, saturating, color=LIGHT.generator, linewidth=1, linestyle=":")
     axes[0].set_ylim(-4.2, 5)
     legend = axes[5]
@@ -236,7 +228,7 @@ def initial(sources: Sources) -> Figure:
         ends = []
         for scheme, colour in zip(("normal", "xavier", "kaiming", "orthogonal"), COLOURS, strict=False):
             changes = {"discriminator.norm": norm, "discriminator.initial": scheme, "data.channels": 3}
-            discriminator = build_discriminator(make_config("standard", overrides=changes))
+            discriminator = Gan(make_config("standard", overrides=changes)).networks()["discriminator"]
             sizes: list[float] = []
             for block in [*discriminator.get_submodule("entries").children(), *discriminator.get_submodule("blocks")]:
                 block.register_forward_hook(lambda _, __, maps, sizes=sizes: sizes.append(maps.std().item()))
@@ -290,7 +282,7 @@ def schedules(sources: Sources) -> Figure:
     ax, ends = grid[0][0], []
     moments = np.arange(0, total + 1, 200)
     for (name, (schedule, reductions)), colour in zip(curves.items(), COLOURS, strict=False):
-        factors = [rate_factor(schedule, int(seen), total, reductions(seen)) for seen in moments]
+        factors = [schedule.at(int(seen), total, reductions(seen)) for seen in moments]
         ax.plot(moments, factors, color=colour, linewidth=2)
         ends.append((factors[-1], name, colour))
     title(ax, "share of the learning rate")
@@ -367,8 +359,8 @@ def shown_at(images: torch.Tensor, level: int, fade: float) -> torch.Tensor:
 
 def style_mixing(sources: Sources) -> Figure:
     """Rows give the styles of coarse resolutions (4 and 8), columns those of fine ones (16 and 32)."""
-    generator, settings = opened(sources.style())
-    rows, columns = latents_for(5, 3, settings), latents_for(16, 5, settings)[8:]
+    generator = opened(sources.style())
+    rows, columns = generator.latents.sample(5, 3), generator.latents.sample(16, 5)[8:]
     pictures = [[np.full((*generate(generator, rows[:1]).shape[1:],), 255, np.uint8), *generate(generator, columns)]]
     for row in rows:
         mixed = columns.unsqueeze(1).repeat(1, generator.num_levels, 1)
@@ -381,8 +373,8 @@ def style_mixing(sources: Sources) -> Figure:
 
 def truncation(sources: Sources) -> Figure:
     """The same latents under several truncations."""
-    generator, settings = opened(sources.style())
-    drawn = latents_for(9, 11, settings)
+    generator = opened(sources.style())
+    drawn = generator.latents.sample(9, 11)
     shares = (0.0, 0.3, 0.5, 0.7, 1.0, 1.3)
     return cells([[*generate(generator, drawn, None, share)] for share in shares], [f"{share:g}" for share in shares])
 
@@ -391,7 +383,7 @@ def classes(sources: Sources) -> Figure:
     """A row for each class, the same latents in each row."""
     trained = open_generator(sources.conditional(), None, torch.device("cpu"))
     names = trained.config.data.label_names
-    drawn = latents_for(9, 0, trained.config.generator)
+    drawn = trained.generator.latents.sample(9, 0)
     rows = [
         [*generate(trained.generator, drawn, torch.eye(len(names))[place].expand(len(drawn), -1))]
         for place in range(len(names))
@@ -399,10 +391,9 @@ def classes(sources: Sources) -> Figure:
     return cells(rows, [str(name) for name in names], cell=0.5)
 
 
-def opened(folder: RunFolder) -> tuple[Generator, Any]:
-    """The generator of a run and its settings."""
-    trained = open_generator(folder, None, torch.device("cpu"))
-    return trained.generator, trained.config.generator
+def opened(folder: RunFolder) -> Generator:
+    """The generator of a run."""
+    return open_generator(folder, None, torch.device("cpu")).generator
 
 
 def faces(num: int, size: int = 32) -> torch.Tensor:

@@ -17,11 +17,11 @@ from torch.utils.flop_counter import flop_registry
 
 from ganlet.config import RunConfig, parse_override
 from ganlet.config.tree import Tree, merge
-from ganlet.engine.draws import Draws
+from ganlet.engine.inputs import InputMaker
 from ganlet.engine.schedule import iteration_images
 from ganlet.engine.state import build_state
-from ganlet.engine.step import build_iteration
-from ganlet.networks import parameter_count
+from ganlet.engine.step import iterate
+from ganlet.networks.zoo import parameter_count
 from ganlet.workflows.configuring import make_config
 
 CRITIC = "objective.loss.kind=wasserstein"
@@ -86,19 +86,15 @@ class Pictures:
 
 def cost(config: RunConfig) -> tuple[float, int, int]:
     """Operations for each picture that is shown; parameters of the generator and of the discriminator."""
-    state = build_state(config, torch.device("cpu"))
-    iteration = build_iteration(config)
-    objective = iteration.objective
-    feed, levels = Pictures(config), state.generator.num_levels
-    draws = Draws(config, feed, torch.device("cpu"), needs=objective.needs, num_levels=levels)  # type: ignore[arg-type]
-    num_steps = max([1, *(penalty.every for penalty in objective.penalties)])
-    n_critic = config.train.n_critic
+    state = build_state(config)
+    maker = InputMaker(state.game, state, {"real": Pictures(config)})  # type: ignore[dict-item]
+    num_iterations = max([1, *(penalty.every for penalty in config.objective.penalties)])
+    shown = num_iterations * iteration_images(config)
     with Counter() as counter:
-        for step in range(num_steps):
-            due = tuple(objective.due(step * n_critic + turn) for turn in range(n_critic))
-            iteration(state, draws.at(step * iteration_images(config)), due)
-    shown = num_steps * iteration_images(config)
-    return counter.total / shown, parameter_count(state.generator), parameter_count(state.discriminator)
+        for images_seen in range(0, shown, iteration_images(config)):
+            iterate(state, maker.at(images_seen))
+    of_generator, of_discriminator = (parameter_count(state.networks[name]) for name in ("generator", "discriminator"))
+    return counter.total / shown, of_generator, of_discriminator
 
 
 def main() -> None:

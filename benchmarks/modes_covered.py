@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from statistics import mean
-from typing import Any
+from typing import Any, cast
 
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
@@ -42,16 +42,16 @@ from matplotlib.patches import Circle
 from ganlet.config import RunConfig
 from ganlet.data import ring
 from ganlet.data.source import open_source
-from ganlet.engine.hooks import Moment
+from ganlet.engine.loop import Event
+from ganlet.games.drawn import generate
 from ganlet.images import grid
 from ganlet.metrics.mode_classifier import CLEAR, ModeClassifier, open_mode_classifier
 from ganlet.metrics.modes import ModeCoverage, coverage_of_modes
 from ganlet.metrics.ring_modes import RingModes
-from ganlet.networks import Generator
+from ganlet.networks.interfaces import Generator
 from ganlet.randomness import numpy_generator
 from ganlet.workflows import training
 from ganlet.workflows.configuring import make_config
-from ganlet.workflows.sampling import generate, latents_for
 
 Settings = dict[str, Any]
 Row = dict[str, Any]
@@ -150,12 +150,12 @@ class Watch:
     first: int = 0
     start: float = 0.0
 
-    def __call__(self, moment: Moment) -> None:
+    def __call__(self, event: Event) -> None:
         if self.generator is None:
-            self.generator = moment.state.generator
-            self.first, self.start = moment.images_seen, time.process_time()
-        elif moment.finished:
-            self.rate = (moment.images_seen - self.first) / (time.process_time() - self.start)
+            self.generator = cast(Generator, event.state.networks["generator"])
+            self.first, self.start = event.images_seen, time.process_time()
+        elif event.finished:
+            self.rate = (event.images_seen - self.first) / (time.process_time() - self.start)
 
 
 def config_of(source: str, recipe: str, seed: int) -> RunConfig:
@@ -183,9 +183,9 @@ def one_run(config: RunConfig, judge: ModeClassifier | RingModes, num: int) -> t
     """One run, judged by `num` pictures, and the first of these."""
     watch = Watch()
     with tempfile.TemporaryDirectory() as folder:
-        training.train(config, Path(folder) / "run", device="cpu", hooks=[watch])
+        training.train(config, Path(folder) / "run", device="cpu", callbacks=[watch])
     assert watch.generator is not None
-    pictures = generate(watch.generator, latents_for(num, config.seed, config.generator))
+    pictures = generate(watch.generator, watch.generator.latents.sample(num, config.seed))
     return as_row(judge, pictures, watch.rate), pictures[:KEPT]
 
 
@@ -214,7 +214,7 @@ def run(arguments: argparse.Namespace) -> None:
     data = config_of(arguments.source, "plain", 0).data
     pack = open_source(data)
     judge = open_mode_classifier(pack, data.size)
-    training.finish = lambda session, state: None  # nobody looks at the reports of these runs
+    training.redraw = lambda folder, images_seen, game: None  # nobody looks at the reports of these runs
 
     def add(recipe: str, seed: int, measured: Row) -> None:
         row = {"set": name, "recipe": recipe, "seed": seed, **measured, **facts()}

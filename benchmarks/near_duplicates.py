@@ -16,9 +16,9 @@ import time
 import numpy as np
 from PIL import Image
 
-from ganlet.config.data import DataConfig
 from ganlet.data.inspection.duplicates import find_duplicates
 from ganlet.data.inspection.survey import survey
+from ganlet.data.settings import DataConfig
 from ganlet.data.source import find_source
 from ganlet.data.spec import Source, SourcePicture
 from ganlet.images import to_pil

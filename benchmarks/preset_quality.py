@@ -38,11 +38,10 @@ from torch.nn import functional
 from ganlet.config import RunConfig, parse_override, resolve
 from ganlet.config.tree import merge
 from ganlet.data.source import open_source
-from ganlet.engine.draws import draw
-from ganlet.engine.hooks import Moment
+from ganlet.engine.loop import Event
+from ganlet.games.drawn import generate
 from ganlet.runs.pictures import save_sheet
 from ganlet.workflows.configuring import make_config
-from ganlet.workflows.sampling import generate
 from ganlet.workflows.training import train
 
 NUM_FAKES = 2_000
@@ -102,23 +101,22 @@ class Judge:
     final: float | None = None
     seconds: float = 0.0  # spent on measuring
 
-    def __call__(self, moment: Moment) -> None:
+    def __call__(self, event: Event) -> None:
         total = self.config.train.total_images
         assert isinstance(total, int)
-        if not moment.passed(-(-total // MOMENTS)):
+        if not event.passed(-(-total // MOMENTS)):
             return
         start = time.monotonic()
-        settings = self.config.generator
-        latents = draw(settings.latents, self.config.seed, "judge", 0, (NUM_FAKES, settings.latent_size))
-        pictures = generate(moment.state.average, latents)
+        generator: Any = event.state.averages["average"]
+        pictures = generate(generator, generator.latents.draw((NUM_FAKES,), self.config.seed, "judge"))
         features = self.extractor(pictures)
         self.distances.append(round(frechet_distance(features, self.reals[:NUM_REALS]), 2))
         self.diversities.append(round(spread(features) / spread(self.reals), 2))
-        if self.grid and moment.finished:
+        if self.grid and event.finished:
             save_sheet(self.grid, pictures[:64])
-        if self.num_final and moment.finished:
-            latents = draw(settings.latents, self.config.seed, "final", 0, (self.num_final, settings.latent_size))
-            fakes = self.extractor(generate(moment.state.average, latents))
+        if self.num_final and event.finished:
+            latents = generator.latents.draw((self.num_final,), self.config.seed, "final")
+            fakes = self.extractor(generate(generator, latents))
             self.final = round(frechet_distance(fakes, self.reals), 2)
         self.seconds += time.monotonic() - start
 
@@ -136,7 +134,7 @@ def measure(
     judge = Judge(config, extractor, reals, grid, [], [], num_final)
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        train(config, Path(folder) / "run", device="cpu", hooks=[judge])
+        train(config, Path(folder) / "run", device="cpu", callbacks=[judge])
     seconds = time.monotonic() - start - judge.seconds
     return {
         "distances": judge.distances,

@@ -33,15 +33,15 @@ import torch
 
 from ganlet.config import RunConfig, presets
 from ganlet.data.source import open_source
-from ganlet.engine.hooks import Moment
+from ganlet.engine.loop import Event
 from ganlet.errors import Interrupted, MetricError
+from ganlet.games.drawn import generate
 from ganlet.metrics.mode_classifier import open_mode_classifier
 from ganlet.runs.pictures import save_sheet
 from ganlet.workflows.configuring import make_config
 from ganlet.workflows.labels import LabelStock
 from ganlet.workflows.reporting import Silent
 from ganlet.workflows.requirements import open_pictures, resolved
-from ganlet.workflows.sampling import generate, latents_for, shown_generator
 from ganlet.workflows.training import train
 from preset_quality import Extractor, commit, frechet_distance, spread
 
@@ -110,26 +110,26 @@ def measure(config: RunConfig, extractor: Extractor, grid: Path | None) -> dict[
     total = config.train.total_images
     assert isinstance(total, int)
     labels = stock.draw(NUM_FAKES, 0) if stock else None
-    latents = latents_for(NUM_FAKES, 0, config.generator)
     whole = open_source(config.data.model_copy(update={"num_images": None}))  # what few pictures are a sample of
     reals = _reals(whole.fingerprint, whole.pictures, extractor)
     distances: list[float] = []
     last: dict[str, np.ndarray] = {}
     spent = 0.0
 
-    def judge(moment: Moment) -> None:
+    def judge(event: Event) -> None:
         nonlocal spent
-        if not moment.passed(-(-total // MOMENTS)):
+        if not event.passed(-(-total // MOMENTS)):
             return
         begun = time.monotonic()
-        last["pictures"] = generate(shown_generator(moment.state, config), latents, labels)
+        generator: Any = event.state.shown()["generator"]
+        last["pictures"] = generate(generator, generator.latents.sample(NUM_FAKES, 0), labels)
         last["features"] = extractor(last["pictures"])
         distances.append(round(frechet_distance(last["features"], reals), 2))
         spent += time.monotonic() - begun
 
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        train(config, Path(folder) / "run", device="auto", hooks=[judge])
+        train(config, Path(folder) / "run", device="auto", callbacks=[judge])
     seconds = time.monotonic() - begun - spent
     if grid:
         grid.parent.mkdir(parents=True, exist_ok=True)

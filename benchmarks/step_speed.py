@@ -31,11 +31,11 @@ import torch
 from torch import nn
 
 from ganlet.config import RunConfig, resolve
-from ganlet.engine.draws import Draws
+from ganlet.engine.inputs import InputMaker
 from ganlet.engine.state import build_state
-from ganlet.engine.step import build_iteration
-from ganlet.networks import parameter_count
-from ganlet.networks.dcgan import resolutions
+from ganlet.engine.step import iterate
+from ganlet.networks.settings import resolutions
+from ganlet.networks.zoo import parameter_count
 from ganlet.workflows.configuring import make_config
 
 CASES = {  # name: (side, channels, width, latent size)
@@ -67,16 +67,15 @@ class Pictures:
 
 
 def ours(config: RunConfig, pictures: Pictures) -> Callable[[], None]:
-    """One iteration of ours, draws included, as a function."""
-    state = build_state(config, torch.device("cpu"))
-    iteration = build_iteration(config)
-    draws = Draws(config, pictures, torch.device("cpu"))  # type: ignore[arg-type]
+    """One iteration of ours, what it is fed included, as a function."""
+    state = build_state(config)
+    maker = InputMaker(state.game, state, {"real": pictures})  # type: ignore[dict-item]
 
     def step() -> None:
-        iteration(state, draws.at(state.images_seen), ((),))
-        state.images_seen += BATCH
+        iterate(state, maker.at(state.images_seen))
+        state.set_clock(state.images_seen + BATCH)
 
-    step.parameters = parameter_count(state.generator) + parameter_count(state.discriminator)  # type: ignore[attr-defined]
+    step.parameters = sum(map(parameter_count, state.networks.values()))  # type: ignore[attr-defined]
     return step
 
 

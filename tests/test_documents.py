@@ -10,10 +10,14 @@ import pytest
 
 from ganlet.cli.app import app
 from ganlet.cli.options import overrides_tree
-from ganlet.config import networks, objective, optimizers, presets, without_effect
-from ganlet.config.base import Settings
+from ganlet.config import presets, without_effect
 from ganlet.config.schema import GrowingConfig
 from ganlet.config.tree import paths
+from ganlet.networks import optimizers
+from ganlet.networks import settings as networks
+from ganlet.objective import losses, penalties
+from ganlet.objective import settings as objective
+from ganlet.settings import Settings
 from ganlet.workflows import training
 from ganlet.workflows.configuring import make_config
 
@@ -23,7 +27,7 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 GUIDE = sorted(ROOT.glob("docs/guide/*.md"))
 GUIDE_CODE = " ".join(re.findall(r"```(?:sh|python)\n.*?```|`[^`\n]+`", "".join(map(Path.read_text, GUIDE)), re.DOTALL))
 GUIDED = [
-    *(found for module in (networks, objective, optimizers) for found in vars(module).values()),
+    *(found for module in (networks, objective, losses, penalties, optimizers) for found in vars(module).values()),
     GrowingConfig,
 ]
 TOLD_IN_THE_GUIDE = {
@@ -33,7 +37,8 @@ TOLD_IN_THE_GUIDE = {
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_link_leads_somewhere(document):
-    targets = re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8"))
+    prose = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+    targets = re.findall(r"\]\(([^)#]+)\)", prose)
     missing = [target for target in targets if "://" not in target and not (document.parent / target).exists()]
     assert missing == []
 
@@ -43,10 +48,36 @@ def test_the_library_example_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     small = '"train.total_images": 1_000, "data.num_images": 64, "generator.width": 4, "discriminator.width": 4'
     assert '"train.total_images": 20_000' in code
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(training, "finish", lambda session, state: None)
+    monkeypatch.setattr(training, "redraw", lambda *_: None)
     exec(code.replace('"train.total_images": 20_000', small), {})
     assert "(16, 32, 32, 3)" in capsys.readouterr().out
     assert (tmp_path / "runs" / "faces" / "generator.safetensors").exists()
+
+
+LIBRARY = (ROOT / "docs/guide/library.md").read_text(encoding="utf-8")
+PROGRAMS = {
+    section.splitlines()[0]: "".join(re.findall(r"```python\n(.*?)```", section, re.DOTALL))
+    for section in LIBRARY.split("\n## ")[1:]
+}
+
+
+@pytest.mark.parametrize("title", PROGRAMS)
+def test_the_programs_of_the_guide_run(title, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(training, "redraw", lambda *_: None)
+    kept = dict(losses.LOSSES)
+    try:
+        exec(PROGRAMS[title].replace('"train.total_images": 4_000', '"train.total_images": 640'), {})
+    finally:
+        losses.LOSSES.clear()
+        losses.LOSSES.update(kept)
+    assert capsys.readouterr().out.strip()
+
+
+def test_the_programs_of_the_guide_are_short():
+    blocks = re.findall(r"```python\n(.*?)```", LIBRARY, re.DOTALL)
+    assert len(PROGRAMS) == 5
+    assert max(len([line for line in block.splitlines() if line.strip()]) for block in blocks) <= 23
 
 
 def test_the_commands_of_the_readme_are_ones_that_there_are():

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from ganlet.config import resolve, validate
-from ganlet.config.networks import DiscriminatorSettings, GeneratorSettings
+from ganlet.networks.settings import DiscriminatorSettings, GeneratorSettings
 from ganlet.config.tree import merge
 from ganlet.data.feed import Feed
 from ganlet.data.labels import label_names, label_vectors

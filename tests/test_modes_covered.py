@@ -9,8 +9,8 @@ import pytest
 
 import modes_covered
 from ganlet.config import differences
-from ganlet.config.data import DataConfig
 from ganlet.data import ring
+from ganlet.data.settings import DataConfig
 from ganlet.data.source import open_source
 from ganlet.metrics.mode_classifier import open_mode_classifier
 from ganlet.workflows import training
@@ -71,7 +71,7 @@ def test_a_run_that_is_in_the_file_is_not_made_again(tmp_path, monkeypatch):
         "1",
     ]
     monkeypatch.setattr("sys.argv", command)
-    monkeypatch.setattr(training, "finish", training.finish)  # put back after the benchmark has replaced it
+    monkeypatch.setattr(training, "redraw", training.redraw)  # put back after the benchmark has replaced it
     modes_covered.main()
     assert made == [1]
     lines = [(line["recipe"], line["seed"]) for line in modes_covered.read_rows(rows)]

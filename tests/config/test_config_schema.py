@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ganlet.config import RunConfig
-from ganlet.config.data import MAX_SIDE, MIN_SIDE, DataConfig
-from ganlet.config.optimizers import ScheduleSettings
+from ganlet.data.settings import MAX_SIDE, MIN_SIDE, DataConfig
+from ganlet.networks.optimizers import ScheduleSettings
 from ganlet.config.tree import flatten, kinds
 from ganlet.errors import ConfigError
 from ganlet.workflows.configuring import make_config

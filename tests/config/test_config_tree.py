@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganlet.config import RunConfig, build_config, differences
-from ganlet.config.base import Settings
-from ganlet.config.networks import DcganGeneratorConfig, MlpGeneratorConfig
+from ganlet.settings import Settings
+from ganlet.networks.settings import DcganGeneratorConfig, MlpGeneratorConfig
 from ganlet.config.tree import flatten, kinds, merge, paths
 from ganlet.errors import ConfigError
 

@@ -4,7 +4,7 @@ import struct
 import numpy as np
 import pytest
 
-from ganlet.config.data import DataConfig
+from ganlet.data.settings import DataConfig
 from ganlet.data.holdout import held_out
 from ganlet.data.source import open_source
 from ganlet.errors import DataError

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganlet.config.data import DataConfig
+from ganlet.data.settings import DataConfig
 from ganlet.data.inspection import hashing
 from ganlet.data.inspection.duplicates import find_duplicates, stars
 from ganlet.data.inspection.hashing import bit_counts, near_pairs, perceptual_hashes

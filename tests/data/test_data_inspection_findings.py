@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganlet.config.data import DataConfig
+from ganlet.data.settings import DataConfig
 from ganlet.data.inspection.examination import examine
 from ganlet.data.inspection.findings import CHECKS, find
 from ganlet.data.inspection.outliers import find_outliers

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from malformed import KINDS, bad_files, make_awkward_entries, write
 
-from ganlet.config.data import DataConfig
+from ganlet.data.settings import DataConfig
 from ganlet.data.folder import open_folder
 from ganlet.data.inspection.examination import examine, overview
 from ganlet.data.inspection.findings import find

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganlet.config.data import DataConfig
+from ganlet.data.settings import DataConfig
 from ganlet.data.inspection import survey as module
 from ganlet.data.inspection.examination import class_counts, overview
 from ganlet.data.inspection.survey import pictures_at, survey

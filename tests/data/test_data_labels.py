@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ganlet.config.data import DataConfig
+from ganlet.data.settings import DataConfig
 from ganlet.data import smileys
 from ganlet.data.labels import LabelVectors, label_names, label_notes, label_vectors
 from ganlet.data.spec import Pack

@@ -297,7 +297,7 @@ def test_a_pack_that_is_there_already_is_used(write_folder, open_pack, pictures,
 
 def test_one_build_within_another(write_folder, pictures, cache, monkeypatch):
     """Two processes at once, in the order that a race could take where there are no locks."""
-    from ganlet.config.data import DataConfig
+    from ganlet.data.settings import DataConfig
     from ganlet.data.source import open_source
 
     monkeypatch.setattr("ganlet.data.cache.fcntl", None)
@@ -323,7 +323,7 @@ def test_a_flipped_bit_in_the_pictures_is_seen_and_told(write_folder, open_pack,
 
 
 def test_who_waits_for_a_build_does_not_build_again(write_folder, pictures, cache, monkeypatch):
-    from ganlet.config.data import DataConfig
+    from ganlet.data.settings import DataConfig
     from ganlet.data import pack
     from ganlet.data.source import open_source
 
@@ -347,7 +347,7 @@ def test_who_waits_for_a_build_does_not_build_again(write_folder, pictures, cach
 
 def test_two_processes_at_once(write_folder, pictures, cache):
     script = (
-        "import sys; from ganlet.config.data import DataConfig; from ganlet.data.source import open_source;"
+        "import sys; from ganlet.data.settings import DataConfig; from ganlet.data.source import open_source;"
         "sys.stdin.readline(); print(open_source(DataConfig(source=sys.argv[1])).fingerprint)"
     )
     command = [sys.executable, "-W", "error", "-c", script, str(write_folder(pictures))]
@@ -376,7 +376,7 @@ def test_what_dead_builds_left_is_removed_after_a_day(write_folder, open_pack, p
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, MemoryError])
 def test_a_build_that_is_stopped_leaves_nothing(write_folder, pictures, cache, stop):
-    from ganlet.config.data import DataConfig
+    from ganlet.data.settings import DataConfig
     from ganlet.data.source import open_source
 
     def progress(done, total):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ganlet.config.data import MIN_SIDE
+from ganlet.data.settings import MIN_SIDE
 from ganlet.data import smileys
 from ganlet.data.smiley_shapes import Shape, arc, bar, circle, common, ellipse, grown, point
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganlet.config.data import DataConfig
+from ganlet.data.settings import DataConfig
 from ganlet.data import smileys
 from ganlet.data.source import SOURCES, absolute_source, find_source, require_batch
 from ganlet.errors import DataError

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ganlet.config.data import DataConfig
+from ganlet.data.settings import DataConfig
 from ganlet.data import stacked
 from ganlet.data.holdout import held_out
 from ganlet.data.source import find_source, open_source

@@ -13,28 +13,28 @@ from ganlet.config import RunConfig, resolve
 from ganlet.data.feed import Feed
 from ganlet.data.labels import label_names, label_vectors
 from ganlet.data.spec import Pack
-from ganlet.engine.hooks import Hook
-from ganlet.engine.loop import Outcome, run_loop
+from ganlet.engine.loop import Hook, StopReason, run_loop
 from ganlet.engine.state import Members, TrainState, build_state
+from ganlet.games import Game
 
 CPU = torch.device("cpu")
 
 
 @dataclass
 class Training:
-    """A config, a state at its own moment, and the feed."""
+    """A config, a state at its own moment, and the feeds by stream."""
 
     config: RunConfig
     state: TrainState
-    feed: Feed
+    feeds: dict[str, Feed]
 
-    def run(self, *hooks: Hook, **settings: object) -> Outcome:
+    def run(self, *hooks: Hook, **settings: object) -> StopReason:
         """On to the end, or until a hook stops it."""
-        return run_loop(self.config, self.state, self.feed, hooks, **settings)
+        return run_loop(self.state, self.feeds, hooks, **settings)
 
     def run_until(self, images_seen: int, *hooks: Hook) -> Members:
         """On to a moment; returns copies of all tensors then."""
-        self.run(*hooks, lambda moment: "far enough" if moment.images_seen >= images_seen else None)
+        self.run(*hooks, lambda event: "far enough" if event.images_seen >= images_seen else None)
         assert self.state.images_seen == images_seen
         return self.snapshot()
 
@@ -62,15 +62,16 @@ def pack() -> Pack:
 
 @pytest.fixture(scope="session")
 def begin(tiny_config: Callable[..., RunConfig], pack: Pack) -> Callable[..., Training]:
-    """Training at its start, with changes of the tiny config by dotted path."""
+    """Training at its start, with changes of the tiny config by dotted path; `game` makes a game of a config."""
 
-    def begin(changes: dict[str, object] | None = None) -> Training:
+    def begin(changes: dict[str, object] | None = None, game: Callable[[RunConfig], Game] | None = None) -> Training:
         config = tiny_config(changes)
         names = label_names(pack, config.data) or None
         config = resolve(config, num_pictures=len(pack), channels=3, label_names=names)
         labels = label_vectors(pack, config.data)
         feed = Feed(pack, size=config.data.size, seed=config.seed, flip=config.data.flip, labels=labels)
-        return Training(config, build_state(config, CPU), feed)
+        state = build_state(config, CPU, game(config) if game else None)
+        return Training(config, state, {"real": feed})
 
     return begin
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ganlet.config.optimizers import OptimizerConfig
+from ganlet.networks.optimizers import OptimizerConfig
 from ganlet.engine.optimizers import Clip, build_optimizer, descend, optimizer_tensors, set_rate
 from ganlet.errors import TrainingError
 

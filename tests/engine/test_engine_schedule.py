@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganlet.config.optimizers import ConstantSchedule, CosineSchedule, LinearSchedule, MultistepSchedule
+from ganlet.networks.optimizers import ConstantSchedule, CosineSchedule, LinearSchedule, MultistepSchedule
 from ganlet.engine.schedule import crosses, ema_weight, images, rate_factor
 
 TOTAL = 1000

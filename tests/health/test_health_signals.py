@@ -5,9 +5,9 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ganlet.games import Gan
 from ganlet.health import signals
 from ganlet.health.signals import Specimen
-from ganlet.networks import build_discriminator, build_generator
 
 
 def images(count=16, channels=3, side=16, seed=0):
@@ -244,7 +244,8 @@ def test_looking_leaves_no_trace(training, tiny_config):
     from ganlet.config import resolve
 
     config = resolve(tiny_config({"discriminator.dropout": 0.5}), num_pictures=40, channels=3)
-    generator, discriminator = build_generator(config), build_discriminator(config)
+    networks = Gan(config).networks()
+    generator, discriminator = networks["generator"], networks["discriminator"]
     for network in (generator, discriminator):
         network.train(training)
     discriminator[1].eval() if isinstance(discriminator, nn.Sequential) else None

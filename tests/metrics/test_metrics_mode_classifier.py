@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from ganlet.config.data import DataConfig
+from ganlet.data.settings import DataConfig
 from ganlet.data import smileys
 from ganlet.data.source import open_source
 from ganlet.data.spec import Pack

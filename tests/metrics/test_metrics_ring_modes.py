@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ganlet.config.data import DataConfig
+from ganlet.data.settings import DataConfig
 from ganlet.data import ring
 from ganlet.data.source import open_source
 from ganlet.metrics.mode_classifier import open_mode_classifier

@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from ganlet.config import RunConfig
-from ganlet.networks import DISCRIMINATORS
+from ganlet.games import Gan
+from ganlet.networks.interfaces import Discriminator, Generator
+from ganlet.networks.settings import DISCRIMINATORS, GENERATORS
 from ganlet.workflows.configuring import make_config
 
 
@@ -14,21 +16,32 @@ from ganlet.workflows.configuring import make_config
 def small() -> Callable[..., RunConfig]:
     """A resolved config of tiny networks of one kind, with changes by dotted path.
 
-    The discriminator of a generator that has none of its own kind is DCGAN's.
+    The other network of one that has none of its own kind is DCGAN's.
     """
 
     def small(
         kind: str = "dcgan", size: object = 16, channels: int = 3, num_labels: int = 0, **changes: object
     ) -> RunConfig:
         overrides = {"data.size": size, "data.channels": channels, "generator.latent_size": 5}
-        kinds = {"generator": kind, "discriminator": kind if kind in DISCRIMINATORS else "dcgan"}
-        for side, its_kind in kinds.items():
-            overrides |= {f"{side}.kind": its_kind, f"{side}.width": 2}
+        for side, registry in (("generator", GENERATORS), ("discriminator", DISCRIMINATORS)):
+            overrides |= {f"{side}.kind": kind if kind in registry else "dcgan", f"{side}.width": 2}
         if num_labels:
             overrides |= {"data.labels": "classes", "data.label_names": [f"label {n}" for n in range(num_labels)]}
         return make_config(overrides=overrides | changes)
 
     return small
+
+
+@pytest.fixture
+def generator_of() -> Callable[[RunConfig], Generator]:
+    """The generator of a resolved config, with its initial weights."""
+    return lambda config: Gan(config).networks()["generator"]
+
+
+@pytest.fixture
+def discriminator_of() -> Callable[[RunConfig], Discriminator]:
+    """The discriminator of a resolved config, with its initial weights."""
+    return lambda config: Gan(config).networks()["discriminator"]
 
 
 @pytest.fixture

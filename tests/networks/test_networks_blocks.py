@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import get_args
 
 import pytest
 import torch
@@ -8,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from ganlet.networks.blocks import SubpixelConvolution, Upsample, channel_counts, enlarge, hidden_layers, resolutions
+from ganlet.networks import settings as network_settings
+from ganlet.networks.blocks import SubpixelConvolution, Upsample, channel_counts, enlarge, hidden_layers
 from ganlet.networks.initial import INITIAL, initialise
+from ganlet.networks.settings import resolutions
 
 
 @pytest.mark.parametrize(
@@ -61,7 +64,7 @@ def test_every_resolution_can_be_enlarged_to_every_finer_one(height, breadth):
             assert enlarge(torch.empty(1, 1, *coarse, device="meta"), fine).shape[2:] == fine
 
 
-each_kind = pytest.mark.parametrize("kind", ["transposed", "nearest", "pixel_shuffle"])
+each_kind = pytest.mark.parametrize("kind", get_args(network_settings.Upsample))
 
 
 @each_kind
@@ -99,7 +102,7 @@ def test_only_transposed_convolutions_begin_with_a_checkerboard(kind, scheme, no
     assert difference > 0.05 if kind == "transposed" else difference < 1e-5
 
 
-@pytest.mark.parametrize("scheme", ["xavier", "kaiming"])
+@pytest.mark.parametrize("scheme", INITIAL)
 def test_sub_pixel_kernels_are_drawn_as_those_of_a_convolution_to_one_map_each(scheme):
     shuffled, plain = SubpixelConvolution(30, 20, bias=False), nn.Conv2d(30, 20, 3)
     initialise(shuffled, scheme, 0)

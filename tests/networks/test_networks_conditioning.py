@@ -208,16 +208,16 @@ def test_projection_follows_its_equation():
     labels = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 0.0, 0.0]])
     # psi: 2 - 4 + 0.5, 4 - 3 + 0.5, 10 - 6 + 0.5; projections: 10 + 120, 202 + 909, 0.
     expected = torch.tensor([-1.5 + 130, 1.5 + 1111, 4.5])
-    judgement = head(features, labels)
-    torch.testing.assert_close(judgement.logits, expected)
-    assert judgement.label_logits is None
+    logits = head(features, labels)
+    torch.testing.assert_close(logits.real, expected)
+    assert logits.labels is None
 
 
 def test_a_classifier_guesses_the_labels_without_seeing_them(normal):
     head, features = drawn(Head(5, num_labels=3, condition="classifier")), normal(4, 5)
-    judgement = head(features, None)
-    torch.testing.assert_close(judgement.label_logits, features @ head.classifier.weight.T + head.classifier.bias)
-    torch.testing.assert_close(judgement.logits, (features @ head.to_logit.weight.T + head.to_logit.bias)[:, 0])
+    logits = head(features, None)
+    torch.testing.assert_close(logits.labels, features @ head.classifier.weight.T + head.classifier.bias)
+    torch.testing.assert_close(logits.real, (features @ head.to_logit.weight.T + head.to_logit.bias)[:, 0])
     assert head.projection is None
 
 
@@ -225,9 +225,9 @@ def test_a_classifier_guesses_the_labels_without_seeing_them(normal):
 def test_a_head_without_labels_has_one_layer(num_labels, condition, normal):
     head, features = Head(5, num_labels=num_labels, condition=condition, bias=False), normal(4, 5)
     assert [name for name, _ in head.named_parameters()] == ["to_logit.weight"]
-    judgement = head(features, None)
-    torch.testing.assert_close(judgement.logits, features @ head.to_logit.weight[0])
-    assert judgement.label_logits is None
+    logits = head(features, None)
+    torch.testing.assert_close(logits.real, features @ head.to_logit.weight[0])
+    assert logits.labels is None
 
 
 @pytest.mark.parametrize("name", BATCH_STATISTICS)
@@ -241,5 +241,5 @@ def test_every_part_of_a_head_sees_the_statistics_of_the_batch(name, condition, 
     if condition == "projection":
         logits = logits + (head.projection(labels) * extra).sum(dim=1)
     else:
-        torch.testing.assert_close(head(features, labels).label_logits, head.classifier(extra))
-    torch.testing.assert_close(head(features, labels).logits, logits)
+        torch.testing.assert_close(head(features, labels).labels, head.classifier(extra))
+    torch.testing.assert_close(head(features, labels).real, logits)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import get_args
 
 import pytest
 import torch
@@ -9,10 +10,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from ganlet.images import to_network, to_packed
-from ganlet.networks import build_discriminator, build_generator, parameter_count
 from ganlet.networks.conditioning import LABEL_SIZE, ConditionalNorm
 from ganlet.networks.dcgan import DcganDiscriminator, DcganGenerator
 from ganlet.networks.initial import initialise
+from ganlet.networks.settings import Upsample
+from ganlet.networks.zoo import parameter_count
 from ganlet.randomness import derive
 
 CLASSIC = {"size": (64, 64), "channels": 3}
@@ -206,16 +208,16 @@ def copy_weights(network, reference):
     return reference
 
 
-def test_the_generator_is_the_classic_one(small, normal):
+def test_the_generator_is_the_classic_one(small, generator_of, normal):
     config = small(size=64, **{"generator.width": 4, "generator.latent_size": 7})
-    generator = build_generator(config).double()
+    generator = generator_of(config).double()
     reference = copy_weights(generator, reference_generator(7, 4, 3).double())
     latents = normal(5, 7, dtype=torch.float64)
     torch.testing.assert_close(generator(latents), reference(latents[..., None, None]), rtol=0, atol=1e-12)
 
 
-def test_the_discriminator_is_the_classic_one(small, normal):
-    discriminator = build_discriminator(small(size=64, **{"discriminator.width": 4})).double()
+def test_the_discriminator_is_the_classic_one(small, discriminator_of, normal):
+    discriminator = discriminator_of(small(size=64, **{"discriminator.width": 4})).double()
     reference = copy_weights(discriminator, reference_discriminator(4, 3).double())
     images = normal(5, 3, 64, 64, dtype=torch.float64)
     torch.testing.assert_close(discriminator(images), reference(images).flatten(), rtol=0, atol=1e-12)
@@ -252,15 +254,15 @@ class PlainDiscriminator(nn.Module):
         return self.to_logit(self.rest(images).permute(0, 2, 3, 1).flatten(1)).squeeze(1)
 
 
-def test_options_that_are_left_alone_change_no_bit(small, normal):
+def test_options_that_are_left_alone_change_no_bit(small, generator_of, discriminator_of, normal):
     config = small(size=(48, 32), **{"generator.width": 4, "discriminator.width": 4})
     plain_generator = PlainGenerator((6, 4), [16, 8, 4], 5, 3)
     initialise(plain_generator, "normal", derive(config.seed, "initial/generator"))
     plain_discriminator = PlainDiscriminator((6, 4), [4, 8, 16], 3)
     initialise(plain_discriminator, "normal", derive(config.seed, "initial/discriminator"))
     for network, plain, seen in (
-        (build_generator(config), plain_generator, normal(4, 5)),
-        (build_discriminator(config), plain_discriminator, normal(4, 3, 48, 32)),
+        (generator_of(config), plain_generator, normal(4, 5)),
+        (discriminator_of(config), plain_discriminator, normal(4, 3, 48, 32)),
     ):
         for mine, theirs in zip(network.parameters(), plain.parameters(), strict=True):
             assert torch.equal(mine, theirs)
@@ -272,9 +274,9 @@ def test_options_that_are_left_alone_change_no_bit(small, normal):
 
 
 @pytest.mark.parametrize("size", [(64, 64), (28, 28), (48, 30)])
-def test_the_linear_edges_are_convolutions(size, small, normal):
+def test_the_linear_edges_are_convolutions(size, small, generator_of, discriminator_of, normal):
     config = small(size=size, **{"generator.width": 4, "discriminator.width": 4})
-    generator, discriminator = build_generator(config).double(), build_discriminator(config).double()
+    generator, discriminator = generator_of(config).double(), discriminator_of(config).double()
     latents, images = normal(3, 5, dtype=torch.float64), normal(3, 3, *size, dtype=torch.float64)
 
     height, breadth, depth = generator.coarsest
@@ -299,7 +301,7 @@ SIDES = st.integers(8, 300)
 
 
 @settings(deadline=None, max_examples=40)
-@given(SIDES, SIDES, st.sampled_from(["transposed", "nearest", "pixel_shuffle"]))
+@given(SIDES, SIDES, st.sampled_from(get_args(Upsample)))
 def test_every_shape_fits(height, breadth, upsample):
     with torch.device("meta"):
         generator = DcganGenerator(size=(height, breadth), channels=1, latent_size=2, width=1, upsample=upsample)
@@ -312,9 +314,9 @@ def test_every_shape_fits(height, breadth, upsample):
 # Memory
 
 
-def test_channels_last_flows_through(small, normal):
+def test_channels_last_flows_through(small, generator_of, discriminator_of, normal):
     config = small(size=32, **{"generator.width": 4, "discriminator.width": 4})
-    generator, discriminator = build_generator(config), build_discriminator(config)
+    generator, discriminator = generator_of(config), discriminator_of(config)
     outputs = []
     for network in (generator, discriminator):
         network.to(memory_format=torch.channels_last)
@@ -328,11 +330,11 @@ def test_channels_last_flows_through(small, normal):
         assert not output.is_contiguous()
 
 
-def test_the_edges_copy_nothing(small, normal):
+def test_the_edges_copy_nothing(small, generator_of, discriminator_of, normal):
     config = small(size=32, **{"generator.width": 4, "discriminator.width": 4})
     generator, discriminator = (
-        build_generator(config),
-        build_discriminator(config).to(memory_format=torch.channels_last),
+        generator_of(config),
+        discriminator_of(config).to(memory_format=torch.channels_last),
     )
     places = []
     generator.from_latent.register_forward_hook(lambda layer, inputs, output: places.append(output.data_ptr()))

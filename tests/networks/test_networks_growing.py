@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from ganlet.networks import build_discriminator, build_generator
 from ganlet.networks.blocks import enlarge
 from ganlet.networks.growing import Fade, shrink, stage_sizes
 from ganlet.networks.norms import NORMS
+from ganlet.networks.settings import DISCRIMINATORS, GENERATORS
 
-KINDS = ["dcgan", "resnet"]
+KINDS = sorted({kind for registry in (GENERATORS, DISCRIMINATORS) for kind in registry if registry[kind].grows})
 SIZE = (33, 47)  # not square, and odd at several resolutions: stages 9 x 12, 17 x 24, 33 x 47
 STAGES = [(9, 12), (17, 24), (33, 47)]
 each_kind = pytest.mark.parametrize("kind", KINDS)
@@ -63,13 +63,13 @@ def test_fading_mixes_precisions(normal):
 
 
 @pytest.fixture
-def growing(small):
+def growing(small, generator_of, discriminator_of):
     """A generator and a discriminator of one kind that grow from 9 x 12."""
 
     def growing(kind, size=SIZE, **changes):
         growth = {"train.growing.every": 1000, "generator.initial": "xavier", "discriminator.initial": "xavier"}
         config = small(kind, size, **growth | changes)
-        return build_generator(config), build_discriminator(config)
+        return generator_of(config), discriminator_of(config)
 
     return growing
 
@@ -122,12 +122,12 @@ def test_fading_leads_from_the_coarser_stage_to_the_full_one(kind, stage, growin
             assert not torch.allclose(made[stage, 0.5], made[stage, 1.0])
 
 
-def test_a_stage_of_dcgan_is_the_network_of_that_size(growing, small, normal):
+def test_a_stage_of_dcgan_is_the_network_of_that_size(growing, small, generator_of, discriminator_of, normal):
     """A growing pair at 16 x 24 within 32 x 48 uses as many weights as a plain pair of that size, and does the same."""
     size, coarse = (32, 48), (16, 24)
     generator, discriminator = growing("dcgan", size)
     plain = small("dcgan", coarse, **{"generator.width": 4, "discriminator.width": 4})  # half as fine, twice as wide
-    plain_generator, plain_discriminator = build_generator(plain), build_discriminator(plain)
+    plain_generator, plain_discriminator = generator_of(plain), discriminator_of(plain)
     latents, images = normal(4, 5), normal(4, 3, *coarse)
     for network, other, seen in ((generator, plain_generator, latents), (discriminator, plain_discriminator, images)):
         network.set_stage(1, 1.0)

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from ganlet.networks import parameter_count
 from ganlet.networks.conditioning import LABEL_SIZE, ConditionalNorm
 from ganlet.networks.initial import initialise
 from ganlet.networks.mlp import MlpDiscriminator, MlpGenerator
+from ganlet.networks.zoo import parameter_count
 
 SHAPE = {"size": (28, 28), "channels": 1}
 
@@ -101,7 +101,8 @@ def test_the_discriminator_ends_in_a_head(normal, one_hot):
     discriminator = drawn(MlpDiscriminator(**SHAPE, width=8, num_labels=3, batch_statistics="stddev"))
     images, labels = normal(4, 1, 28, 28), one_hot(0, 1, 2, 0, num_labels=3)
     assert discriminator.head.to_logit.in_features == 9
-    expected = discriminator.head(discriminator.hidden(images), labels).logits
+    assert torch.equal(discriminator.features(images, labels), discriminator.hidden(images))
+    expected = discriminator.head(discriminator.hidden(images), labels).real
     assert torch.equal(discriminator(images, labels), expected)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ganlet.networks import build_discriminator, build_generator
+from ganlet.games import Gan
 from ganlet.networks.conditioning import LabelEmbedding
 from ganlet.networks.norms import NORMS, add_spectral_norm
 from ganlet.randomness import derive
@@ -63,10 +63,10 @@ def weighted(network):
     return [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
 
 
-def test_spectral_normalisation_divides_by_the_largest_singular_value(small, normal):
+def test_spectral_normalisation_divides_by_the_largest_singular_value(small, discriminator_of, normal):
     changes = {"discriminator.width": 8, "discriminator.initial": "xavier"}
-    plain = build_discriminator(small(**changes))
-    spectral = build_discriminator(small(**changes, **{"discriminator.spectral": True}))
+    plain = discriminator_of(small(**changes))
+    spectral = discriminator_of(small(**changes, **{"discriminator.spectral": True}))
     for _ in range(100):
         spectral(normal(2, 3, 16, 16))  # each call is a power iteration
     assert len(weighted(spectral)) == 3
@@ -104,10 +104,10 @@ SPECTRAL_GENERATORS = {
 
 
 @pytest.mark.parametrize("changes", SPECTRAL_GENERATORS.values(), ids=SPECTRAL_GENERATORS)
-def test_every_weight_of_a_generator_is_normalised_but_no_embedding(changes, small, normal, one_hot):
+def test_every_weight_of_a_generator_is_normalised_but_no_embedding(changes, small, generator_of, normal, one_hot):
     changes = {"generator.initial": "xavier", "generator.width": 4, **changes}
     config = small(num_labels=3, **changes, **{"generator.spectral": True})
-    plain, generator = build_generator(small(num_labels=3, **changes)), build_generator(config)
+    plain, generator = generator_of(small(num_labels=3, **changes)), generator_of(config)
     for _ in range(200):
         generator(normal(2, 5), one_hot(0, 2, num_labels=3))
     kinds = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
@@ -123,31 +123,28 @@ def test_every_weight_of_a_generator_is_normalised_but_no_embedding(changes, sma
     assert all(torch.equal(before, after) for before, after in zip(*embeddings, strict=True))
 
 
-def test_spectral_normalisation_covers_the_head(small):
+def test_spectral_normalisation_covers_the_head(small, discriminator_of):
     config = small(num_labels=3, **{"discriminator.spectral": True, "discriminator.batch_statistics": "discrimination"})
-    names = {name for name, _ in build_discriminator(config).named_parameters() if name.startswith("head.")}
+    names = {name for name, _ in discriminator_of(config).named_parameters() if name.startswith("head.")}
     assert {name for name in names if name.endswith("weight") or "original" in name} == {
         f"head.{layer}.parametrizations.weight.original" for layer in ("statistics.kernels", "to_logit", "projection")
     }
 
 
 @pytest.mark.parametrize(
-    ("side", "build", "stream"),
-    [
-        ("generator", build_generator, "initial/generator spectral"),
-        ("discriminator", build_discriminator, "initial/spectral"),
-    ],
+    ("side", "stream"),
+    [("generator", "initial/generator spectral"), ("discriminator", "initial/spectral")],
 )
-def test_each_network_begins_its_power_iterations_from_a_stream_of_its_own(side, build, stream, small):
-    expected = build(small(seed=3))
+def test_each_network_begins_its_power_iterations_from_a_stream_of_its_own(side, stream, small):
+    expected = Gan(small(seed=3)).networks()[side]
     add_spectral_norm(expected, derive(3, stream))
-    made = build(small(seed=3, **{f"{side}.spectral": True}))
+    made = Gan(small(seed=3, **{f"{side}.spectral": True})).networks()[side]
     assert made.state_dict().keys() == expected.state_dict().keys()
     assert all(torch.equal(tensor, expected.state_dict()[name]) for name, tensor in made.state_dict().items())
 
 
-def test_spectral_normalisation_rests_in_eval_mode(small, normal):
-    discriminator = build_discriminator(small(**{"discriminator.spectral": True})).eval()
+def test_spectral_normalisation_rests_in_eval_mode(small, discriminator_of, normal):
+    discriminator = discriminator_of(small(**{"discriminator.spectral": True})).eval()
     before = {name: tensor.clone() for name, tensor in discriminator.state_dict().items()}
     discriminator(normal(2, 3, 16, 16))
     assert all(torch.equal(before[name], tensor) for name, tensor in discriminator.state_dict().items())
@@ -164,6 +161,6 @@ def test_the_first_vectors_of_spectral_normalisation_come_from_the_seed():
     assert not torch.allclose(vectors(1), vectors(2))
 
 
-def test_spectral_normalisation_is_part_of_the_training_state(small):
-    names = build_discriminator(small(**{"discriminator.spectral": True})).state_dict().keys()
+def test_spectral_normalisation_is_part_of_the_training_state(small, discriminator_of):
+    names = discriminator_of(small(**{"discriminator.spectral": True})).state_dict().keys()
     assert sum(name.endswith(("_u", "_v")) for name in names) == 2 * 3

@@ -1,18 +1,29 @@
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d, conv2d, relu
 
 from ganlet.networks.attention import SelfAttention
+from ganlet.networks.batch_statistics import BATCH_STATISTICS
 from ganlet.networks.blocks import enlarge
 from ganlet.networks.conditioning import ConditionalNorm
 from ganlet.networks.initial import initialise
 from ganlet.networks.norms import NORMS, add_spectral_norm
 from ganlet.networks.resnet import DownBlock, ResnetDiscriminator, ResnetGenerator, UpBlock
+from ganlet.networks.settings import ResnetDiscriminatorConfig, ResnetGeneratorConfig
 
 SIZES = [(16, 16), (28, 28), (48, 30), (33, 47)]
+
+
+def kinds_of(settings, name):
+    """All that a setting may be."""
+    return get_args(settings.model_fields[name].annotation)
+
+
 each_size = pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 
 
@@ -165,7 +176,7 @@ def test_every_variant_trains(options, normal):
         require_gradients(network)
 
 
-@pytest.mark.parametrize("statistics", ["none", "stddev", "discrimination"])
+@pytest.mark.parametrize("statistics", BATCH_STATISTICS)
 @pytest.mark.parametrize("spectral", [False, True])
 def test_second_derivatives_are_finite(statistics, spectral, normal):
     makes, judges = generator(attention=8), discriminator(attention=8, batch_statistics=statistics)
@@ -188,7 +199,7 @@ def test_second_derivatives_are_finite(statistics, spectral, normal):
 # Labels and latents
 
 
-@pytest.mark.parametrize("condition", ["concat", "norm"])
+@pytest.mark.parametrize("condition", kinds_of(ResnetGeneratorConfig, "condition"))
 @pytest.mark.parametrize("skip_latent", [False, True])
 @pytest.mark.parametrize("norm", ["none", "batch"])
 def test_a_conditional_generator(condition, skip_latent, norm, normal):
@@ -228,18 +239,18 @@ def test_parts_of_the_latents_change_their_own_levels_only(normal):
                 assert torch.equal(plain[1], changed[1])
 
 
-@pytest.mark.parametrize("condition", ["concat", "projection", "classifier"])
+@pytest.mark.parametrize("condition", kinds_of(ResnetDiscriminatorConfig, "condition"))
 def test_a_conditional_discriminator(condition, normal):
     network = discriminator((20, 17), num_labels=3, condition=condition)
     images, labels = normal(6, 3, 20, 17), labels_of(6)
-    logits, label_logits = network.judge(images, labels)
-    other = network.judge(images, labels.roll(1, dims=1))
+    logits, label_logits = network.logits(images, labels)
+    other = network.logits(images, labels.roll(1, dims=1))
     if condition == "classifier":
         assert label_logits.shape == (6, 3)
-        assert torch.equal(other.logits, logits)
+        assert torch.equal(other.real, logits)
     else:
         assert label_logits is None
-        assert ((other.logits - logits).abs() > 1e-5).all()
+        assert ((other.real - logits).abs() > 1e-5).all()
     total = (logits * normal(6)).sum()
     (total if label_logits is None else total + label_logits.square().sum()).backward()
     require_gradients(network)

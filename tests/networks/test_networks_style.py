@@ -4,10 +4,12 @@ import pytest
 import torch
 from torch.nn.functional import conv2d
 
-from ganlet.engine.ema import start_average, update_average
-from ganlet.networks.blocks import enlarge, resolutions
+from ganlet.engine.state import start_average
+from ganlet.engine.step import update_average
+from ganlet.networks.blocks import enlarge
 from ganlet.networks.initial import INITIAL, initialise
 from ganlet.networks.norms import add_spectral_norm
+from ganlet.networks.settings import resolutions
 from ganlet.networks.style import (
     MAPPING_RATE,
     MEAN_MOMENTUM,
@@ -15,7 +17,7 @@ from ganlet.networks.style import (
     MappingLayer,
     ModulatedConvolution,
     NoiseInput,
-    Scales,
+    StyleAffine,
     StyleGenerator,
 )
 
@@ -57,7 +59,7 @@ def test_modulation_is_that_of_each_images_own_weights(kernel, demodulate, norma
 
 
 def test_scales_are_around_one(normal):
-    scales = Scales(50, 400)
+    scales = StyleAffine(50, 400)
     initialise(scales, "normal", 0)
     drawn = scales(normal(100, 50)).detach()
     assert drawn.mean() == pytest.approx(1, abs=0.05)
@@ -155,6 +157,27 @@ def test_styles_change_their_own_level_and_finer_ones(normal):
                 assert torch.equal(before[0], after[0]) == (place < level)
     swapped = network(rows.flip(0))
     torch.testing.assert_close(swapped, plain.flip(0))
+
+
+@pytest.mark.parametrize("options", [{}, {"num_labels": 3}], ids=str)
+def test_a_picture_is_synthesised_of_its_styles(options, normal):
+    network = generator((30, 19), strength=0.3, **options).eval()
+    labels = labels_of(4) if options else None
+    for latents in (normal(4, LATENT), normal(4, network.num_levels, LATENT)):
+        styles = network.map(latents, labels)
+        assert styles.shape == latents.shape
+        assert torch.equal(network.synthesize(styles), network(latents, labels))
+        assert not torch.allclose(network.synthesize(styles.flip(0)), network(latents, labels), atol=1e-3)
+        # Truncated pictures are those of styles nearer to their mean.
+        network.mean_style.copy_(network.map(normal(1, LATENT) + 1, labels_of(1) if options else None)[0].detach())
+        nearer = network.mean_style + 0.6 * (styles - network.mean_style)
+        assert torch.equal(network.synthesize(nearer), network(latents, labels, truncation=0.6))
+
+
+def test_mapping_and_synthesis_leave_the_mean_style_alone(normal):
+    network = generator().train()
+    network.synthesize(network.map(normal(4, LATENT)))
+    assert not network.mean_style.any()
 
 
 # Noise
@@ -291,7 +314,7 @@ def test_styles_stay_exact_in_half_precision(normal):
     network, latents = generator((32, 32), width=16, strength=0.1).eval(), normal(4, LATENT)
     scales = []
     for layer in network.modules():
-        if isinstance(layer, Scales):
+        if isinstance(layer, StyleAffine):
             layer.register_forward_hook(lambda layer, inputs, output: scales.append(output))
     with torch.no_grad():
         exact = network(latents)

@@ -1,18 +1,42 @@
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import torch
 
-from ganlet.networks import DISCRIMINATORS, GENERATORS, build_discriminator, build_generator, parameter_count
+from ganlet.games import Gan
+from ganlet.networks import settings
 from ganlet.networks.batch_statistics import BATCH_STATISTICS
+from ganlet.networks.initial import INITIAL
 from ganlet.networks.interfaces import Discriminator, Generator
 from ganlet.networks.norms import NORMS
+from ganlet.networks.settings import DISCRIMINATORS, GENERATORS
+from ganlet.networks.zoo import build_network, parameter_count
+from ganlet.workflows.configuring import make_config
 
+REGISTRIES = {"generator": GENERATORS, "discriminator": DISCRIMINATORS}
 SIZES = [(28, 28), (32, 32), (64, 64), (48, 30), (33, 47), (9, 15), (178, 218), (8, 8)]
 each_generator = pytest.mark.parametrize("kind", GENERATORS)
 each_discriminator = pytest.mark.parametrize("kind", DISCRIMINATORS)
+each_kind = pytest.mark.parametrize("kind", sorted({*GENERATORS, *DISCRIMINATORS}))
 each_size = pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 each_count = pytest.mark.parametrize("channels", [1, 3, 4])
+
+
+def values_of(kind, name):
+    """All that a setting of a kind may be."""
+    return get_args(kind.model_fields[name].annotation)
+
+
+each_side_and_kind = pytest.mark.parametrize(
+    ("side", "kind"), [(side, kind) for side, kinds in REGISTRIES.items() for kind in kinds]
+)
+
+
+def having(name):
+    """Side and kind of every network with that setting."""
+    return [(side, kind) for side, kinds in REGISTRIES.items() for kind in kinds if name in kinds[kind].model_fields]
 
 
 def require_gradients(network):
@@ -23,13 +47,15 @@ def require_gradients(network):
         assert parameter.grad.any(), name
 
 
-@each_discriminator
-@pytest.mark.parametrize("condition", ["projection", "classifier"])
-def test_logits_are_float32_under_autocast(kind, condition, small, normal, one_hot):
+@pytest.mark.parametrize(
+    ("kind", "condition"),
+    [(kind, name) for kind in DISCRIMINATORS for name in values_of(DISCRIMINATORS[kind], "condition")],
+)
+def test_logits_are_float32_under_autocast(kind, condition, small, discriminator_of, normal, one_hot):
     config = small(kind, num_labels=3, **{"discriminator.condition": condition})
-    discriminator, labels = build_discriminator(config), one_hot(0, 2, num_labels=3)
+    discriminator, labels = discriminator_of(config), one_hot(0, 2, num_labels=3)
     with torch.autocast("cpu", torch.bfloat16):
-        logits, label_logits = discriminator.judge(normal(2, 3, 16, 16), labels)
+        logits, label_logits = discriminator.logits(normal(2, 3, 16, 16), labels)
     assert logits.dtype == torch.float32
     assert label_logits is None or label_logits.dtype == torch.float32
     # Not rounded first: bf16 keeps 8 bits.
@@ -39,8 +65,8 @@ def test_logits_are_float32_under_autocast(kind, condition, small, normal, one_h
 @each_generator
 @each_size
 @each_count
-def test_a_generator_makes_images_of_the_size_asked_for(kind, size, channels, small, normal):
-    generator = build_generator(small(kind, size, channels))
+def test_a_generator_makes_images_of_the_size_asked_for(kind, size, channels, small, generator_of, normal):
+    generator = generator_of(small(kind, size, channels))
     assert isinstance(generator, Generator)
     images = generator(normal(4, generator.latent_size))
     assert images.shape == (4, channels, *size)
@@ -53,8 +79,8 @@ def test_a_generator_makes_images_of_the_size_asked_for(kind, size, channels, sm
 @each_discriminator
 @each_size
 @each_count
-def test_a_discriminator_gives_every_image_one_logit(kind, size, channels, small, normal):
-    discriminator = build_discriminator(small(kind, size, channels))
+def test_a_discriminator_gives_every_image_one_logit(kind, size, channels, small, discriminator_of, normal):
+    discriminator = discriminator_of(small(kind, size, channels))
     assert isinstance(discriminator, Discriminator)
     images = normal(4, channels, *size).requires_grad_()
     logits = discriminator(images)
@@ -65,11 +91,13 @@ def test_a_discriminator_gives_every_image_one_logit(kind, size, channels, small
     assert images.grad.flatten(1).any(1).all()
 
 
-@each_generator
+@each_kind
 @each_size
-def test_one_at_a_time_in_eval_mode_is_as_good_as_all_together(kind, size, small, normal):
+def test_one_at_a_time_in_eval_mode_is_as_good_as_all_together(
+    kind, size, small, generator_of, discriminator_of, normal
+):
     config = small(kind, size)
-    generator, discriminator = build_generator(config).eval(), build_discriminator(config).eval()
+    generator, discriminator = generator_of(config).eval(), discriminator_of(config).eval()
     with torch.no_grad():
         images = generator(normal(3, generator.latent_size))
         single = torch.cat([generator(latent[None]) for latent in normal(3, generator.latent_size)])
@@ -79,16 +107,16 @@ def test_one_at_a_time_in_eval_mode_is_as_good_as_all_together(kind, size, small
 
 @each_generator
 @pytest.mark.parametrize("latent_size", [2, 1024])
-def test_few_latent_numbers_and_many(kind, latent_size, small, normal):
-    generator = build_generator(small(kind, (33, 47), **{"generator.latent_size": latent_size})).eval()
+def test_few_latent_numbers_and_many(kind, latent_size, small, generator_of, normal):
+    generator = generator_of(small(kind, (33, 47), **{"generator.latent_size": latent_size})).eval()
     images = generator(normal(4, latent_size))
     assert images.shape == (4, 3, 33, 47)
     assert images.flatten(1).std(dim=0).mean() > 0  # latents matter
 
 
-@pytest.mark.parametrize("kind", ["mlp", "dcgan"])
-def test_tanh_is_saturated_by_large_latents_and_no_further(kind, small, normal):
-    generator = build_generator(small(kind, **{"generator.initial": "orthogonal", "generator.norm": "none"}))
+@pytest.mark.parametrize("kind", [kind for side, kind in having("norm") if side == "generator"])
+def test_tanh_is_saturated_by_large_latents_and_no_further(kind, small, generator_of, normal):
+    generator = generator_of(small(kind, **{"generator.initial": "orthogonal", "generator.norm": "none"}))
     images = generator(1e4 * normal(8, generator.latent_size))
     assert images.max() == 1
     assert images.min() == -1
@@ -100,7 +128,7 @@ VARIANTS = {
         *(
             {"norm": norm, "upsample": upsample, "dropout": dropout}
             for norm in NORM_NAMES
-            for upsample in ("transposed", "nearest", "pixel_shuffle")
+            for upsample in get_args(settings.Upsample)
             for dropout in (0, 0.2)
         ),
         *({"layers": 2, "norm": norm, "skip_latent": True, "spectral": True} for norm in NORM_NAMES),
@@ -118,9 +146,9 @@ VARIANTS = {
 
 
 @pytest.mark.parametrize("variant", VARIANTS["generator"], ids=str)
-def test_every_variant_of_the_generator_trains(variant, small, normal):
+def test_every_variant_of_the_generator_trains(variant, small, generator_of, normal):
     changes = {f"generator.{key}": value for key, value in variant.items()}
-    generator = build_generator(small(size=(30, 18), **changes | {"generator.width": 4}))
+    generator = generator_of(small(size=(30, 18), **changes | {"generator.width": 4}))
     images = generator(normal(4, generator.latent_size))
     assert images.shape == (4, 3, 30, 18)
     (images * normal(*images.shape)).sum().backward()
@@ -128,35 +156,51 @@ def test_every_variant_of_the_generator_trains(variant, small, normal):
 
 
 @pytest.mark.parametrize("variant", VARIANTS["discriminator"], ids=str)
-def test_every_variant_of_the_discriminator_trains(variant, small, normal):
+def test_every_variant_of_the_discriminator_trains(variant, small, discriminator_of, normal):
     changes = {f"discriminator.{key}": value for key, value in variant.items()}
-    discriminator = build_discriminator(small(size=(30, 18), **changes | {"discriminator.width": 4}))
+    discriminator = discriminator_of(small(size=(30, 18), **changes | {"discriminator.width": 4}))
     logits = discriminator(normal(4, 3, 30, 18))
     (logits * normal(4)).sum().backward()
     require_gradients(discriminator)
 
 
 @pytest.mark.parametrize("changes", [{"norm": "batch"}, {"dropout": 0.3}, {"layers": 1}], ids=str)
-def test_every_variant_of_the_fully_connected_generator_trains(changes, small, normal):
-    generator = build_generator(small("mlp", **{f"generator.{key}": value for key, value in changes.items()}))
+def test_every_variant_of_the_fully_connected_generator_trains(changes, small, generator_of, normal):
+    generator = generator_of(small("mlp", **{f"generator.{key}": value for key, value in changes.items()}))
     images = generator(normal(4, generator.latent_size))
     (images * normal(*images.shape)).sum().backward()
     require_gradients(generator)
 
 
-LABELLED = {
-    "generator": [(kind, name) for kind in ("mlp", "dcgan", "resnet") for name in ("concat", "norm")]
-    + [("style", "concat")],
-    "discriminator": [
-        (kind, name) for kind in ("mlp", "dcgan", "resnet") for name in ("concat", "projection", "classifier")
-    ],
-}
+def conditions(side):
+    """Every kind with every way for labels to enter that it allows."""
+    labelled = make_config(overrides={"data.labels": "classes", "data.label_names": ["a", "b", "c"]})
+    return [
+        (kind, condition)
+        for kind, its_settings in REGISTRIES[side].items()
+        for condition in values_of(its_settings, "condition")
+        if not list(its_settings(condition=condition).problems(side, labelled))
+    ]
+
+
+LABELLED = {side: conditions(side) for side in REGISTRIES}
+
+
+def test_all_but_norms_for_styles_take_labels_in_every_way():
+    refused = {
+        (side, kind, condition)
+        for side, kinds in REGISTRIES.items()
+        for kind in kinds
+        for condition in values_of(kinds[kind], "condition")
+        if (kind, condition) not in LABELLED[side]
+    }
+    assert refused == {("generator", "style", "norm")}
 
 
 @pytest.mark.parametrize(("kind", "condition"), LABELLED["generator"])
-def test_labels_change_what_every_generator_draws(kind, condition, small, normal, one_hot):
+def test_labels_change_what_every_generator_draws(kind, condition, small, generator_of, normal, one_hot):
     changes = {"generator.condition": condition, "generator.initial": "xavier", "generator.width": 4}
-    generator = build_generator(small(kind, (33, 47), num_labels=3, **changes))
+    generator = generator_of(small(kind, (33, 47), num_labels=3, **changes))
     labels = one_hot(0, 1, 2, 0, num_labels=3)
     images = generator(normal(4, 5), labels)
     (images * normal(*images.shape)).sum().backward()
@@ -168,16 +212,18 @@ def test_labels_change_what_every_generator_draws(kind, condition, small, normal
 
 
 @pytest.mark.parametrize(("kind", "condition"), LABELLED["discriminator"])
-def test_labels_change_what_every_discriminator_says(kind, condition, small, normal, one_hot):
+def test_labels_change_what_every_discriminator_says(kind, condition, small, discriminator_of, normal, one_hot):
     changes = {"discriminator.condition": condition, "discriminator.initial": "xavier", "discriminator.width": 4}
-    discriminator = build_discriminator(small(kind, (33, 47), num_labels=3, **changes))
+    discriminator = discriminator_of(small(kind, (33, 47), num_labels=3, **changes))
     images, labels = normal(4, 3, 33, 47), one_hot(0, 1, 2, 0, num_labels=3)
-    judgement = discriminator.judge(images, labels)
-    assert judgement.logits.shape == (4,)
-    total = (judgement.logits * normal(4)).sum()
+    logits = discriminator.logits(images, labels)
+    assert logits.real.shape == (4,)
+    total = (logits.real * normal(4)).sum()
     if condition == "classifier":
-        assert judgement.label_logits.shape == (4, 3)
-        total = total + (judgement.label_logits * normal(4, 3)).sum()
+        assert logits.labels.shape == (4, 3)
+        total = total + (logits.labels * normal(4, 3)).sum()
+    else:
+        assert logits.labels is None
     total.backward()
     require_gradients(discriminator)
     ours, others = (discriminator.eval()(images, seen) for seen in (labels, labels.roll(1, dims=1)))
@@ -187,36 +233,195 @@ def test_labels_change_what_every_discriminator_says(kind, condition, small, nor
         assert (ours - others).abs().min() > 1e-5
 
 
-@pytest.mark.parametrize("kind", ["dcgan", "mlp"])
-def test_dropout_acts_in_training_only(kind, small, normal):
-    config = small(kind, **{"generator.dropout": 0.5, "discriminator.dropout": 0.5, "generator.width": 8})
-    generator, discriminator = build_generator(config), build_discriminator(config)
-    latents, images = normal(4, generator.latent_size), normal(4, 3, 16, 16)
-    for network, seen in ((generator, latents), (discriminator, images)):
-        assert not torch.equal(network.train()(seen), network(seen))
-        assert torch.equal(network.eval()(seen), network(seen))
+@pytest.mark.parametrize(("side", "kind"), having("dropout"))
+def test_dropout_acts_in_training_only(side, kind, small, normal):
+    config = small(kind, **{f"{side}.dropout": 0.5, "generator.width": 8})
+    network, seen = Gan(config).networks()[side], normal(4, 5) if side == "generator" else normal(4, 3, 16, 16)
+    assert not torch.equal(network.train()(seen), network(seen))
+    assert torch.equal(network.eval()(seen), network(seen))
 
 
-def test_the_config_must_be_resolved_first(small):
+def test_the_config_must_be_resolved_first(small, generator_of, discriminator_of):
     config = small(**{"data.channels": "auto"})
-    for build in (build_generator, build_discriminator):
+    for build in (generator_of, discriminator_of):
         with pytest.raises(AssertionError, match="resolved"):
             build(config)
 
 
-def test_only_growing_makes_stages(small):
+def test_only_growing_makes_stages(small, generator_of, discriminator_of):
     grown = {"train.growing.every": 1000, "train.growing.start": 16}
-    for build in (build_generator, build_discriminator):
+    for build in (generator_of, discriminator_of):
         assert build(small(size=64)).num_stages == 1
         assert build(small(size=64, **grown)).num_stages == 3
+
+
+# Settings
+
+
+@pytest.mark.parametrize(
+    ("names", "choices"),
+    [
+        (settings.Norm, NORMS),
+        (settings.Initial, INITIAL),
+        (settings.BatchStatistics, BATCH_STATISTICS),
+    ],
+    ids=["norm", "initial", "batch_statistics"],
+)
+def test_what_settings_may_name_is_what_there_is(names, choices):
+    assert set(get_args(names)) == set(choices)
+
+
+@each_side_and_kind
+def test_a_kind_stands_in_the_registry_by_its_own_name(side, kind):
+    assert REGISTRIES[side][kind]().kind == kind
+    assert REGISTRIES[side][kind](kind=kind).module().__name__ == REGISTRIES[side][kind].__name__.replace("Config", "")
+
+
+@each_side_and_kind
+def test_the_game_builds_what_the_settings_say(side, kind, small):
+    config = small(kind, (24, 16), 4, num_labels=3, seed=5, **{f"{side}.initial": "xavier"})
+    own = getattr(config, side)
+    shape = {"size": (24, 16), "channels": 4, "num_labels": 3}
+    expected, made = build_network(own, **shape, seed=5, name=side), Gan(config).networks()[side]
+    assert type(made) is type(expected) is own.module()
+    assert made.state_dict().keys() == expected.state_dict().keys()
+    assert all(torch.equal(tensor, expected.state_dict()[name]) for name, tensor in made.state_dict().items())
+    other = build_network(own, **shape, seed=5, name=f"another {side}").state_dict()  # several networks of one kind
+    drawn = [name for name, tensor in made.state_dict().items() if name.endswith("weight") and tensor.dim() > 1]
+    assert drawn
+    assert not any(torch.equal(made.state_dict()[name], other[name]) for name in drawn)
+
+
+@pytest.mark.parametrize(("kind", "condition"), LABELLED["discriminator"])
+def test_logits_are_what_the_head_makes_of_the_features(kind, condition, small, discriminator_of, normal, one_hot):
+    discriminator = discriminator_of(small(kind, num_labels=3, **{"discriminator.condition": condition})).eval()
+    images, labels = normal(4, 3, 16, 16), one_hot(0, 1, 2, 0, num_labels=3)
+    features = discriminator.features(images, labels)
+    assert features.shape == (4, discriminator.head.to_logit.in_features)
+    expected, logits = discriminator.head(features, labels), discriminator.logits(images, labels)
+    assert torch.equal(logits.real, expected.real)
+    assert torch.equal(discriminator(images, labels), expected.real)
+    if condition == "classifier":
+        assert torch.equal(logits.labels, expected.labels)
+    without = discriminator.features(images, labels.roll(1, dims=1))
+    assert torch.equal(without, features) == (condition != "concat")  # only there are labels part of the input
+
+
+# Constructed directly, for loops of one's own
+
+
+@pytest.fixture
+def memory_full_of_nan():
+    """Memory that nobody has written to holds NaN, not by chance what looks like weights."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = True
+    assert torch.empty(3).isnan().all()
+    yield
+    torch.use_deterministic_algorithms(before[0])
+    torch.utils.deterministic.fill_uninitialized_memory = before[1]
+
+
+def made_by_hand(side, kind, **options):
+    """A network as its class makes it, its weights drawn from torch's global stream."""
+    torch.manual_seed(3)
+    return REGISTRIES[side][kind]().module()(size=16, **options)
+
+
+@pytest.mark.usefixtures("memory_full_of_nan")
+@each_side_and_kind
+def test_a_network_made_directly_is_ready_for_use(side, kind, normal):
+    network = made_by_hand(side, kind)
+    for name, tensor in network.state_dict().items():
+        assert tensor.isfinite().all(), name
+    for name, parameter in network.named_parameters():
+        assert parameter.dim() < 2 or parameter.std() > 0, name
+    for mode in (True, False):
+        network.train(mode)
+        if side == "generator":
+            made = network(normal(4, network.latent_size))
+            assert made.shape == (4, 3, 16, 16)
+            assert made.abs().max() <= 1
+            assert (made.abs() > 0.999).float().mean() < 0.5  # something is left to learn from
+        else:
+            made = network(normal(4, 3, 16, 16))
+            assert made.shape == (4,)
+        assert made.isfinite().all()
+        assert made.std(0).max() > 0
+    (made * normal(*made.shape)).sum().backward()
+    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in network.parameters())
+
+
+@pytest.mark.usefixtures("memory_full_of_nan")
+@pytest.mark.parametrize(
+    ("side", "kind", "condition"),
+    [(side, kind, condition) for side, pairs in LABELLED.items() for kind, condition in pairs],
+)
+def test_a_network_with_labels_made_directly_is_ready_for_use(side, kind, condition, normal, one_hot):
+    network = made_by_hand(side, kind, num_labels=3, condition=condition)
+    assert all(tensor.isfinite().all() for tensor in network.state_dict().values())
+    seen = normal(4, network.latent_size) if side == "generator" else normal(4, 3, 16, 16)
+    assert network(seen, one_hot(0, 1, 2, 0, num_labels=3)).isfinite().all()
+
+
+@each_side_and_kind
+def test_one_number_is_both_sides_of_a_picture(side, kind):
+    one = made_by_hand(side, kind).state_dict()
+    torch.manual_seed(3)
+    both = REGISTRIES[side][kind]().module()(size=(16, 16), channels=3).state_dict()
+    assert one.keys() == both.keys()
+    assert all(torch.equal(tensor, both[name]) for name, tensor in one.items())
+
+
+@each_side_and_kind
+def test_a_constructor_has_the_defaults_of_the_config(side, kind):
+    own = REGISTRIES[side][kind]()
+    explicit = own.module()(size=16, **own.arguments())
+    shapes = [(name, tensor.shape) for name, tensor in explicit.state_dict().items()]
+    assert [(name, tensor.shape) for name, tensor in made_by_hand(side, kind).state_dict().items()] == shapes
+    if side == "generator":
+        assert made_by_hand(side, kind).latents == explicit.latents
+
+
+# Export
+
+
+@pytest.mark.parametrize("truncation", [1.0, 0.7])
+@each_generator
+def test_a_generator_can_be_exported_for_any_number_of_pictures(kind, truncation, small, generator_of, normal):
+    generator = generator_of(small(kind, (24, 16), **{"generator.initial": "xavier"})).eval()
+    if truncation != 1.0 and not generator.has_styles:
+        pytest.skip("has no styles to truncate")
+    arguments = {"truncation": truncation} if generator.has_styles else {}
+    shapes = {"latents": {0: torch.export.Dim("batch")}} | dict.fromkeys(arguments)
+    exported = torch.export.export(generator, (normal(3, 5),), arguments, dynamic_shapes=shapes).module()
+    for num in (1, 2, 5):
+        latents = normal(num, 5)
+        with torch.no_grad():
+            made = exported(latents, **arguments)
+            assert made.shape == (num, 3, 24, 16)
+            torch.testing.assert_close(made, generator(latents))
+
+
+@pytest.mark.parametrize(("kind", "condition"), LABELLED["generator"])
+def test_a_generator_with_labels_can_be_exported(kind, condition, small, generator_of, normal, one_hot):
+    changes = {"generator.condition": condition, "generator.initial": "xavier"}
+    generator = generator_of(small(kind, num_labels=3, **changes)).eval()
+    batch = {0: torch.export.Dim("batch")}
+    given = normal(3, 5), one_hot(0, 1, 2, num_labels=3)
+    exported = torch.export.export(generator, given, dynamic_shapes={"latents": batch, "labels": batch}).module()
+    for classes in ((1,), (2, 0, 1, 1, 0)):
+        given = normal(len(classes), 5), one_hot(*classes, num_labels=3)
+        with torch.no_grad():
+            torch.testing.assert_close(exported(*given), generator(*given))
 
 
 # Seeds
 
 
-@each_generator
-def test_a_seed_gives_the_same_weights_and_another_seed_others(kind, small):
-    for build in (build_generator, build_discriminator):
+@each_kind
+def test_a_seed_gives_the_same_weights_and_another_seed_others(kind, small, generator_of, discriminator_of):
+    for build in (generator_of, discriminator_of):
         first, again, other = (build(small(kind, seed=seed)).state_dict() for seed in (1, 1, 2))
         assert all(torch.equal(first[name], again[name]) for name in first)
         weights = [name for name in first if name.endswith("weight") and first[name].dim() > 1]
@@ -225,32 +430,34 @@ def test_a_seed_gives_the_same_weights_and_another_seed_others(kind, small):
 
 
 @pytest.mark.parametrize("spectral", [False, True])
-@each_generator
-def test_building_neither_reads_nor_changes_the_global_randomness(kind, spectral, small):
+@each_kind
+def test_building_neither_reads_nor_changes_the_global_randomness(
+    kind, spectral, small, generator_of, discriminator_of
+):
     config = small(kind, **{"generator.spectral": spectral, "discriminator.spectral": spectral})
     built = []
     for seed in (1, 2):
         torch.manual_seed(seed)
         before = torch.get_rng_state()
-        built.append(build_generator(config).state_dict() | build_discriminator(config).state_dict())
+        built.append(generator_of(config).state_dict() | discriminator_of(config).state_dict())
         assert torch.equal(torch.get_rng_state(), before)
     assert all(torch.equal(built[0][name], built[1][name]) for name in built[0])
 
 
-def test_building_leaves_the_randomness_of_gpus_alone(small, monkeypatch):
+def test_building_leaves_the_randomness_of_gpus_alone(small, generator_of, discriminator_of, monkeypatch):
     seeded = []
     monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
     torch.manual_seed(1)
     assert seeded == [1]
-    build_generator(small())
-    build_discriminator(small(**{"discriminator.spectral": True}))
+    generator_of(small())
+    discriminator_of(small(**{"discriminator.spectral": True}))
     assert seeded == [1]
 
 
 @pytest.mark.parametrize("spectral", [False, True])
-def test_a_state_dict_carries_everything(spectral, small, normal):
+def test_a_state_dict_carries_everything(spectral, small, generator_of, discriminator_of, normal):
     changes = {"discriminator.spectral": spectral}
-    for build, seen in ((build_generator, normal(4, 5)), (build_discriminator, normal(4, 3, 16, 16))):
+    for build, seen in ((generator_of, normal(4, 5)), (discriminator_of, normal(4, 3, 16, 16))):
         network, other = build(small(seed=1, **changes)), build(small(seed=2, **changes))
         network(seen)  # moves running means and the vectors of spectral normalisation
         other.load_state_dict(network.state_dict())
@@ -258,6 +465,6 @@ def test_a_state_dict_carries_everything(spectral, small, normal):
         assert torch.equal(network.eval()(seen), other.eval()(seen))
 
 
-def test_counting_parameters(small):
-    generator = build_generator(small("mlp", size=8, channels=1, **{"generator.layers": 1}))
+def test_counting_parameters(small, generator_of):
+    generator = generator_of(small("mlp", size=8, channels=1, **{"generator.layers": 1}))
     assert parameter_count(generator) == (5 * 2 + 2) + (2 * 64 + 64)

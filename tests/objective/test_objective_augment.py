@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
 
-from ganlet.config.objective import Policy
+from ganlet.objective.settings import Policy
 from ganlet.objective.augment import NUM_DRAWS, POLICIES, augment
 
 EVERY = tuple(POLICIES)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from ganlet.config.objective import BceConfig, ObjectiveConfig, RelativisticConfig
+from ganlet.objective.settings import BceConfig, ObjectiveConfig, RelativisticConfig
 from ganlet.config.tree import kinds
 from ganlet.objective.losses import LOSSES, Bce, Hinge, Lsgan, Relativistic, RelativisticAverage, Wasserstein
 

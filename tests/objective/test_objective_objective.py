@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ganlet.config.objective import ObjectiveConfig
+from ganlet.objective.settings import ObjectiveConfig
 from ganlet.engine.window import MEASURED
 from ganlet.networks import build_discriminator, build_generator
 from ganlet.networks.interfaces import Discriminator, Judgement

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ganlet.config.objective import ConsistencyConfig, GradientPenaltyConfig, ObjectiveConfig
+from ganlet.objective.settings import ConsistencyConfig, GradientPenaltyConfig, ObjectiveConfig
 from ganlet.config.tree import kinds
 from ganlet.objective.augment import NUM_DRAWS
 from ganlet.objective.penalties import (

@@ -10,7 +10,7 @@ import pytest
 
 import ganlet
 from ganlet.cli import main
-from ganlet.engine.hooks import Hook
+from ganlet.engine.loop import Hook
 from ganlet.workflows import training
 from ganlet.workflows.run import Run
 
@@ -38,14 +38,14 @@ class Told:
 @pytest.fixture(autouse=True)
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing a report takes longer than all of these runs together; it has tests of its own."""
-    monkeypatch.setattr(training, "finish", lambda session, state: None)
+    monkeypatch.setattr(training, "redraw", lambda *_: None)
 
 
 @pytest.fixture(scope="session")
 def straight(tmp_path_factory: pytest.TempPathFactory, tiny_config: Callable) -> Run:
     """A run of the tiny config that was never stopped; only to be looked at."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "finish", lambda session, state: None)
+        patch.setattr(training, "redraw", lambda *_: None)
         return ganlet.train(tiny_config(), tmp_path_factory.mktemp("runs") / "straight", device="cpu")
 
 
@@ -59,7 +59,7 @@ def start(tmp_path: Path, tiny_config: Callable) -> Callable[..., Run]:
     """Train a new run of that name, with changes of the tiny config by dotted path."""
 
     def start(name: str, changes: dict[str, object] | None = None, *hooks: Hook, **settings: object) -> Run:
-        return ganlet.train(tiny_config(changes), tmp_path / name, device="cpu", hooks=hooks, **settings)
+        return ganlet.train(tiny_config(changes), tmp_path / name, device="cpu", callbacks=hooks, **settings)
 
     return start
 

@@ -175,7 +175,7 @@ def test_a_real_disk_that_fills_up_is_one_clear_message(tiny_config, straight, d
             fill_up(ballast)
 
     with pytest.raises(ResourceProblem):
-        ganlet.train(tiny_config(), run, device="cpu", hooks=[fill])
+        ganlet.train(tiny_config(), run, device="cpu", callbacks=[fill])
     assert capsys.readouterr().err == ""  # although log.txt had no room for its traceback
     assert checkpoint.moments(run / "checkpoints") == [64]
     code, out, err = cli("resume", run, "--device", "cpu")
@@ -210,7 +210,7 @@ def test_a_read_only_place_is_told_at_the_start(tiny_config, disk):
 def test_without_environment_json_a_run_keeps_its_identity_and_all_its_checkpoints(start, stop_at, straight, told):
     run = start("run", None, stop_at(80))
     (run.path / "environment.json").unlink()
-    ganlet.resume(run.path, device="cpu", hooks=[stop_at(90)])
+    ganlet.resume(run.path, device="cpu", callbacks=[stop_at(90)])
     moments = checkpoint.moments(run.folder.checkpoints_path)
     flip_a_bit(run.folder.checkpoints_path / f"{moments[-1]:09}")
     ganlet.resume(run.path, device="cpu", reporter=told)

@@ -11,7 +11,7 @@ from PIL import Image
 
 import ganlet
 from ganlet.data.source import open_source
-from ganlet.engine.schedule import look_every
+from ganlet.engine.schedule import health_interval
 from ganlet.engine.state import build_state
 from ganlet.errors import TrainingError
 from ganlet.metrics.features import full_precision
@@ -185,13 +185,15 @@ def test_a_run_that_stays_sick_ends_with_an_error(start, scripted):
 
 def test_the_same_pictures_in_every_look_and_nothing_changed(tiny_config):
     look, state = examiner(tiny_config(LOOKING))
-    before = {name: tensor.clone() for name, tensor in state.discriminator.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in state.networks["discriminator"].state_dict().items()}
     first, second = look.examine(state), look.examine(state)
     assert second.pop("movement") == 0
     assert first == second
-    assert all(torch.equal(tensor, before[name]) for name, tensor in state.discriminator.state_dict().items())
-    assert state.discriminator.training
-    assert state.generator.training
+    assert all(
+        torch.equal(tensor, before[name]) for name, tensor in state.networks["discriminator"].state_dict().items()
+    )
+    assert state.networks["discriminator"].training
+    assert state.networks["generator"].training
 
 
 def test_a_gpu_looks_as_exactly_as_a_cpu(tiny_config):
@@ -212,7 +214,7 @@ def test_a_gpu_looks_as_exactly_as_a_cpu(tiny_config):
 
 def test_a_collapsed_generator_shows(tiny_config):
     look, state = examiner(tiny_config(LOOKING))
-    for network in (state.generator, state.average):
+    for network in (state.networks["generator"], state.averages["average"]):
         network.get_submodule("from_latent").weight.data.zero_()
     found = look.examine(state)
     assert found["duplicates"] == 1
@@ -222,7 +224,7 @@ def test_a_collapsed_generator_shows(tiny_config):
 
 def test_weights_are_compared_with_those_at_the_start(tiny_config):
     look, state = examiner(tiny_config(LOOKING))
-    for parameter in state.generator.parameters():
+    for parameter in state.networks["generator"].parameters():
         parameter.data.mul_(3)
     found = look.examine(state)
     assert found["generator_gain"] == pytest.approx(3)
@@ -270,7 +272,7 @@ def test_attributes_have_no_classes(start):
 def test_labels_that_are_not_heard_have_no_effect(tiny_config, by_class):
     look, state = examiner(tiny_config({**by_class, "generator.condition": "norm"}))
     assert look.examine(state)["label_effect"] > 0
-    for network in (state.generator, state.average):
+    for network in (state.networks["generator"], state.averages["average"]):
         for layer in network.modules():
             if isinstance(layer, ConditionalNorm):
                 layer.scale.weight.data.zero_()
@@ -288,7 +290,7 @@ def test_the_discriminator_is_told_whose_labels_are_whose(tiny_config, by_class,
         asked.append((images, labels))
         return images.mean((1, 2, 3))
 
-    monkeypatch.setattr(state.discriminator, "forward", forward)
+    monkeypatch.setattr(state.networks["discriminator"], "forward", forward)
     look.examine(state)
     (real, of_real), (_, drawn_with) = asked
     bright = look.config.data.label_names.index("bright")
@@ -342,4 +344,4 @@ def test_random_cuts_are_looked_at_in_the_middle(tiny_config):
 def test_long_runs_are_looked_at_less_often(changes, expected):
     from ganlet.workflows.configuring import make_config
 
-    assert look_every(make_config("quick", overrides=changes)) == expected
+    assert health_interval(make_config("quick", overrides=changes)) == expected

@@ -50,7 +50,7 @@ def trained(tmp_path_factory, tiny_config, pictures):
     """A run on those pictures, with a quarter kept out of training; only to be copied."""
     changes = {"data.source": str(pictures), "data.num_images": None, "data.holdout": 0.25}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "finish", lambda session, state: None)
+        patch.setattr(training, "redraw", lambda *_: None)
         return ganlet.train(tiny_config(changes), tmp_path_factory.mktemp("runs") / "run", device="cpu")
 
 
@@ -142,7 +142,7 @@ def by_class(tmp_path_factory, tiny_config):
         "data.label_names": ["dark", "bright"],
     }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "finish", lambda session, state: None)
+        patch.setattr(training, "redraw", lambda *_: None)
         return ganlet.train(tiny_config(changes), tmp_path_factory.mktemp("runs") / "run", device="cpu")
 
 
@@ -163,7 +163,7 @@ def test_each_class_is_compared_with_its_own_pictures(by_class, monkeypatch, obe
 
 
 def test_of_attributes_there_are_no_classes_to_compare(tmp_path, tiny_config, monkeypatch):
-    monkeypatch.setattr(training, "finish", lambda session, state: None)
+    monkeypatch.setattr(training, "redraw", lambda *_: None)
     monkeypatch.setattr(evaluating, "redraw", lambda folder: None)
     run = ganlet.train(tiny_config({"data.labels": "attributes"}), tmp_path / "run", device="cpu")
     found = evaluate(run.path, 64, extractor="pixels", metrics=["intra_class", "kernel"], device="cpu")

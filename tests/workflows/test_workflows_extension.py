@@ -82,6 +82,6 @@ def test_longer_may_be_said_in_epochs(start):
 
 def test_an_extension_that_is_stopped_goes_on_to_its_new_end(start, stop_at):
     longer, run = start("longer", {"train.total_images": 320}), start("run")
-    ganlet.resume(run.path, LONGER, device="cpu", hooks=[stop_at(240)])
+    ganlet.resume(run.path, LONGER, device="cpu", callbacks=[stop_at(240)])
     ganlet.resume(run.path, device="cpu")
     assert differing_members(longer, run) == set()

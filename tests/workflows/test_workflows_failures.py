@@ -7,7 +7,7 @@ import torch
 
 import ganlet
 from ganlet.errors import TrainingError
-from ganlet.objective import Objective
+from ganlet.games import Gan
 from ganlet.runs import checkpoint
 from ganlet.runs.weights import load_generator_file
 from kill_and_resume import differences
@@ -28,14 +28,14 @@ def assert_all_saved_is_finite(run_path):
 @pytest.mark.parametrize("side", ["generator", "discriminator"])
 @pytest.mark.parametrize("at_step", [5, 8], ids=["between checkpoints", "on a checkpoint"])
 def test_a_loss_that_is_not_a_number(start, straight, tmp_path, monkeypatch, side, at_step):
-    judge, calls = getattr(Objective, f"for_{side}"), []
+    judge, calls = getattr(Gan, f"{side}_loss"), []
 
     def spoiled(self, *arguments):
         calls.append(side)
         total, parts = judge(self, *arguments)
         return (total * torch.nan if len(calls) == at_step else total), parts
 
-    monkeypatch.setattr(Objective, f"for_{side}", spoiled)
+    monkeypatch.setattr(Gan, f"{side}_loss", spoiled)
     with pytest.raises(TrainingError, match=f"{side}'s loss or gradient is not finite") as caught:
         start("run")
     assert caught.value.exit_code == 5
@@ -66,7 +66,8 @@ def test_a_tensor_that_is_not_finite_is_never_saved(start, straight, tmp_path, m
     def poison(moment):
         if moment.images_seen == 112:
             with torch.no_grad():
-                next(getattr(moment.state, member).parameters()).fill_(torch.inf)
+                network = {**moment.state.networks, **moment.state.averages}[member]
+                next(network.parameters()).fill_(torch.inf)
 
     with pytest.raises(TrainingError) as caught:
         start("run", None, poison)

@@ -5,14 +5,15 @@ import pytest
 from PIL import Image
 
 import ganlet
-from ganlet.networks import build_discriminator, build_generator, parameter_count
+from ganlet.games import Gan
+from ganlet.networks.zoo import parameter_count
 from ganlet.workflows import finishing, training
 
 
 @pytest.fixture
 def finished(monkeypatch, start):
     """A run of which the report is really drawn."""
-    monkeypatch.setattr(training, "finish", finishing.finish)
+    monkeypatch.setattr(training, "redraw", finishing.redraw)
     return start("run", {"objective.penalties": [{"kind": "r1"}]})
 
 
@@ -31,8 +32,8 @@ def test_a_finished_run_leaves_its_pictures_and_a_report(finished):
 def test_the_report_tells_the_facts_of_the_run(finished):
     page = (finished.path / "report.html").read_text()
     config = finished.config
-    assert f"{parameter_count(build_generator(config)):,} weights" in page
-    assert f"{parameter_count(build_discriminator(config)):,} weights" in page
+    assert f"{parameter_count(Gan(config).networks()['generator']):,} weights" in page
+    assert f"{parameter_count(Gan(config).networks()['discriminator']):,} weights" in page
     assert f"{finished.history[-1]['images_seen']:,}" in page
     assert "data:image/png;base64," in page
 
@@ -49,7 +50,7 @@ def test_a_stopped_run_gets_no_report_before_its_end(monkeypatch, start):
     from ganlet.engine.signals import StopRequest
     from ganlet.errors import Interrupted
 
-    monkeypatch.setattr(training, "finish", finishing.finish)
+    monkeypatch.setattr(training, "redraw", finishing.redraw)
     monkeypatch.setattr(StopRequest, "number", 15)
     with pytest.raises(Interrupted):
         start("run")

@@ -126,7 +126,9 @@ def test_labels_are_drawn_when_sampling(conditional):
 
 
 def test_a_conditional_run_resumes_exactly(tiny_config, conditional, tmp_path):
-    first = train(tiny_config(ATTRIBUTES), tmp_path / "run", hooks=[lambda m: "far" if m.images_seen >= 64 else None])
+    first = train(
+        tiny_config(ATTRIBUTES), tmp_path / "run", callbacks=[lambda m: "far" if m.images_seen >= 64 else None]
+    )
     resumed = ganlet.resume(first.path)
     files = [run.folder.generator_path.read_bytes() for run in (conditional, resumed)]
     assert files[0] == files[1]

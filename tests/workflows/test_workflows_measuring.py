@@ -11,12 +11,12 @@ import torch
 
 import ganlet
 from ganlet.data.source import open_source
-from ganlet.engine.draws import draw
 from ganlet.errors import ConfigError, EnvironmentProblem, MetricError
 from ganlet.metrics.accumulate import statistics_of
 from ganlet.metrics.distances import frechet_distance, kernel_distance
 from ganlet.metrics.features import extract, open_extractor
 from ganlet.metrics.protocol import Measurement, Protocol
+from ganlet.randomness import draw
 from ganlet.runs import checkpoint
 from ganlet.runs.history import read_history
 from ganlet.runs.weights import load_generator_file
@@ -125,7 +125,7 @@ def test_measuring_changes_nothing(start, weights):
 def test_a_measured_run_resumes_with_the_same_bits_and_the_same_measurements(start, stop_at):
     changes = {**MEASURED, "generator.dropout": 0.1}
     straight, stopped = start("straight", changes), start("stopped", changes, stop_at(48))
-    ganlet.resume(stopped.path, device="cpu", hooks=[stop_at(96)])
+    ganlet.resume(stopped.path, device="cpu", callbacks=[stop_at(96)])
     ganlet.resume(stopped.path, device="cpu")
     assert differences(straight.path, stopped.path) == []
     pointers = [checkpoint.read_pointer(run.folder.checkpoints_path, "best") for run in (straight, stopped)]
@@ -317,7 +317,7 @@ def test_a_pointer_that_a_kill_left_behind_is_put_right(start, stop_at, scripted
     def look(moment):
         pointers.append(checkpoint.read_pointer(run.folder.checkpoints_path, "best"))
 
-    ganlet.resume(run.path, device="cpu", hooks=[look])
+    ganlet.resume(run.path, device="cpu", callbacks=[look])
     assert set(pointers) == {64}
 
 

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
-from ganlet.config import parse_yaml, validate
+from ganlet.config import parse_yaml, resolve, validate
 from ganlet.engine.estimate import estimate_memory
 from ganlet.engine.state import build_state
 from ganlet.errors import RunError
-from ganlet.networks import build_discriminator, build_generator, parameter_count
+from ganlet.games import Gan
+from ganlet.networks.zoo import parameter_count
 from ganlet.workflows.planning import plan
 
 
@@ -17,8 +17,8 @@ def test_a_plan_is_the_resolved_config_below_what_it_takes(tiny_config):
     assert config.train.total_images == 160
     assert config.data.channels == 3
     assert "160 images = 10 iterations of 16 = 4.0 epochs" in text
-    assert f"{parameter_count(build_generator(config)):,} parameters" in text
-    assert f"{parameter_count(build_discriminator(config)):,} parameters" in text
+    assert f"{parameter_count(Gan(config).networks()['generator']):,} parameters" in text
+    assert f"{parameter_count(Gan(config).networks()['discriminator']):,} parameters" in text
 
 
 def test_a_plan_makes_no_folder_and_refuses_one_that_is_taken(tiny_config, straight, tmp_path, monkeypatch):
@@ -37,10 +37,10 @@ def test_a_plan_tells_what_has_no_effect(tiny_config):
 def test_memory_of_the_weights_is_counted_exactly_and_that_of_a_batch_grows_with_it(tiny_config):
     def estimate(changes=None):
         config = tiny_config({"data.channels": 3, **(changes or {})})
-        return estimate_memory(config, build_state(config, torch.device("cpu")))
+        return estimate_memory(build_state(resolve(config, num_pictures=40, channels=3)))
 
     config = tiny_config({"data.channels": 3})
-    generator, discriminator = build_generator(config), build_discriminator(config)
+    generator, discriminator = Gan(config).networks()["generator"], Gan(config).networks()["discriminator"]
     buffers = sum(buffer.numel() for buffer in generator.buffers())
     both = parameter_count(generator) + parameter_count(discriminator)
     assert estimate().weights == 4 * (4 * both + parameter_count(generator) + buffers)

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 import ganlet
-from ganlet.engine.hooks import Stop
+from ganlet.engine.loop import Stop
 from ganlet.errors import TrainingError
+from ganlet.games import Gan
 from ganlet.metrics.protocol import Measurement, Protocol
-from ganlet.objective import Objective
 from ganlet.runs import checkpoint
 from ganlet.runs.history import read_history
 from ganlet.workflows import measuring, training
@@ -75,9 +75,9 @@ def play(config, path, hooks, values, rank):
     measuring.measure = measure
     mine = [hook for where, hook in hooks if where in (rank, "both")]
     if path.exists():
-        ganlet.resume(path, device="cpu", hooks=mine)
+        ganlet.resume(path, device="cpu", callbacks=mine)
     else:
-        ganlet.train(config, path, device="cpu", hooks=mine)
+        ganlet.train(config, path, device="cpu", callbacks=mine)
 
 
 def stop_at(images_seen, moment):
@@ -85,7 +85,7 @@ def stop_at(images_seen, moment):
 
 
 def sick_at(images_seen, moment):
-    is_sick = moment.images_seen == images_seen and moment.state.course.rollbacks == 0
+    is_sick = moment.images_seen == images_seen and moment.state.rollbacks == 0
     return Stop("sick", rollback=True) if is_sick else None
 
 
@@ -122,14 +122,14 @@ def test_all_reduce_at_once_and_end_at_once_and_resume_exactly(tmp_path, tiny_co
 
 def spoil(rank, at_call):
     """Let the generator's loss be infinite once."""
-    judge, calls = Objective.for_generator, []
+    judge, calls = Gan.generator_loss, []
 
     def spoiled(self, *arguments):
         calls.append(rank)
         total, parts = judge(self, *arguments)
         return (total + torch.inf if len(calls) == at_call else total), parts
 
-    Objective.for_generator = spoiled
+    Gan.generator_loss = spoiled
 
 
 def with_spoiled_numbers(config, path, values, rank):

@@ -6,14 +6,15 @@ import pytest
 import torch
 
 import ganlet
-from ganlet.engine.hooks import Stop
+from ganlet.engine.loop import Stop
 from ganlet.errors import TrainingError
+from ganlet.games import Gan
 from ganlet.metrics.protocol import Measurement, Protocol
-from ganlet.objective import Objective
 from ganlet.runs import checkpoint
 from ganlet.runs.history import History, read_history
 from ganlet.runs.weights import load_generator_file
-from ganlet.workflows import measuring, recovering, training
+from ganlet.workflows import measuring, training, watching
+from ganlet.workflows import session as sessions
 from kill_and_resume import differences, unsound
 
 ROLLBACK = {
@@ -42,7 +43,7 @@ def sick(*moments):
     """A hook that asks to go back at these moments of a run that has gone back fewer times than there are moments."""
 
     def hook(moment):
-        number = moment.state.course.rollbacks
+        number = moment.state.rollbacks
         return Stop("sick", rollback=True) if moments[number : number + 1] == (moment.images_seen,) else None
 
     return hook
@@ -77,11 +78,11 @@ def went_back(tmp_path_factory, tiny_config):
     """Runs that go back to their best checkpoint once and twice, and are never interrupted."""
     paths = {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "finish", lambda session, state: None)
+        patch.setattr(training, "redraw", lambda *_: None)
         script(patch, *VALUES)
         for moments in (ONCE, TWICE):
             path = tmp_path_factory.mktemp("runs") / "went back"
-            ganlet.train(tiny_config(MEASURED), path, device="cpu", hooks=[sick(*moments)])
+            ganlet.train(tiny_config(MEASURED), path, device="cpu", callbacks=[sick(*moments)])
             paths[moments] = path
     return paths
 
@@ -91,21 +92,21 @@ def spoil(monkeypatch):
     """Let the generator's loss be no number at these moments, each given by (images seen, rollbacks)."""
 
     def spoil(*moments):
-        judge = Objective.for_generator
-        loop, now = recovering.run_loop, {}
+        judge = Gan.generator_loss
+        loop, now = sessions.run_loop, {}
 
-        def watched_loop(config, state, *arguments):
+        def watched_loop(state, *arguments):
             now["state"] = state
-            return loop(config, state, *arguments)
+            return loop(state, *arguments)
 
         def spoiled(self, *arguments):
             total, parts = judge(self, *arguments)
             state = now["state"]
-            bad = (state.images_seen, state.course.rollbacks) in moments or moments == ("always",)
+            bad = (state.images_seen, state.rollbacks) in moments or moments == ("always",)
             return (total * torch.nan if bad else total), parts
 
-        monkeypatch.setattr(recovering, "run_loop", watched_loop)
-        monkeypatch.setattr(Objective, "for_generator", spoiled)
+        monkeypatch.setattr(sessions, "run_loop", watched_loop)
+        monkeypatch.setattr(Gan, "generator_loss", spoiled)
 
     return spoil
 
@@ -150,7 +151,7 @@ def test_with_another_noise_it_takes_another_course_over_the_same_pictures(start
     plain = start("plain", changes)
     spoil((112, 0))
     assert {line.split("/")[0] for line in differences(plain.path, start("run", changes).path)} >= {"generator"}
-    monkeypatch.setattr("ganlet.engine.draws.noise_seed", lambda seed, rollbacks: seed)
+    monkeypatch.setattr("ganlet.engine.inputs.noise_seed", lambda seed, rollbacks: seed)
     assert differences(plain.path, start("same", changes).path) == ["course/rollbacks differs"]
 
 
@@ -203,7 +204,7 @@ def test_nothing_of_what_is_undone_is_left(start, tmp_path):
     left = {}
 
     def look(moment):
-        if moment.state.course.rollbacks and not left:
+        if moment.state.rollbacks and not left:
             left["checkpoints"] = checkpoint.moments(path / "checkpoints")
             left["latest"] = checkpoint.read_pointer(path / "checkpoints", "latest")
             left["samples"] = sorted(entry.stem for entry in (path / "samples").glob("0*.png"))
@@ -211,7 +212,7 @@ def test_nothing_of_what_is_undone_is_left(start, tmp_path):
             left["rows"] = [row["images_seen"] for row in read_history(path / "metrics.jsonl") if "event" not in row]
 
     def damage(moment):  # what is damaged is never deleted
-        if moment.images_seen == 112 and not moment.state.course.rollbacks:
+        if moment.images_seen == 112 and not moment.state.rollbacks:
             (path / "checkpoints" / "000000096" / "meta.json").write_bytes(b"")
 
     start("run", {**ROLLBACK, "train.keep_checkpoints": 9, "train.sample_every": 16}, damage, sick(112), look)
@@ -263,7 +264,7 @@ def test_more_may_be_allowed_on_resume(start, tmp_path):
     with pytest.raises(TrainingError, match="went back once"):
         start("run", {**ROLLBACK, "health.max_rollbacks": 1}, sick(112, 112))
     assert last(tmp_path / "run").images_seen == 96
-    run = ganlet.resume(tmp_path / "run", {"health": {"max_rollbacks": 2}}, device="cpu", hooks=[sick(112, 112)])
+    run = ganlet.resume(tmp_path / "run", {"health": {"max_rollbacks": 2}}, device="cpu", callbacks=[sick(112, 112)])
     assert run.history[-1]["images_seen"] == 160
 
 
@@ -278,7 +279,7 @@ def test_with_another_action_it_never_goes_back(start, spoil, tmp_path, action):
     for name in ("wish", "numbers"):
         assert events(tmp_path / name, "rollback") == []
     assert [row["images_seen"] for row in events(tmp_path / "numbers", "failure")] == [128]
-    ganlet.resume(tmp_path / "numbers", device="cpu", hooks=[lambda moment: "enough"])
+    ganlet.resume(tmp_path / "numbers", device="cpu", callbacks=[lambda moment: "enough"])
     assert events(tmp_path / "numbers", "failure") == []
 
 
@@ -304,7 +305,7 @@ def test_an_absurd_learning_rate_is_lowered_until_it_is_not(start):
 def test_it_ends_with_the_same_bits_wherever_it_is_stopped(start, went_back, scripted, stop_at, moment):
     scripted(*VALUES)
     run = start("run", MEASURED, sick(*TWICE), stop_at(moment))
-    ganlet.resume(run.path, device="cpu", hooks=[sick(*TWICE)])
+    ganlet.resume(run.path, device="cpu", callbacks=[sick(*TWICE)])
     assert differences(went_back[TWICE], run.path) == []
     assert events(went_back[TWICE], "rollback") == events(run.path, "rollback")
 
@@ -333,13 +334,13 @@ def kill_in(patch, place, function, when, number=1):
 @pytest.mark.parametrize(
     ("place", "function", "number"),
     [
-        (recovering, "_go_back", 1),
+        (sessions, "_go_back", 1),
         (checkpoint, "forget_after", 1),
         (checkpoint, "_delete", 1),
         (checkpoint, "_delete", 2),
-        (recovering, "_forget_after", 1),
+        (sessions, "_forget_after", 1),
         (History, "mark_rollback", 1),
-        (recovering, "watch", 2),
+        (watching, "watch", 2),
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )
@@ -352,7 +353,7 @@ def test_a_kill_on_the_way_back_changes_nothing(
         with pytest.raises(Killed):
             start("run", MEASURED, sick(*ONCE))
     assert unsound(tmp_path / "run") == []
-    run = ganlet.resume(tmp_path / "run", device="cpu", hooks=[sick(*ONCE)])
+    run = ganlet.resume(tmp_path / "run", device="cpu", callbacks=[sick(*ONCE)])
     assert differences(went_back[ONCE], run.path) == []
     assert events(went_back[ONCE], "rollback") == events(run.path, "rollback")
     assert unsound(run.path) == []
@@ -368,7 +369,7 @@ def test_a_kill_on_the_way_back_to_the_start_changes_nothing(start, tmp_path, mo
         kill_in(patch, History, function, when, {"mark_rollback": 1, "append": 4}[function])
         with pytest.raises(Killed):
             start("run", changes, sick(48))
-    run = ganlet.resume(tmp_path / "run", device="cpu", hooks=[sick(48)])
+    run = ganlet.resume(tmp_path / "run", device="cpu", callbacks=[sick(48)])
     assert differences(straight.path, run.path) == []
 
 
@@ -387,5 +388,5 @@ def test_a_signal_on_the_way_does_not_save_what_is_sick(start, monkeypatch, tmp_
     assert last(tmp_path / "run").images_seen == 112
     assert [row["to"] for row in events(tmp_path / "run", "rollback")] == [96]
     monkeypatch.setattr(StopRequest, "number", 0)
-    run = ganlet.resume(tmp_path / "run", device="cpu", hooks=[sick(112)])
+    run = ganlet.resume(tmp_path / "run", device="cpu", callbacks=[sick(112)])
     assert differences(straight.path, run.path) == []

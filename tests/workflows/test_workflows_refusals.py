@@ -243,7 +243,7 @@ def test_pictures_may_move_as_long_as_they_are_the_same(start, stop_at, pictures
     assert run.config.data.source == str(pictures)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    ganlet.resume(run.path, device="cpu", hooks=[stop_at(112)])
+    ganlet.resume(run.path, device="cpu", callbacks=[stop_at(112)])
     pictures.rename(tmp_path / "moved")
     code, _, err = cli("resume", run.path, "--device", "cpu")
     assert code == 2

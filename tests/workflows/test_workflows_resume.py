@@ -12,7 +12,7 @@ import torch
 
 import ganlet
 from ganlet.config import dump_yaml, read_yaml
-from ganlet.engine.draws import draw
+from ganlet.randomness import draw
 from ganlet.runs import checkpoint
 from ganlet.runs.history import read_history
 from ganlet.runs.pictures import read_sheet
@@ -75,7 +75,7 @@ def test_a_resumed_run_ends_with_the_same_bits(start, stop_at, name):
     moments = sorted(dice.sample(range(per_iteration, straight.config.train.total_images, per_iteration), 2))
     stopped = start("stopped", CONFIGS[name], stop_at(moments[0]))
     assert checkpoint.moments(stopped.folder.checkpoints_path)[-1] == moments[0]
-    ganlet.resume(stopped.path, device="cpu", hooks=[stop_at(moments[1])])
+    ganlet.resume(stopped.path, device="cpu", callbacks=[stop_at(moments[1])])
     ganlet.resume(stopped.path, device="cpu")
     assert differences(straight.path, stopped.path) == []
     seams = [row["images_seen"] for row in read_history(stopped.folder.metrics_path) if row.get("event") == "resume"]
@@ -87,7 +87,7 @@ def test_after_every_single_iteration_it_may_be_stopped(start, stop_at):
     straight = start("straight", changes)
     stopped = start("stopped", changes, stop_at(16))
     for moment in range(32, 161, 16):
-        ganlet.resume(stopped.path, device="cpu", hooks=[stop_at(moment)])
+        ganlet.resume(stopped.path, device="cpu", callbacks=[stop_at(moment)])
     assert differences(straight.path, stopped.path) == []
 
 
@@ -155,7 +155,7 @@ def test_the_generator_file_is_put_right(start, straight, stop_at, what):
     # A kill may come between the checkpoint and the generator beside it.
     run = start("run", None, stop_at(64))
     stale = run.folder.generator_path.read_bytes()
-    ganlet.resume(run.path, device="cpu", hooks=[stop_at(128)])
+    ganlet.resume(run.path, device="cpu", callbacks=[stop_at(128)])
     sound = run.folder.generator_path.read_bytes()
     assert sound != stale
     if what == "missing":
@@ -168,7 +168,7 @@ def test_the_generator_file_is_put_right(start, straight, stop_at, what):
         seen.append(run.folder.generator_path.read_bytes())
         return "seen"
 
-    ganlet.resume(run.path, device="cpu", hooks=[look])
+    ganlet.resume(run.path, device="cpu", callbacks=[look])
     assert seen == [sound]
     ganlet.resume(run.path, device="cpu")
     assert differences(straight.path, run.path) == []
@@ -196,7 +196,7 @@ def test_another_length_is_remembered_although_nothing_was_saved_before(start, t
 
     with pytest.raises(KeyboardInterrupt):
         start("run", None, die)
-    run = ganlet.resume(tmp_path / "run", {"train": {"total_images": 256}}, device="cpu", hooks=[stop_at(80)])
+    run = ganlet.resume(tmp_path / "run", {"train": {"total_images": 256}}, device="cpu", callbacks=[stop_at(80)])
     assert run.config.train.total_images == 256
     ganlet.resume(run.path, device="cpu")
     assert differences(longer.path, run.path) == []
@@ -271,7 +271,7 @@ def test_watching_closely_changes_nothing(start):
 def test_tensorboard_shows_a_resumed_run_once(start, stop_at):
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     run = start("run", {"train.tensorboard": True}, stop_at(96))
-    ganlet.resume(run.path, device="cpu", hooks=[stop_at(144)])
+    ganlet.resume(run.path, device="cpu", callbacks=[stop_at(144)])
     # Lost: two checkpoints, and with them what was logged after the one before.
     for name in ("000000128", "000000144"):
         (run.folder.checkpoints_path / name).rename(run.folder.checkpoints_path / f".lost-{name}")

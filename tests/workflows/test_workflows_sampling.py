@@ -7,31 +7,31 @@ import pytest
 import torch
 from PIL import Image
 
-from ganlet.config.networks import DcganGeneratorConfig
 from ganlet.errors import ConfigError, RunError
+from ganlet.games.drawn import generate
+from ganlet.networks.latents import BLOCK, Latents
 from ganlet.workflows.generators import open_generator
-from ganlet.workflows.sampling import BATCH, generate, latents_for, sample, save_samples
+from ganlet.workflows.sampling import sample, save_samples
 
 CPU = torch.device("cpu")
-NORMAL = DcganGeneratorConfig(latent_size=7)
-UNIFORM = DcganGeneratorConfig(latent_size=7, latents="uniform")
+NORMAL, UNIFORM = Latents(7), Latents(7, "uniform")
 
 
-@pytest.mark.parametrize("settings", [NORMAL, UNIFORM], ids=["normal", "uniform"])
+@pytest.mark.parametrize("asked", [NORMAL, UNIFORM], ids=["normal", "uniform"])
 @pytest.mark.parametrize("truncation", [None, 0.7])
-def test_the_first_latents_are_the_same_however_many_there_are(settings, truncation):
-    many = latents_for(200, 3, settings, truncation)
+def test_the_first_askedare_the_same_however_many_there_are(asked, truncation):
+    many = asked.sample(200, 3, truncation)
     assert many.shape == (200, 7)
-    for num in (1, BATCH, BATCH + 1, 199):
-        assert torch.equal(latents_for(num, 3, settings, truncation), many[:num])
+    for num in (1, BLOCK, BLOCK + 1, 199):
+        assert torch.equal(asked.sample(num, 3, truncation), many[:num])
     assert len(many.unique(dim=0)) == 200
-    assert not torch.equal(latents_for(200, 4, settings, truncation), many)
+    assert not torch.equal(asked.sample(200, 4, truncation), many)
 
 
-@pytest.mark.parametrize("settings", [NORMAL, UNIFORM], ids=["normal", "uniform"])
+@pytest.mark.parametrize("asked", [NORMAL, UNIFORM], ids=["normal", "uniform"])
 @pytest.mark.parametrize("truncation", [0.01, 0.5, 0.99])
-def test_a_truncation_bounds_every_number(settings, truncation):
-    latents = latents_for(2000, 0, settings, truncation)
+def test_a_truncation_bounds_every_number(asked, truncation):
+    latents = asked.sample(2000, 0, truncation)
     assert latents.abs().max() <= truncation
     assert latents.abs().max() > 0.99 * truncation
     assert abs(latents.mean()) < 0.05 * truncation
@@ -40,8 +40,8 @@ def test_a_truncation_bounds_every_number(settings, truncation):
 
 
 def test_without_truncation_numbers_go_as_far_as_they_go():
-    assert latents_for(2000, 0, NORMAL).abs().max() > 3
-    assert torch.equal(latents_for(64, 0, UNIFORM, 5.0), latents_for(64, 0, UNIFORM))
+    assert NORMAL.sample(2000, 0).abs().max() > 3
+    assert torch.equal(UNIFORM.sample(64, 0, 5.0), UNIFORM.sample(64, 0))
 
 
 def test_the_same_seed_draws_the_same_pictures(straight):
@@ -51,7 +51,7 @@ def test_the_same_seed_draws_the_same_pictures(straight):
     assert np.array_equal(sample(straight.path, 100, seed=5, device="cpu"), pictures)
     assert not np.array_equal(sample(straight.path, 100, seed=6, device="cpu"), pictures)
     # Whole batches of 64 are computed alike; in a smaller one the arithmetic may round otherwise.
-    assert np.array_equal(sample(straight.path, BATCH, seed=5, device="cpu"), pictures[:BATCH])
+    assert np.array_equal(sample(straight.path, BLOCK, seed=5, device="cpu"), pictures[:BLOCK])
     few = sample(straight.path, 10, seed=5, device="cpu")
     assert np.abs(few.astype(int) - pictures[:10]).max() <= 1
 
@@ -60,7 +60,7 @@ def test_pictures_are_those_of_the_averaged_generator_in_evaluation_mode(straigh
     trained = open_generator(straight.folder, None, CPU)
     assert not trained.generator.training
     with torch.no_grad():
-        images = trained.generator(latents_for(8, 0, trained.config.generator))
+        images = trained.generator(trained.generator.latents.sample(8, 0))
     expected = ((images + 1) * 127.5).round().clamp(0, 255).permute(0, 2, 3, 1).numpy()
     drawn = sample(straight.path, 8, device="cpu")
     assert np.abs(drawn.astype(int) - expected).max() <= 1
@@ -72,7 +72,7 @@ def test_drawing_leaves_the_generator_as_it_was(straight, training):
     generator = open_generator(straight.folder, None, CPU).generator
     generator.train(training)
     before = {name: tensor.clone() for name, tensor in generator.state_dict().items()}
-    generate(generator, latents_for(3, 0, straight.config.generator))
+    generate(generator, generator.latents.sample(3, 0))
     assert generator.training == training
     assert all(torch.equal(tensor, before[name]) for name, tensor in generator.state_dict().items())
 
@@ -85,11 +85,11 @@ def test_a_generator_that_fails_goes_on_in_training(straight):
 
 
 @pytest.mark.parametrize(
-    ("settings", "where"), [({"num": 0}, "--num"), ({"truncation": 0.0}, "--truncation"), ({"num": -1}, "--num")]
+    ("asked", "where"), [({"num": 0}, "--num"), ({"truncation": 0.0}, "--truncation"), ({"num": -1}, "--num")]
 )
-def test_impossible_wishes(straight, settings, where):
+def test_impossible_wishes(straight, asked, where):
     with pytest.raises(ConfigError) as caught:
-        sample(straight.path, **settings)
+        sample(straight.path, **asked)
     assert caught.value.where == where
 
 

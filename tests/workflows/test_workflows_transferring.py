@@ -44,14 +44,14 @@ def begun(config, reporter=None):
 def test_equal_networks_are_taken_over_whole(tiny_config, pretrained, saved):
     said = Said()
     state = begun(tiny_config({"train.init_from": str(pretrained), "seed": 5}), said)
-    for name, tensor in state.generator.state_dict().items():
+    for name, tensor in state.networks["generator"].state_dict().items():
         assert torch.equal(tensor, saved["average"][name]), name
-        assert torch.equal(state.average.state_dict()[name], tensor), name
-    for name, tensor in state.discriminator.state_dict().items():
+        assert torch.equal(state.averages["average"].state_dict()[name], tensor), name
+    for name, tensor in state.networks["discriminator"].state_dict().items():
         assert torch.equal(tensor, saved["discriminator"][name]), name
     assert state.images_seen == 0
     assert not any(tensor.any() for tensor in state.members()["generator_optimizer"].values())
-    count = len(state.generator.state_dict())
+    count = len(state.networks["generator"].state_dict())
     assert said.lines[0] == f"generator: {count} of {count} tensors taken over"
 
 
@@ -61,7 +61,9 @@ def test_other_channels_leave_only_the_edges_new(tiny_config, pretrained, saved)
 
     config = resolve(tiny_config({"train.init_from": str(pretrained)}), num_pictures=40, channels=1)
     state = initial_state(config, CPU, said)
-    assert torch.equal(state.generator.state_dict()["from_latent.weight"], saved["average"]["from_latent.weight"])
+    assert torch.equal(
+        state.networks["generator"].state_dict()["from_latent.weight"], saved["average"]["from_latent.weight"]
+    )
     assert said.lines[0].endswith("; new: to_image.convolution.weight")
     assert said.lines[1].endswith("; new: entries.0.0.weight")
 
@@ -69,7 +71,7 @@ def test_other_channels_leave_only_the_edges_new(tiny_config, pretrained, saved)
 def test_twice_the_resolution_at_half_the_width_keeps_the_coarse_blocks(tiny_config, pretrained, saved):
     changes = {"data.size": 32, "generator.width": 2, "discriminator.width": 2, "train.init_from": str(pretrained)}
     state = begun(tiny_config(changes))
-    generator, discriminator = state.generator.state_dict(), state.discriminator.state_dict()
+    generator, discriminator = state.networks["generator"].state_dict(), state.networks["discriminator"].state_dict()
     assert torch.equal(generator["blocks.0.0.convolution.weight"], saved["average"]["blocks.0.0.convolution.weight"])
     # The discriminator's coarsest block has become its second one.
     assert torch.equal(discriminator["blocks.1.0.weight"], saved["discriminator"]["blocks.0.0.weight"])

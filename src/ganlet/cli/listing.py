@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, get_args, get_origin
+from collections.abc import Callable, Mapping
+from typing import Annotated, get_origin
 
 import typer
 from pydantic_core import PydanticUndefined
 
 from ganlet.config import presets
-from ganlet.config.base import Settings
-from ganlet.config.networks import Discriminator, Generator
-from ganlet.config.objective import Loss, Penalty
 from ganlet.config.schema import RunConfig
-from ganlet.config.tree import kinds
+from ganlet.config.tree import group, kinds
 from ganlet.errors import ConfigError, nearest
+from ganlet.networks.optimizers import SCHEDULES
+from ganlet.networks.settings import DISCRIMINATORS, GENERATORS
+from ganlet.objective.losses import LOSSES
+from ganlet.objective.penalties import PENALTIES
+from ganlet.settings import Settings
 
 
 def list_things(
     what: Annotated[
-        str, typer.Argument(help="presets, networks, losses, penalties, datasets, metrics or settings.")
+        str,
+        typer.Argument(help="presets, networks, losses, penalties, schedules, games, datasets, metrics, settings."),
     ] = "presets",
 ) -> None:
     """Show what there is to choose from."""
@@ -40,20 +43,25 @@ def _presets() -> list[tuple[str, str]]:
     return [(name, presets.load(name).summary.removeprefix(f"{name}: ")) for name in presets.names()]
 
 
-def _of_union(annotation: object) -> list[tuple[str, str]]:
-    members = kinds(get_args(annotation)[0])
-    return [(name, (model.__doc__ or "").strip().splitlines()[0]) for name, model in sorted(members.items())]
+def _kinds(registry: Mapping[str, type[Settings]]) -> list[tuple[str, str]]:
+    return [(name, (kind.__doc__ or "").strip().splitlines()[0]) for name, kind in sorted(registry.items())]
 
 
 def _networks() -> list[tuple[str, str]]:
-    sides = {"generator": Generator, "discriminator": Discriminator}
-    return [(f"{side}.kind={name}", text) for side, union in sides.items() for name, text in _of_union(union)]
+    sides = {"generator": GENERATORS, "discriminator": DISCRIMINATORS}
+    return [(f"{side}.kind={name}", text) for side, registry in sides.items() for name, text in _kinds(registry)]
+
+
+def _games() -> list[tuple[str, str]]:
+    from ganlet.games import GAMES
+
+    return [(name, (game.__doc__ or "").strip().splitlines()[0]) for name, game in GAMES.items()]
 
 
 def _datasets() -> list[tuple[str, str]]:
     from ganlet.data.source import SOURCES
 
-    return list(SOURCES.items())
+    return [(name, kind.text) for name, kind in SOURCES.items()]
 
 
 def _metrics() -> list[tuple[str, str]]:
@@ -73,9 +81,9 @@ def _walk(model: type[Settings], prefix: str) -> list[tuple[str, str]]:
     """A row for every setting: its dotted path, default and description."""
     rows = []
     for name, field in model.model_fields.items():
-        path, members = f"{prefix}{name}", kinds(field.annotation)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Settings):
-            rows += _walk(field.annotation, f"{path}.")
+        path, members = f"{prefix}{name}", kinds(field)
+        if only := group(field):
+            rows += _walk(only, f"{path}.")
         elif members:
             path = f"{path}.0" if get_origin(field.annotation) is tuple else path
             rows.append((f"{path}.kind", ", ".join(members)))
@@ -105,8 +113,10 @@ EXTRACTOR_TEXTS = {
 THINGS: dict[str, Callable[[], list[tuple[str, str]]]] = {
     "presets": _presets,
     "networks": _networks,
-    "losses": lambda: _of_union(Loss),
-    "penalties": lambda: _of_union(Penalty),
+    "losses": lambda: _kinds(LOSSES),
+    "penalties": lambda: _kinds(PENALTIES),
+    "schedules": lambda: _kinds(SCHEDULES),
+    "games": _games,
     "datasets": _datasets,
     "metrics": _metrics,
     "settings": _settings,

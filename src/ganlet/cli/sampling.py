@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from ganlet.cli.options import Device, RunPath
+from ganlet.cli.options import Device
 
 
 def sample(
-    run: RunPath,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, or a generator.safetensors.")],
     num: Annotated[int, typer.Option("--num", "-n", help="How many pictures.")] = 64,
     seed: Annotated[int, typer.Option(help="The same seed draws the same pictures.")] = 0,
     label: Annotated[
@@ -24,7 +24,8 @@ def sample(
         float | None, typer.Option(help="Keep latents within this: below 1 pictures are more typical, less varied.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="FILE.png for one grid, or a folder for single pictures; default: in RUN.")
+        Path | None,
+        typer.Option(help="FILE.png for one grid, or a folder for single pictures; default: beside the generator."),
     ] = None,
     device: Device = "auto",
 ) -> None:
@@ -33,5 +34,6 @@ def sample(
     from ganlet.workflows.sampling import save_samples
 
     pictures = draw(run, num, seed=seed, labels=label or (), truncation=truncation, average=average, device=device)
-    paths = save_samples(pictures, out or run / f"sample-{seed}.png")
+    beside = run.parent if run.is_file() else run
+    paths = save_samples(pictures, out or beside / f"sample-{seed}.png")
     print(out or paths[0])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ganlet.config.base import EPOCHS, epochs_to_images
 from ganlet.config.files import validate
 from ganlet.config.schema import RunConfig
+from ganlet.settings import EPOCHS, epochs_to_images
 
 
 def resolve(

@@ -6,11 +6,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from ganlet.config.base import Images, Settings
-from ganlet.config.data import DataConfig, Source
-from ganlet.config.networks import DcganDiscriminatorConfig, DcganGeneratorConfig, Discriminator, Generator
-from ganlet.config.objective import ObjectiveConfig
 from ganlet.config.watch import EvaluateConfig, HealthConfig
+from ganlet.data.settings import DataConfig, Source
+from ganlet.networks.settings import AnyDiscriminator, AnyGenerator, DcganDiscriminatorConfig, DcganGeneratorConfig
+from ganlet.objective.settings import ObjectiveConfig
+from ganlet.settings import Images, Settings
 
 SCHEMA_VERSION = 1
 
@@ -57,8 +57,8 @@ class RunConfig(Settings):
     preset: str | None = Field(default=None, description="the preset this config was made from; for the record only")
     seed: int = Field(default=0, ge=0, lt=2**32)
     data: DataConfig = DataConfig()
-    generator: Generator = DcganGeneratorConfig()
-    discriminator: Discriminator = DcganDiscriminatorConfig()
+    generator: AnyGenerator = DcganGeneratorConfig()
+    discriminator: AnyDiscriminator = DcganDiscriminatorConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
     train: TrainConfig = TrainConfig()
     evaluate: EvaluateConfig = EvaluateConfig()

@@ -4,39 +4,41 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
-from ganlet.config.base import Settings
 from ganlet.config.schema import RunConfig
+from ganlet.settings import OneOf, Settings
 
 Tree = dict[str, Any]
 
 
-def kinds(annotation: object) -> dict[str, type[Settings]]:
-    """The members of a tagged union (or of a tuple of them) by their `kind`; empty for anything else."""
-    if isinstance(annotation, type) and issubclass(annotation, Settings):
-        field = annotation.model_fields.get("kind")
-        return {} if field is None else {typing.get_args(field.annotation)[0]: annotation}
-    found: dict[str, type[Settings]] = {}
-    for part in typing.get_args(annotation):
-        found |= kinds(part)
-    return found
+def kinds(field: FieldInfo) -> dict[str, type[Settings]]:
+    """The kinds that a field may hold, or the items of its list, by name; empty for any other field."""
+    marks = [*field.metadata, *(mark for item in typing.get_args(field.annotation) for mark in _marks(item))]
+    return {name: kind for mark in marks if isinstance(mark, OneOf) for name, kind in mark.registry.items()}
+
+
+def _marks(annotation: object) -> tuple[object, ...]:
+    return typing.get_args(annotation)[1:] if typing.get_origin(annotation) is typing.Annotated else ()
+
+
+def group(field: FieldInfo) -> type[Settings] | None:
+    """The settings that a field holds, where they are always of the same class."""
+    annotation: Any = field.annotation
+    is_group = isinstance(annotation, type) and issubclass(annotation, Settings) and not kinds(field)
+    return annotation if is_group else None
 
 
 def child_model(model: type[Settings], key: str, values: object) -> type[Settings] | None:
-    """The model that validates `key` of `model`, given the values there (whose `kind` picks a union's member)."""
+    """The model that validates `key` of `model`, given the values there (whose `kind` chooses one)."""
     field = model.model_fields.get(key)
     if field is None:
         return None
-    members = kinds(field.annotation)
-    if members:
-        kind = values.get("kind") if isinstance(values, Mapping) else None
-        return members.get(kind) if isinstance(kind, str) else None
-    annotation = field.annotation
-    return annotation if isinstance(annotation, type) and issubclass(annotation, Settings) else None
+    kind = values.get("kind") if isinstance(values, Mapping) else None
+    return kinds(field).get(kind) if isinstance(kind, str) and kinds(field) else group(field)
 
 
 def merge(base: Tree, overlay: Mapping[str, Any], model: type[Settings] | None = RunConfig) -> Tree:
@@ -76,17 +78,18 @@ def _defaults(model: type[Settings]) -> Tree:
     return {name: value.model_dump() if isinstance(value, BaseModel) else value for name, value in defaults.items()}
 
 
-@cache
-def paths(model: type[Settings] = RunConfig, prefix: str = "") -> dict[str, frozenset[str]]:
+def paths(model: type[Settings] = RunConfig, prefix: str = "", kind: str | None = None) -> dict[str, frozenset[str]]:
     """Every dotted path that the schema knows, with the kinds that have it (none where there are no kinds)."""
     found: dict[str, frozenset[str]] = {}
+    having = frozenset() if kind is None else frozenset({kind})
     for name, field in model.model_fields.items():
-        path, annotation = f"{prefix}{name}", field.annotation
-        found[path] = frozenset(kinds(model))
-        is_group = isinstance(annotation, type) and issubclass(annotation, Settings)
-        for member in [annotation] if is_group else kinds(annotation).values():
-            for below, having in paths(member, f"{path}.").items():
-                found[below] = found.get(below, frozenset()) | having
+        path = f"{prefix}{name}"
+        found[path] = having
+        only = group(field)
+        members: dict[str | None, type[Settings]] = {None: only} if only else {**kinds(field)}
+        for member, settings in members.items():
+            for below, kinds_below in paths(settings, f"{path}.", member).items():
+                found[below] = found.get(below, frozenset()) | kinds_below
     return found
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ganlet.config.base import Images, Settings
+from ganlet.settings import Images, Settings
 
 
 class EvaluateConfig(Settings):

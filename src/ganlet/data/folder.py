@@ -17,13 +17,14 @@ import posixpath
 import stat
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from ganlet.data.decode import FORMAT_NAMES, SUFFIXES, BrokenPicture, looks_like_picture
-from ganlet.data.spec import Source, SourcePicture, name_bytes, shown, state_text
+from ganlet.data.settings import DataConfig
+from ganlet.data.spec import Source, SourceKind, SourcePicture, name_bytes, shown, state_text
 from ganlet.data.tables import find_table, read_table
 from ganlet.errors import DataError
 
@@ -272,3 +273,23 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
         return archive.read(info)
     except Exception as error:  # encrypted, damaged, of a compression that Python lacks, cut off ...
         raise BrokenPicture(f"cannot be read from the archive: {shown(error)[:100]}") from error
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser()
+
+
+def _opened(config: DataConfig, open_kind: Callable[[Path, int, bool], Source]) -> Source:
+    return open_kind(_path(config.source), config.max_bytes, config.labels == "attributes")
+
+
+ZIP = SourceKind(
+    "a zip archive of such files, read in place",
+    matches=lambda text: _path(text).is_file() and zipfile.is_zipfile(_path(text)),
+    open=lambda config: _opened(config, open_zip),
+)
+FOLDER = SourceKind(
+    "a folder of PNG, JPEG, WEBP, BMP and GIF files; sub-folders are labels",
+    matches=lambda text: _path(text).is_dir(),
+    open=lambda config: _opened(config, open_folder),
+)

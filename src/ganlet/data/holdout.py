@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ganlet.config.data import DataConfig
 from ganlet.data.ingest import Progress, digest_of
+from ganlet.data.settings import DataConfig
 from ganlet.data.source import has_test_split, open_source
 from ganlet.data.spec import Pack
 from ganlet.images import middles

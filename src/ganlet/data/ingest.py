@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ganlet.config.data import DataConfig
 from ganlet.data.decode import BrokenPicture, Decoded, colour_and_alpha, decode, is_transparent
 from ganlet.data.fit import fit, packed_size, parse_colour
+from ganlet.data.settings import DataConfig
 from ganlet.data.spec import Source, SourcePicture, shown
 from ganlet.errors import DataError
 from ganlet.images import PIL_MODES

@@ -18,7 +18,8 @@ from typing import IO, cast
 
 import numpy as np
 
-from ganlet.data.spec import Source, SourcePicture, shown, state_text
+from ganlet.data.settings import DataConfig
+from ganlet.data.spec import Source, SourceKind, SourcePicture, shown, state_text
 from ganlet.errors import DataError
 
 IDX_PICTURES, IDX_LABELS = 0x00000803, 0x00000801
@@ -44,6 +45,9 @@ class IdxFile:
     height: int
     width: int
     labels: np.ndarray | None
+
+
+START_BYTES = 4
 
 
 def is_idx(start: bytes) -> bool:
@@ -254,3 +258,41 @@ def _cifar_label_names(folder: Path) -> tuple[str, ...]:
         return CIFAR_LABELS
     lines = tuple(names.read_text(encoding="utf-8", errors="replace").split())
     return lines if len(lines) == len(set(lines)) == len(CIFAR_LABELS) else CIFAR_LABELS
+
+
+def _folder(text: str) -> Path | None:
+    path = Path(text).expanduser()
+    return path if path.is_dir() else None
+
+
+def _open_cifar(config: DataConfig) -> Source:
+    found = find_cifar(Path(config.source).expanduser())
+    assert found is not None
+    return open_cifar(found, config.split)
+
+
+def _is_idx(text: str) -> bool:
+    path = Path(text).expanduser()
+    if not path.is_file():
+        return path.is_dir() and has_idx(path)
+    with open(path, "rb") as file:
+        return is_idx(file.read(START_BYTES))
+
+
+def _has_test(text: str) -> bool:
+    folder = _folder(text)
+    return folder is not None and has_test_files(folder)
+
+
+CIFAR = SourceKind(
+    "a folder with the binary files of CIFAR-10",
+    matches=lambda text: (folder := _folder(text)) is not None and find_cifar(folder) is not None,
+    open=_open_cifar,
+    has_test=_has_test,
+)
+IDX = SourceKind(
+    "MNIST-style idx files, plain or gzip-compressed: a folder of them or one file",
+    matches=_is_idx,
+    open=lambda config: open_idx(Path(config.source).expanduser(), config.split, config.max_pixels),
+    has_test=_has_test,
+)

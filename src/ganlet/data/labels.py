@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ganlet.config.data import DataConfig
 from ganlet.data.folder import beside_classes
+from ganlet.data.settings import DataConfig
 from ganlet.data.spec import Pack, shown
 from ganlet.errors import DataError, nearest
 

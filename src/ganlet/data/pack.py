@@ -27,11 +27,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import __version__ as pillow_version
 
-from ganlet.config.data import DataConfig
 from ganlet.data.cache import building_folder, cache_folder, cache_problems, flush, one_builder
 from ganlet.data.decode import strict_pillow
 from ganlet.data.fit import packed_size
 from ganlet.data.ingest import Progress, Stock, check_broken, choose_channels, digest_of, ingest
+from ganlet.data.settings import DataConfig
 from ganlet.data.spec import Pack, Source, shown
 from ganlet.errors import DataError
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ganlet.config.data import DataConfig
 from ganlet.data.fit import packed_size
-from ganlet.data.spec import Source, SourcePicture
+from ganlet.data.settings import DataConfig
+from ganlet.data.spec import Source, SourceKind, SourcePicture
 from ganlet.randomness import numpy_generator
 
 SEED = 0
@@ -70,3 +70,12 @@ def open_ring(config: DataConfig) -> Source:
         for drawn, components in points(split, BLOCK):
             sample.update(draw(drawn, (2, 2)).tobytes() + components.tobytes())
     return Source("ring", f"{sample.hexdigest()} {counts}", sum(counts.values()), pictures, NAMES, channels=1)
+
+
+KIND = SourceKind(
+    "points on a ring of 8 Gaussians as pictures of two greys, to see which modes a generator drops",
+    matches=lambda text: text == "ring",
+    open=open_ring,
+    absolute=lambda text: text,
+    # Of so few levels of grey that next to every point for test is a picture trained on, too: no test split.
+)

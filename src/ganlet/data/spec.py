@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ganlet.data.settings import DataConfig
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,20 @@ class Source:
     ignored: Mapping[str, int] = field(default_factory=dict)
     close: Callable[[], None] = lambda: None
     attribute_names: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class SourceKind:
+    """A kind of source: what it is, in words; whether a `data.source` is of this kind; and how it is opened.
+
+    `absolute` is what means the same from every working folder, `has_test` whether there is a test split.
+    """
+
+    text: str
+    matches: Callable[[str], bool]
+    open: Callable[[DataConfig], Source]
+    absolute: Callable[[str], str] = lambda text: str(Path(text).expanduser().absolute())
+    has_test: Callable[[str], bool] = lambda text: False
 
 
 @dataclass(frozen=True, eq=False)

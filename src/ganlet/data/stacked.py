@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ganlet.config.data import DataConfig
-from ganlet.data.known import has_idx, is_idx, open_idx
-from ganlet.data.spec import Source, SourcePicture, shown
+from ganlet.data.known import has_idx, has_test_files, is_idx, open_idx
+from ganlet.data.settings import DataConfig
+from ganlet.data.spec import Source, SourceKind, SourcePicture, shown
 from ganlet.errors import DataError
 from ganlet.randomness import numpy_generator
 
+STACKED = "stacked:"  # and the path of the digits
 SEED = 0
 CHANNELS = ("red", "green", "blue")
 BLOCK = 4_096
@@ -87,3 +88,22 @@ def _in_memory(digits: Source, path: Path) -> tuple[np.ndarray, np.ndarray | Non
         pixels.append(picture.content[..., 0])
         labels.append(picture.label)
     return np.stack(pixels), np.array(labels, np.int64) if digits.label_names else None
+
+
+def _path(text: str) -> Path:
+    return Path(text.removeprefix(STACKED)).expanduser()
+
+
+def _open(config: DataConfig) -> Source:
+    path = _path(config.source)
+    path.stat()  # raises FileNotFoundError where there is nothing
+    return open_stacked(path, config)
+
+
+KIND = SourceKind(
+    "stacked:PATH, three random digits of idx files such as MNIST's, as red, green and blue: 1,000 modes",
+    matches=lambda text: text.startswith(STACKED),
+    open=_open,
+    absolute=lambda text: f"{STACKED}{_path(text).absolute()}",
+    has_test=lambda text: _path(text).is_dir() and has_test_files(_path(text)),
+)

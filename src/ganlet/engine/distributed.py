@@ -15,8 +15,9 @@ from datetime import timedelta
 import torch
 from torch import distributed
 
-# Ranks wait for the first one while it saves, measures and looks; what takes longer than this is taken for a hang.
-TIMEOUT = timedelta(minutes=10)
+# Ranks wait for the first one while it saves, measures and looks. The features of many real pictures can take an hour
+# on a CPU; of a process that has died torchrun tells the others at once.
+TIMEOUT = timedelta(hours=3)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
+from collections import Counter
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
-from ganlet.config.schema import RunConfig
 from ganlet.engine.state import TrainState
+from ganlet.games import Inputs
 
 ADAM_COPIES = 4  # weight, gradient and two moments of each parameter
 BYTES = 4
@@ -27,42 +28,61 @@ class MemoryEstimate:
         return self.weights + self.batch
 
 
-def estimate_memory(config: RunConfig, state: TrainState) -> MemoryEstimate:
-    """The largest amount that one iteration holds at a time.
-
-    That is in the discriminator step: the generator's graph waits for its own step while the discriminator's graphs of
-    real and fake images are there, twice over where a penalty differentiates through their gradients.
-    """
-    generator, discriminator = state.generator, state.discriminator
-    num_labels = config.data.num_labels
-    parameters = sum(p.numel() for net in (generator, discriminator) for p in net.parameters())
-    averaged = sum(t.numel() for average in state.averages for t in [*average.parameters(), *average.buffers()])
-    graphs = 4 if config.objective.penalties else 2
-    kept = {}
-    for batch in (2, 4):
-        latents = torch.zeros(batch, generator.latent_size)
-        labels = torch.zeros(batch, num_labels) if num_labels else None
-        images = torch.zeros(batch, *generator(latents, labels).shape[1:])
-        in_discriminator = _saved_bytes(discriminator, images, labels)
-        kept[batch] = _saved_bytes(generator, latents, labels) + graphs * in_discriminator
+def estimate_memory(state: TrainState) -> MemoryEstimate:
+    """The largest amount that one iteration of the state's game holds at a time, with all lazy penalties due."""
+    train = state.game.config.train
+    parameters = sum(p.numel() for network in state.networks.values() for p in network.parameters())
+    averaged = sum(t.numel() for net in state.averages.values() for t in [*net.parameters(), *net.buffers()])
+    kept = {batch: _most_kept(state, batch * train.accumulate) for batch in (2, 4)}
     # The weights, kept for the backward pass too, are the same in both and cancel out.
-    per_image = (kept[4] - kept[2]) / 2
+    per_image = (kept[4] - kept[2]) / (2 * train.accumulate)
     return MemoryEstimate(
-        weights=BYTES * (ADAM_COPIES * parameters + averaged),
-        batch=round(per_image * config.train.batch_size / config.train.accumulate),
+        weights=BYTES * (ADAM_COPIES * parameters + averaged), batch=round(per_image * train.batch_size)
     )
 
 
-def _saved_bytes(network: nn.Module, inputs: torch.Tensor, labels: torch.Tensor | None) -> int:
-    """Bytes of all distinct tensors that a forward pass keeps for its backward pass."""
-    kept: dict[int, int] = {}
+def _most_kept(state: TrainState, batch: int) -> int:
+    """The most bytes of distinct tensors that wait for a backward pass at any turn of an iteration."""
+    kept: Counter[tuple[int, int]] = Counter()  # how often each storage is kept
 
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
+    def keep(tensor: torch.Tensor) -> _Kept:
         storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
+        key = (storage.data_ptr(), storage.nbytes())
+        kept[key] += 1
+        held = _Kept(tensor)
+        weakref.finalize(held, kept.subtract, [key])
+        return held
 
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        result = network(inputs, labels)
-    del result
-    return sum(kept.values())
+    most = 0
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda held: held.tensor):
+        play = state.game.play(state.networks, _blank_inputs(state, batch))
+        while (turn := next(play, None)) is not None:
+            most = max(most, sum(size for (_, size), times in kept.items() if times > 0))
+            del turn  # a step would have freed its graph
+    return most
+
+
+class _Kept:
+    """A tensor that a graph keeps, as an object that tells when it is given up."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self.tensor = tensor
+
+
+def _blank_inputs(state: TrainState, batch: int) -> Inputs:
+    """Inputs of the first iteration with black pictures."""
+    game, data = state.game, state.game.config.data
+    streams, levels = game.streams(), game.levels(0)
+    labels = {name: torch.zeros(steps, batch, data.num_labels) for name, steps in streams.items() if data.num_labels}
+    asked = game.random(state.networks, levels)
+    return Inputs(
+        images={
+            name: torch.zeros(steps, batch, *data.size, int(data.channels), dtype=torch.uint8)
+            for name, steps in streams.items()
+        },
+        labels=labels,
+        random={name: source.draw((steps, batch), 0, name) for name, (source, steps) in asked.items()},
+        levels={name: torch.tensor(level) for name, level in levels.items()},
+        memory=state.memory,
+        due=game.due(0),
+    )

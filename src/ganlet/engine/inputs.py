@@ -1,71 +1,65 @@
-"""What one iteration is fed, as tensors on the device: all that it needs besides the state."""
+"""What an iteration is fed: a pure function of the game, the pictures and the clock."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 
-from ganlet.objective import Shown
-
-Tensors = dict[str, torch.Tensor]
+from ganlet.data.feed import Feed
+from ganlet.engine.distributed import ALONE, Ranks
+from ganlet.engine.schedule import ema_weight
+from ganlet.engine.state import TrainState
+from ganlet.games import Game, Inputs
+from ganlet.randomness import noise_seed
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """What one iteration is fed, for this rank's share of the batch. Steps: discriminator's first, then generator's.
+class InputMaker:
+    """Makes the inputs of the iteration that starts at a moment.
 
-    real: uint8 (n_critic, N, H, W, C)
-    latents: float32 (n_critic + n_generator - 1, N, latent_size) or (..., num_levels, latent_size)
-    ema_weights: float32 (1 + more half-lives,), share of the new weights in each average
-    labels: float32 (n_critic, N, num_labels), or None
-    levels: float32 scalars by name, see `Shown`
-    random: float32 (n_critic + n_generator, N, ...) by name, what the objective needs
-    held_out: uint8 (N, H, W, C), pictures that are kept out of training, with their labels; or None
+    Every rank draws for the whole batch and keeps its share, so that two ranks are shown together exactly what one
+    rank would be shown alone. After a rollback the random numbers are others, and the pictures are the same.
     """
 
-    real: torch.Tensor
-    latents: torch.Tensor
-    ema_weights: torch.Tensor
-    labels: torch.Tensor | None = None
-    levels: Tensors = field(default_factory=dict)
-    random: Tensors = field(default_factory=dict)
-    held_out: torch.Tensor | None = None
-    held_out_labels: torch.Tensor | None = None
+    game: Game
+    state: TrainState
+    feeds: Mapping[str, Feed]  # pictures by stream
+    ranks: Ranks = ALONE
 
-    @property
-    def num_images(self) -> int:
-        """Real images of this rank."""
-        return self.real.shape[0] * self.real.shape[1]
+    def at(self, images_seen: int) -> Inputs:
+        """The inputs of the iteration that starts when `images_seen` images have been seen."""
+        game, state, config, device = self.game, self.state, self.game.config, self.state.device
+        batch, here = config.train.batch_size, self.ranks
+        seed = noise_seed(config.seed, state.rollbacks)
 
-    def labels_at(self, step: int) -> torch.Tensor | None:
-        """The labels of a step: generator steps have those of the last discriminator step."""
-        return None if self.labels is None else self.labels[min(step, len(self.labels) - 1)]
+        images, labels = {}, {}
+        for stream, steps in game.streams().items():
+            feed, positions = self.feeds[stream], range(images_seen, images_seen + steps * batch, batch)
+            shown = [feed.images(position, batch, here.rank, here.world) for position in positions]
+            named = [feed.labels(position, batch, here.rank, here.world) for position in positions]
+            images[stream] = torch.stack(shown).to(device)
+            if known := [vectors for vectors in named if vectors is not None]:
+                labels[stream] = torch.stack(known).to(device)
 
-    def shown(self, step: int, real: torch.Tensor, fake: torch.Tensor) -> Shown:
-        """Images of a step with all that belongs to them."""
-        random = {name: numbers[step] for name, numbers in self.random.items()}
-        return Shown(real, fake, self.labels_at(step), random, self.levels)
+        levels = game.levels(images_seen)
+        random = {}
+        for name, (asked, steps) in game.random(state.networks, levels).items():
+            draw = getattr(asked, "draw_for_training", asked.draw)
+            whole = draw((steps, batch), seed, name, images_seen, device)
+            share = batch // here.world
+            random[name] = whole.narrow(1, here.rank * share, share)
 
-    def tensors(self) -> Tensors:
-        """All tensors that are there, by name, in a fixed order."""
-        found: Tensors = {}
-        for one in fields(self):
-            value = getattr(self, one.name)
-            if isinstance(value, dict):
-                found |= {f"{one.name}/{name}": tensor for name, tensor in value.items()}
-            elif value is not None:
-                found[one.name] = value
-        return found
-
-    def map(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Inputs:
-        """The inputs with every tensor changed."""
-        changed = {}
-        for one in fields(self):
-            value = getattr(self, one.name)
-            if isinstance(value, dict):
-                changed[one.name] = {name: change(tensor) for name, tensor in value.items()}
-            else:
-                changed[one.name] = None if value is None else change(value)
-        return replace(self, **changed)
+        new_images = batch * game.streams()["real"]
+        ramp, seen = config.generator.ema.ramp_up, images_seen + new_images
+        weights = {name: ema_weight(one.half_life, ramp, seen, new_images) for name, one in game.averages().items()}
+        return Inputs(
+            images=images,
+            labels=labels,
+            random=random,
+            levels={name: torch.full((), level, device=device) for name, level in levels.items()},
+            ema_weights={name: torch.full((), weight, device=device) for name, weight in weights.items()},
+            memory=state.memory,
+            due=game.due(images_seen),
+        )

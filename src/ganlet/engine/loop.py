@@ -1,116 +1,146 @@
-"""The training loop."""
+"""The training loop, what observes it, and why it ends."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from torch import nn
+import torch
 
 from ganlet.config.schema import RunConfig
 from ganlet.data.feed import Feed
 from ganlet.engine.distributed import ALONE, Ranks
-from ganlet.engine.draws import Draws, noise_seed, seed_layers
-from ganlet.engine.graph import build_runner
-from ganlet.engine.hooks import Hook, Moment
-from ganlet.engine.optimizers import set_rate
-from ganlet.engine.schedule import growth, images, iteration_images, measure_every, rate_factor
+from ganlet.engine.graph import GraphRunner
+from ganlet.engine.inputs import InputMaker
+from ganlet.engine.schedule import crosses, iteration_images, measure_every
 from ganlet.engine.signals import StopRequest
 from ganlet.engine.state import TrainState
-from ganlet.engine.step import Due, Iteration, build_iteration
-from ganlet.engine.wishes import Outcome, Wishes
+from ganlet.engine.step import iterate
 from ganlet.errors import TrainingError
-from ganlet.networks.style import NoiseInput
+from ganlet.randomness import derive, noise_seed
+from ganlet.settings import images
 
-__all__ = ["Outcome", "not_finite", "run_loop"]
+AGREE_EVERY = 8  # iterations between agreements of several ranks about stopping
+
+# Reasons to stop by strength; the number of a signal lies between the first two. A rollback prevails over a signal,
+# because what the signal saves would be the state that is not to be gone on with; the signal then ends the run one
+# iteration later.
+BY_HOOK, ROLL_BACK, FAILED = 1, 64, 65
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a hook is shown after each iteration: the clock before it and after it, and the state after it.
+
+    `latest` holds what other hooks have written down last in this session: "row" (of the log), "measurement" (of the
+    distance) and "health" (the doctor's look), each a dict with `images_seen`, as metrics.jsonl has it.
+    """
+
+    state: TrainState
+    before: int
+    images_seen: int
+    finished: bool  # all images of the run have been seen
+    latest: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def passed(self, every: int) -> bool:
+        """Whether a multiple of `every` images was passed, or the run is finished."""
+        return self.finished or crosses(self.before, self.images_seen, every)
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A request to stop; with `rollback`, to go on from an earlier moment where the run is configured to do so."""
+
+    reason: str
+    rollback: bool = False
+
+
+@dataclass(frozen=True)
+class Reduce:
+    """A request that the learning rates of these players fall once, as their plateau schedules say."""
+
+    players: tuple[str, ...]
+
+
+class Hook(Protocol):
+    """Observes and alters nothing; answers with a request, where a mere reason is one to stop, else with None."""
+
+    def __call__(self, event: Event) -> str | Stop | Reduce | None: ...
+
+
+@dataclass(frozen=True)
+class StopReason:
+    """Why the loop ended: finished, by a signal (its number), or because a hook said so (its reason).
+
+    With `rollback` the reason asks for more than to stop: for going on from an earlier moment.
+    """
+
+    finished: bool
+    signal_number: int = 0
+    reason: str | None = None
+    rollback: bool = False
 
 
 def run_loop(
-    config: RunConfig,  # resolved
     state: TrainState,  # changed in place, from its own clock on
-    feed: Feed,  # real images by position
+    feeds: Mapping[str, Feed],  # pictures by stream: "real", and what else the game asks for
     hooks: Sequence[Hook] = (),  # shown every iteration, in this order
     ranks: Ranks = ALONE,  # this process among others
     stop: StopRequest | None = None,  # a signal's note
     saver: Hook | None = None,  # shown last, when what the others have asked of the state is granted
-    held_out: Feed | None = None,  # pictures kept out of training, where the augmentation follows them
-) -> Outcome:
+) -> StopReason:
     """Train `state` until `train.total_images` images have been seen, a signal asks to stop, or a hook does.
 
     Raises `TrainingError`, on all ranks, when a loss, gradient or weight is not finite; the state is then not to be
     saved.
     """
-    train = config.train
-    total, step, turn = images(train.total_images), iteration_images(config), measure_every(config)
-    device = next(state.generator.parameters()).device
+    config = state.game.config
+    total, step, turn = images(config.train.total_images), iteration_images(config), measure_every(config)
+    maker = InputMaker(state.game, state, feeds, ranks)
+    graphs = GraphRunner(state, ranks) if config.train.cuda_graph and state.device.type == "cuda" else None
+    for network in state.networks.values():
+        network.train()
+    state.set_clock(state.images_seen)
 
-    # How an iteration is carried out, and what it is fed.
-    iteration = build_iteration(config, ranks, device.type)
-    run = build_runner(iteration, state, cuda_graph=train.cuda_graph and device.type == "cuda")
-    draws = Draws(
-        config,
-        feed,
-        device,
-        ranks,
-        state.course.rollbacks,
-        needs=iteration.objective.needs,
-        num_levels=state.generator.num_levels,
-        held_out=held_out,
-    )
-    layers_seed = noise_seed(config.seed, state.course.rollbacks)
-    layers_draw = _draw_for_themselves(state)
-    state.generator.train()
-    state.discriminator.train()
-
-    stages = state.generator.num_stages
-    state.set_stage(*growth(config, stages, state.images_seen))
-
-    wishes, outcome = Wishes(stop, ranks), None
-    while outcome is None and state.images_seen < total:
+    requests, ended, latest = Requests(stop, ranks), None, {}
+    while ended is None and state.images_seen < total:
         before = state.images_seen
 
         # Everything that depends on the clock is set from outside the iteration.
         _set_rates(config, state, before, total)
-        if layers_draw:
-            seed_layers(layers_seed, before, ranks.rank)
-        inputs = draws.at(before)
+        # For layers that draw for themselves: dropout, noise.
+        torch.manual_seed(derive(noise_seed(config.seed, state.rollbacks), "layers", before, ranks.rank))
+        inputs = maker.at(before)
 
         # One iteration.
         try:
-            run(inputs, _due(iteration, before, train.n_critic, train.batch_size))
+            graphs(inputs) if graphs else iterate(state, inputs, ranks)
         except TrainingError as error:
             raise not_finite(error.what, f"after {before:,} images") from None
-        state.images_seen = before + step
-        state.set_stage(*growth(config, stages, state.images_seen))
+        state.set_clock(before + step)
 
         # Show it around, grant what is asked for, save, and see whether anybody wants to stop.
-        moment = Moment(state, before, state.images_seen, finished=state.images_seen >= total)
-        measured = bool(turn) and moment.passed(turn)
-        wishes.gather(hooks, moment)
-        wishes.grant_reductions(moment, measured)
-        wishes.gather([saver] if saver else [], moment)
-        outcome = wishes.outcome(moment, state.images_seen // step, measured)
-    return outcome or Outcome(finished=True)
-
-
-def _due(iteration: Iteration, images_seen: int, n_critic: int, batch_size: int) -> Due:
-    first = images_seen // batch_size
-    return tuple(iteration.objective.due(first + step) for step in range(n_critic))
+        event = Event(state, before, state.images_seen, finished=state.images_seen >= total, latest=latest)
+        measured = bool(turn) and event.passed(turn)
+        requests.gather(hooks, event)
+        requests.grant_reductions(event, measured)
+        requests.gather([saver] if saver else [], event)
+        ended = requests.decide(event, state.images_seen // step, measured)
+    return ended or StopReason(finished=True)
 
 
 def _set_rates(config: RunConfig, state: TrainState, images_seen: int, total: int) -> None:
-    """Each side's rate: its schedule at this moment, and what every rollback so far multiplies both rates by."""
-    after_rollbacks = config.health.rate_factor**state.course.rollbacks
-    for side, settings, optimizer in (
-        ("generator", config.generator.optimizer, state.generator_optimizer),
-        ("discriminator", config.discriminator.optimizer, state.discriminator_optimizer),
-    ):
-        factor = rate_factor(settings.schedule, images_seen, total, state.course.reductions(side))
-        set_rate(optimizer, settings.lr * factor * after_rollbacks)
-
-
-def _draw_for_themselves(state: TrainState) -> bool:
-    layers = (nn.Dropout, nn.Dropout2d, NoiseInput)
-    return any(isinstance(m, layers) for net in (state.generator, state.discriminator) for m in net.modules())
+    """Each player's rate: its schedule at this moment, and what every rollback so far multiplies all rates by."""
+    after_rollbacks = config.health.rate_factor**state.rollbacks
+    for player, optimizer in state.optimizers.items():
+        settings = state.players[player].optimizer
+        rate = settings.lr * settings.schedule.at(images_seen, total, state.reductions(player)) * after_rollbacks
+        for group in optimizer.param_groups:
+            if isinstance(group["lr"], torch.Tensor):  # a captured graph reads it: in place
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
 
 
 def not_finite(what: str, where: str) -> TrainingError:
@@ -121,3 +151,64 @@ def not_finite(what: str, where: str) -> TrainingError:
         expected="finite numbers; nothing of this iteration was saved, the checkpoints are sound",
         hint="--set generator.optimizer.lr and discriminator.optimizer.lr to a third, or add an r1 penalty",
     )
+
+
+@dataclass
+class Requests:
+    """What hooks and signals have asked for, and how several ranks agree on it."""
+
+    stop: StopRequest | None
+    ranks: Ranks
+    strength: int = 0
+    reason: str | None = None
+    failure: TrainingError | None = None
+    reduced: set[str] = field(default_factory=set)  # players whose rate shall fall
+
+    def gather(self, hooks: Iterable[Hook], event: Event) -> None:
+        """Show hooks an event. After a failure or a request to go back nothing is shown, as nothing is to be saved."""
+        for hook in hooks:
+            if self.strength >= ROLL_BACK:
+                return
+            try:
+                answer = hook(event)
+            except TrainingError as error:
+                self.strength, self.failure = FAILED, error
+                return
+            if isinstance(answer, Reduce):
+                self.reduced.update(answer.players)
+            elif answer:
+                stop = answer if isinstance(answer, Stop) else Stop(answer)
+                strength = ROLL_BACK if stop.rollback else BY_HOOK
+                if strength > self.strength:
+                    self.strength, self.reason = strength, stop.reason
+
+    def grant_reductions(self, event: Event, meeting: bool) -> None:
+        """Count the reductions that any rank has asked for; several ranks do so at a `meeting` only, all at once."""
+        if self.ranks.world > 1:
+            if not meeting:
+                return
+            self.reduced = {player for player in event.state.players if self.ranks.any(player in self.reduced)}
+        for player in self.reduced:
+            event.state.counts[f"{player}_reductions"].add_(1)
+        self.reduced = set()
+
+    def decide(self, event: Event, iterations: int, meeting: bool) -> StopReason | None:
+        """Why the loop ends here, the same on all ranks; None: it goes on. Raises `TrainingError` where a hook did.
+
+        A rank that stopped on its own would leave the others waiting for it; several ask each other only now and then,
+        and at each `meeting`.
+        """
+        strength = max(self.strength, self.stop.number if self.stop else 0)
+        if self.ranks.world > 1:
+            if iterations % AGREE_EVERY and not (meeting or event.finished):
+                return None
+            strength = self.ranks.any(strength)
+        if strength == FAILED:
+            raise self.failure or TrainingError("Another process of this run met numbers that are not finite.")
+        if strength == ROLL_BACK:
+            return StopReason(finished=False, reason=self.reason, rollback=True)
+        if event.finished:
+            return StopReason(finished=True)
+        if strength:
+            return StopReason(False, 0 if strength == BY_HOOK else strength, self.reason)
+        return None

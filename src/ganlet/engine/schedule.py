@@ -1,35 +1,11 @@
-"""Everything that changes over a run, as pure functions of images seen."""
+"""What changes over a run, as pure functions of images seen."""
 
 from __future__ import annotations
 
-import math
-
-from ganlet.config.base import Images
-from ganlet.config.optimizers import CosineSchedule, LinearSchedule, MultistepSchedule, PlateauSchedule, Schedule
 from ganlet.config.schema import RunConfig
+from ganlet.settings import images
 
 LOOK_EVERY, MOST_LOOKS = 4_000, 200
-
-
-def rate_factor(schedule: Schedule, images_seen: int, total_images: int, reductions: int = 0) -> float:
-    """What the learning rate is multiplied by at a moment: warm-up times the schedule's own curve, in [0, 1].
-
-    `reductions` is how often a plateau schedule has reduced the rate so far.
-    """
-    warmup = images(schedule.warmup)
-    factor = min(1.0, images_seen / warmup) if warmup else 1.0
-    if isinstance(schedule, CosineSchedule):
-        # Loshchilov & Hutter 2017, equation 5, without restarts.
-        done = min(1.0, images_seen / total_images)
-        factor *= schedule.final + (1.0 - schedule.final) * 0.5 * (1.0 + math.cos(math.pi * done))
-    elif isinstance(schedule, LinearSchedule):
-        factor *= 1.0 - (1.0 - schedule.final) * min(1.0, images_seen / total_images)
-    elif isinstance(schedule, MultistepSchedule):
-        passed = sum(images_seen >= images(milestone) for milestone in schedule.milestones)
-        factor *= schedule.factor**passed
-    elif isinstance(schedule, PlateauSchedule):
-        factor *= max(schedule.factor**reductions, schedule.min_factor)
-    return factor
 
 
 def ema_weight(half_life: int, ramp_up: float, images_seen: int, new_images: int) -> float:
@@ -75,7 +51,7 @@ def measure_every(config: RunConfig) -> int:
     return images(config.train.checkpoint_every if config.evaluate.every is None else config.evaluate.every)
 
 
-def look_every(config: RunConfig) -> int:
+def health_interval(config: RunConfig) -> int:
     """Images between the doctor's looks; 0: it never looks."""
     if config.health.every is not None:
         return images(config.health.every)
@@ -85,9 +61,3 @@ def look_every(config: RunConfig) -> int:
 def iteration_images(config: RunConfig) -> int:
     """Images that one iteration shows to the discriminator, over all ranks."""
     return config.train.batch_size * config.train.n_critic
-
-
-def images(length: Images) -> int:
-    """A length of a resolved config as the int that it is."""
-    assert isinstance(length, int), "the config must be resolved first"
-    return length

@@ -1,71 +1,104 @@
-"""Everything that a run carries from one iteration to the next, and nothing else."""
+"""Everything that a run carries from one iteration to the next, by name, and nothing else."""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar, cast
+from typing import Any, cast
 
 import torch
 from torch import nn
 
 from ganlet.config.schema import RunConfig
-from ganlet.engine.course import Course
-from ganlet.engine.ema import start_average
 from ganlet.engine.optimizers import build_optimizer, optimizer_tensors
-from ganlet.engine.schedule import images
+from ganlet.engine.schedule import growth
 from ganlet.engine.window import Window
 from ganlet.errors import CheckpointError, ConfigError, nearest
-from ganlet.networks import Discriminator, Generator, build_discriminator, build_generator
-from ganlet.objective import Adaptive, measured_beside
+from ganlet.games import GAMES, Average, Game, Player
+from ganlet.randomness import derive
 
-Network = TypeVar("Network", bound=nn.Module)
 Members = dict[str, dict[str, torch.Tensor]]
 
 
 @dataclass
 class TrainState:
-    """The networks, their optimisers, the averaged generators, the open log window, what adapts, and the clock.
+    """The networks, averages of their weights, optimisers, what the game remembers, the open log window, the clock.
 
-    `average` is the averaged generator that samples are drawn with; `more_averages` have half-lives of their own.
+    Attributes:
+        game: what the networks play.
+        networks: by name, in training.
+        averages: moving averages of networks' weights, by the name of their member in a checkpoint.
+        optimizers: one for each player.
+        memory: scalars that the game keeps.
+        window: what was measured since the last log row.
+        counts: how often the run went back to an earlier moment, "rollbacks", and how often each player's rate was
+            reduced, "PLAYER_reductions": int64 scalars on the CPU.
     """
 
-    generator: Generator
-    discriminator: Discriminator
-    average: Generator
-    generator_optimizer: torch.optim.Adam
-    discriminator_optimizer: torch.optim.Adam
+    game: Game
+    networks: dict[str, nn.Module]
+    players: dict[str, Player]
+    averages: dict[str, nn.Module]
+    optimizers: dict[str, torch.optim.Adam]
+    memory: dict[str, torch.Tensor]
     window: Window
-    adaptive: Adaptive
-    more_averages: dict[int, Generator] = field(default_factory=dict)
-    course: Course = field(default_factory=Course)
+    counts: dict[str, torch.Tensor]
     images_seen: int = 0
+    averaged: dict[str, Average] = field(default_factory=dict)
 
     @property
-    def averages(self) -> list[Generator]:
-        """All averaged generators, the one for samples first."""
-        return [self.average, *self.more_averages.values()]
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return next(parameter for network in self.networks.values() for parameter in network.parameters()).device
+
+    @property
+    def rollbacks(self) -> int:
+        """How often the run went back."""
+        return int(self.counts["rollbacks"])
+
+    @rollbacks.setter
+    def rollbacks(self, number: int) -> None:
+        self.counts["rollbacks"].fill_(number)
+
+    def reductions(self, player: str) -> int:
+        """How often the rate of a player was reduced."""
+        return int(self.counts[f"{player}_reductions"])
+
+    def rates(self) -> dict[str, float]:
+        """The learning rate of each player, as the log names it."""
+        return {f"{name}_rate": float(optimizer.param_groups[0]["lr"]) for name, optimizer in self.optimizers.items()}
+
+    def shown(self) -> dict[str, nn.Module]:
+        """The networks that pictures are drawn with: averaged ones, unless the config wants those of the moment."""
+        if self.game.config.evaluate.weights == "raw":
+            return self.networks
+        firsts = {average.network: name for name, average in reversed(self.averaged.items())}
+        return self.networks | {network: self.averages[name] for network, name in firsts.items()}
 
     def members(self) -> Members:
         """All tensors by member and name: what a checkpoint holds. They are the live ones, not copies."""
         return {
-            "generator": dict(self.generator.state_dict()),
-            "discriminator": dict(self.discriminator.state_dict()),
-            "average": dict(self.average.state_dict()),
-            **{average_member(h): dict(average.state_dict()) for h, average in self.more_averages.items()},
-            "generator_optimizer": optimizer_tensors(self.generator_optimizer, self.generator),
-            "discriminator_optimizer": optimizer_tensors(self.discriminator_optimizer, self.discriminator),
+            **{name: dict(network.state_dict()) for name, network in {**self.networks, **self.averages}.items()},
+            **{
+                f"{player}_optimizer": optimizer_tensors(optimizer, self._trained_by(player))
+                for player, optimizer in self.optimizers.items()
+            },
             "window": self.window.tensors(),
-            "adaptive": self.adaptive.tensors(),
-            "course": self.course.tensors(),
+            "adaptive": self.memory,
+            "course": self.counts,
         }
 
-    def set_stage(self, stage: int, fade: float) -> None:
-        """Let all networks work at a stage of growing."""
-        for network in (self.generator, self.discriminator, *self.averages):
-            network.set_stage(stage, fade)
+    def set_clock(self, images_seen: int) -> None:
+        """Be at a moment: networks that grow work at its stage."""
+        self.images_seen = images_seen
+        for network in [*self.networks.values(), *self.averages.values()]:
+            if hasattr(network, "set_stage"):
+                growing = cast(Any, network)
+                growing.set_stage(*growth(self.game.config, growing.num_stages, images_seen))
 
     @torch.no_grad()
-    def load(self, members: Members, images_seen: int) -> None:
+    def load(self, members: Mapping[str, Mapping[str, torch.Tensor]], images_seen: int) -> None:
         """Take over saved tensors in place. Raises `CheckpointError` unless every name and shape fits."""
         mine = self.members()
         problems = _misfits(mine, members)
@@ -78,36 +111,59 @@ class TrainState:
         for member, tensors in mine.items():
             for name, tensor in tensors.items():
                 tensor.copy_(members[member][name])
-        self.images_seen = images_seen
+        self.set_clock(images_seen)
+
+    def _trained_by(self, player: str) -> dict[str, nn.Parameter]:
+        """The parameters of a player by name; of several networks, with the network's name in front."""
+        names = self.players[player].networks
+        return {
+            name if len(names) == 1 else f"{network}.{name}": parameter
+            for network in names
+            for name, parameter in self.networks[network].named_parameters()
+        }
 
 
-def build_state(config: RunConfig, device: torch.device) -> TrainState:
+def build_state(config: RunConfig, device: torch.device | str = "cpu", game: Game | None = None) -> TrainState:
     """The state of a resolved config before the first image, on `device`, channels last in memory.
 
     With `train.sync_batch_norm` and several ranks, batch statistics are those of all ranks together.
     """
-    generator = _place(build_generator(config), device)
-    discriminator = _place(build_discriminator(config), device)
-    if config.train.sync_batch_norm and torch.distributed.is_available() and torch.distributed.is_initialized():
-        generator = cast(Generator, nn.SyncBatchNorm.convert_sync_batchnorm(generator))
-        discriminator = cast(Discriminator, nn.SyncBatchNorm.convert_sync_batchnorm(discriminator))
-    _freeze(generator, config.generator.freeze, "generator.freeze")
-    _freeze(discriminator, config.discriminator.freeze, "discriminator.freeze")
-    return TrainState(
-        generator=generator,
-        discriminator=discriminator,
-        average=start_average(generator),
-        generator_optimizer=build_optimizer(generator, config.generator.optimizer),
-        discriminator_optimizer=build_optimizer(discriminator, config.discriminator.optimizer),
-        window=Window(measured_beside(config), device),
-        adaptive=Adaptive(config.objective, device),
-        more_averages={images(h): start_average(generator) for h in config.generator.ema.more_half_lives},
+    game, device = game or GAMES["gan"](config), torch.device(device)
+    shared = config.train.sync_batch_norm and torch.distributed.is_available() and torch.distributed.is_initialized()
+    with torch.random.fork_rng(devices=[]):  # for modules that draw their initial weights as torch's layers do
+        torch.default_generator.manual_seed(derive(config.seed, "initial/networks"))
+        built = game.networks()
+    networks = {}
+    for name, network in built.items():
+        network = network.to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        networks[name] = nn.SyncBatchNorm.convert_sync_batchnorm(network) if shared else network
+        settings = getattr(config, name, None)
+        if freeze := getattr(settings, "freeze", ()):
+            _freeze(networks[name], freeze, f"{name}.freeze")
+    players, averaged = game.players(networks), game.averages()
+    optimizers = {
+        name: build_optimizer([p for net in player.networks for p in networks[net].parameters()], player.optimizer)
+        for name, player in players.items()
+    }
+    counted = ("rollbacks", *(f"{player}_reductions" for player in players))
+    state = TrainState(
+        game=game,
+        networks=networks,
+        players=players,
+        averages={name: start_average(networks[average.network]) for name, average in averaged.items()},
+        optimizers=optimizers,
+        memory={name: torch.full((), value, device=device) for name, value in game.memory().items()},
+        window=Window(game.measured(networks), device),
+        counts={name: torch.zeros((), dtype=torch.int64) for name in counted},
+        averaged=averaged,
     )
+    state.set_clock(0)
+    return state
 
 
-def average_member(half_life: int) -> str:
-    """The member of a checkpoint that holds the further average of that half-life."""
-    return f"average_{half_life}"
+def start_average(network: nn.Module) -> nn.Module:
+    """A frozen copy of `network`, in evaluation mode, that `step.update_average` keeps."""
+    return copy.deepcopy(network).eval().requires_grad_(False)
 
 
 def _freeze(network: nn.Module, prefixes: tuple[str, ...], where: str) -> None:
@@ -135,11 +191,7 @@ def _belongs(name: str, prefix: str) -> bool:
     return name == prefix or name.startswith(f"{prefix.rstrip('.')}.")
 
 
-def _place(network: Network, device: torch.device) -> Network:
-    return network.to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-
-
-def _misfits(mine: Members, theirs: Members) -> list[str]:
+def _misfits(mine: Members, theirs: Mapping[str, Mapping[str, torch.Tensor]]) -> list[str]:
     """A line for every tensor that is missing, unknown or of another shape."""
     expected = {f"{m}/{n}": tuple(t.shape) for m, tensors in mine.items() for n, t in tensors.items()}
     found = {f"{m}/{n}": tuple(t.shape) for m, tensors in theirs.items() for n, t in tensors.items()}

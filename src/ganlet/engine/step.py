@@ -1,4 +1,4 @@
-"""One iteration: discriminator steps, generator steps, the averages.
+"""One iteration of any game: a step for each loss that it yields, then averages of weights and of what was measured.
 
 A pure function of (state, inputs): every random draw is in the inputs, so an iteration can be captured in a CUDA graph,
 tested, and replayed bit for bit.
@@ -6,186 +6,129 @@ tested, and replayed bit for bit.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 
-from ganlet.config.optimizers import OptimizerConfig
-from ganlet.config.schema import RunConfig
 from ganlet.engine.distributed import ALONE, Ranks
-from ganlet.engine.ema import update_average
-from ganlet.engine.inputs import Inputs
-from ganlet.engine.optimizers import UNCLIPPED, Clip, clip_weights, descend, trained_parameters
 from ganlet.engine.state import TrainState
-from ganlet.images import to_network
-from ganlet.objective import (
-    Adaptation,
-    Objective,
-    Shown,
-    WeightedPenalty,
-    build_adaptation,
-    build_objective,
-)
+from ganlet.errors import TrainingError
+from ganlet.games import Inputs, Turn
 
-# The penalties that are due at each of the iteration's discriminator steps.
-Due = tuple[tuple[WeightedPenalty, ...], ...]
-Measured = dict[str, torch.Tensor]
+UNIT_VECTORS = ("._u", "._v")  # of torch's spectral_norm
 
 
-@dataclass(frozen=True)
-class Iteration:
-    """How an iteration is carried out; calling it changes the state by one iteration."""
+def iterate(state: TrainState, inputs: Inputs, ranks: Ranks = ALONE) -> None:
+    """Let the networks play once, and change the state by that."""
+    accumulate = state.game.config.train.accumulate
+    losses: dict[str, list[torch.Tensor]] = defaultdict(list)  # of the parts of a player's next step
+    measured: dict[str, list[torch.Tensor]] = defaultdict(list)
+    failures = []
 
-    objective: Objective
-    ranks: Ranks
-    n_generator: int = 1
-    accumulate: int = 1  # parts that a batch is worked through in
-    generator_clip: Clip = UNCLIPPED
-    discriminator_clip: Clip = UNCLIPPED
-    weight_clip: float | None = None
-    adaptation: Adaptation | None = None
-    autocast_device: str | None = None  # bf16 on that kind of device; None: float32
-
-    def __call__(self, state: TrainState, inputs: Inputs, due: Due) -> None:
-        failures: list[torch.Tensor] = []
-        measured: Measured = {}
-        last = len(due) - 1
-        real = fake = inputs.latents  # there is always at least one discriminator step
-        for step, penalties in enumerate(due):
-            real = to_network(inputs.real[step])
-            # The generator step judges the fakes of the last discriminator step again: no second forward pass, unless
-            # the batch is worked through in parts because one graph of all of it is too large.
-            with self._precision(), torch.set_grad_enabled(step == last and self.accumulate == 1):
-                fake = state.generator(inputs.latents[step], inputs.labels_at(step))
-            shown = inputs.shown(step, real, fake.detach().float())
-            measured |= self._discriminator_steps(state, shown, penalties, failures)
-        if inputs.held_out is not None:
-            measured["held_out_logit"] = self._held_out_logit(state, inputs, inputs.shown(last, real, fake))
-        for turn in range(self.n_generator):
-            fresh = turn > 0 or self.accumulate > 1
-            shown = inputs.shown(last + 1 + turn, real, fake)
-            latents = inputs.latents[last + turn] if fresh else None
-            measured |= self._generator_step(state, shown, latents, failures)
-        measured["failed_steps"] = torch.stack(failures).sum()
-        self.ranks.average([*measured.values(), *_batch_statistics(state.generator, state.discriminator)])
-        if self.adaptation is not None:
-            self.adaptation(state.adaptive, measured, inputs.num_images * self.ranks.world)
-        for average, weight in zip(state.averages, inputs.ema_weights, strict=True):
-            update_average(average, state.generator, weight)
-        state.window.add(measured)
-
-    def _discriminator_steps(
-        self, state: TrainState, shown: Shown, due: tuple[WeightedPenalty, ...], failures: list[torch.Tensor]
-    ) -> Measured:
-        """One step for each pass of the objective; what is measured is that of the first."""
-        measured: Measured = {}
-        for number in range(max(1, len(self.objective.passes))):
-            parts = _Means()
-            totals = (parts.keep(*self._judged(state, part, due, number)) for part in shown.parts(self.accumulate))
-            norm, failed = descend(
-                state.discriminator_optimizer, totals, self.discriminator_clip, self.ranks.average, "discriminator"
-            )
+    for player, loss, parts in _turns(state, inputs):
+        optimizer = state.optimizers[player]
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        if not losses[player]:
+            optimizer.zero_grad(set_to_none=True)
+        loss.backward(inputs=parameters)  # penalties made the images require gradients too, which nobody needs here
+        losses[player].append(loss.detach())
+        for name, value in ({} if parts is None else {f"{player}_loss": loss.detach(), **parts}).items():
+            measured[name].append(value)
+        if len(losses[player]) == accumulate:
+            norm, failed = optimizer_step(state, player, losses.pop(player), parameters, ranks)
+            measured[f"{player}_gradient_norm"].append(norm)
             failures.append(failed)
-            if self.weight_clip is not None:
-                clip_weights(trained_parameters(state.discriminator_optimizer), self.weight_clip)
-            measured = measured or {**parts.read(), "discriminator_gradient_norm": norm}
-        return measured
 
-    def _judged(
-        self, state: TrainState, shown: Shown, due: tuple[WeightedPenalty, ...], number: int
-    ) -> tuple[torch.Tensor, Measured]:
-        # Double backward through bf16 is too coarse: steps with a penalty on gradients run in float32 altogether.
-        with self._precision(enabled=not any(weighted.penalty.differentiates for weighted in due)):
-            return self.objective.for_discriminator(state.discriminator, shown, state.adaptive, due, number)
+    # One value of each name stays what it is; of several, their sum counts so many times.
+    sums = {name: torch.stack(values).sum() if len(values) > 1 else values[0] for name, values in measured.items()}
+    counts = {name: len(values) for name, values in measured.items()} | {"failed_steps": 1}
+    sums["failed_steps"] = torch.stack(failures).sum()
+    if ranks.world > 1:
+        ranks.average([*sums.values(), *_running_statistics(state)])
+    means = {name: total / counts[name] if counts[name] > 1 else total for name, total in sums.items()}
+    state.game.remember(state.memory, means, inputs.num_images * ranks.world)
+    for name, average in state.averages.items():
+        update_average(average, state.networks[state.averaged[name].network], inputs.ema_weights[name])
+    state.window.add(sums, counts)
 
-    def _generator_step(
-        self, state: TrainState, shown: Shown, latents: torch.Tensor | None, failures: list[torch.Tensor]
-    ) -> Measured:
-        """A step on `shown.fake`, or on fresh images of `latents` where they are given."""
-        discriminator = trained_parameters(state.discriminator_optimizer)
-        for parameter in discriminator:
-            parameter.requires_grad_(False)  # its gradients would be computed only to be thrown away
-        try:
-            parts = _Means()
-            totals = (parts.keep(*pair) for pair in self._generated(state, shown, latents))
-            clip = self.generator_clip
-            norm, failed = descend(state.generator_optimizer, totals, clip, self.ranks.average, "generator")
-        finally:
-            for parameter in discriminator:
-                parameter.requires_grad_(True)  # also after numbers that are not finite: the run may go back
-        failures.append(failed)
-        return {**parts.read(), "generator_gradient_norm": norm}
 
-    def _generated(
-        self, state: TrainState, shown: Shown, latents: torch.Tensor | None
-    ) -> Iterator[tuple[torch.Tensor, Measured]]:
-        chunks = [None] if latents is None else latents.chunk(self.accumulate)
-        for part, chunk in zip(shown.parts(len(chunks)), chunks, strict=True):
-            with self._precision():
-                fake = part.fake if chunk is None else state.generator(chunk, part.labels)
-                yield self.objective.for_generator(state.discriminator, part.of(fake.float()), state.adaptive)
-
-    @torch.no_grad()
-    def _held_out_logit(self, state: TrainState, inputs: Inputs, shown: Shown) -> torch.Tensor:
-        """The mean logit of pictures that training does not show, as it would be among training pictures."""
-        assert inputs.held_out is not None
-        # Augmented too: else the discriminator would tell what is augmented from what is not.
-        images = self.objective.seen_as_real(to_network(inputs.held_out), shown, state.adaptive)
-        statistics = [buffer.clone() for buffer in state.discriminator.buffers()]
-        with self._precision():
-            logits = state.discriminator(images, inputs.held_out_labels).float()
-        for buffer, before in zip(state.discriminator.buffers(), statistics, strict=True):
-            buffer.copy_(before)  # only looked at: nothing of them may get into the training state
-        return logits.mean()
-
-    def _precision(self, enabled: bool = True) -> AbstractContextManager[object]:
-        device = self.autocast_device or "cpu"
+def _turns(state: TrainState, inputs: Inputs) -> Iterator[Turn]:
+    """The turns of the game, each computed in the precision of the run when it is asked for."""
+    device = inputs.images["real"].device.type
+    play = state.game.play(state.networks, inputs)
+    while True:
         # The cache of casted weights would outlive their update within an iteration, and cannot be captured.
-        return torch.autocast(
-            device, torch.bfloat16, enabled=enabled and self.autocast_device is not None, cache_enabled=False
-        )
+        half = state.game.config.train.precision == "bf16"
+        with torch.autocast(device if half else "cpu", torch.bfloat16, enabled=half, cache_enabled=False):
+            turn = next(play, None)
+        if turn is None:
+            return
+        yield Turn(*turn)
 
 
-def build_iteration(config: RunConfig, ranks: Ranks = ALONE, autocast_device: str | None = None) -> Iteration:
-    """The iteration of a resolved config; `autocast_device` is the kind of device where it asks for bf16."""
-    train = config.train
-    return Iteration(
-        objective=build_objective(config),
-        ranks=ranks,
-        n_generator=train.n_generator,
-        accumulate=train.accumulate,
-        generator_clip=_clip(config.generator.optimizer),
-        discriminator_clip=_clip(config.discriminator.optimizer),
-        weight_clip=getattr(config.objective.loss, "clip", None),
-        adaptation=build_adaptation(config.objective),
-        autocast_device=autocast_device if train.precision == "bf16" else None,
-    )
+def optimizer_step(
+    state: TrainState, player: str, losses: list[torch.Tensor], parameters: list[nn.Parameter], ranks: Ranks
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Average gradients over the parts of a batch and over ranks, clip them, and step.
+
+    Returns the gradient norm and whether the step failed (0 or 1). A loss or gradient that is not finite never reaches
+    the weights: off the GPU it raises `TrainingError` before the step; on the GPU, where asking would stall, the step
+    is skipped on the device and the failure counted. What got no gradient, as the finer layers of a network that
+    grows, is left alone.
+    """
+    optimizer, settings = state.optimizers[player], state.players[player].optimizer
+    loss = torch.stack(losses).mean()
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    if len(losses) > 1:
+        torch._foreach_div_(gradients, float(len(losses)))  # pyright: ignore[reportPrivateImportUsage]
+    if ranks.world > 1:
+        ranks.average([*gradients, loss])  # the loss too: all ranks must agree on whether the step failed
+    norm = torch.nn.utils.get_total_norm(gradients)
+    failed = torch.logical_not(torch.isfinite(norm + loss)).float()
+    if settings.clip_norm is not None:
+        torch.nn.utils.clip_grads_with_norm_(parameters, settings.clip_norm, norm)
+    if settings.clip_value is not None:
+        torch.nn.utils.clip_grad_value_(parameters, settings.clip_value)
+    if loss.device.type == "cuda":
+        optimizer.found_inf = failed  # type: ignore[attr-defined] # read by the fused kernel, as by torch.amp
+    elif failed.item():
+        raise TrainingError(f"The {player}'s loss or gradient is not finite.")
+    optimizer.step()
+    limit = state.players[player].weight_clip
+    if limit is not None:  # Arjovsky et al. 2017, algorithm 1
+        with torch.no_grad():
+            for parameter in parameters:
+                parameter.clamp_(-limit, limit)
+    return norm, failed
 
 
-def _clip(settings: OptimizerConfig) -> Clip:
-    return Clip(settings.clip_norm, settings.clip_value)
+@torch.no_grad()
+def update_average(average: nn.Module, network: nn.Module, weight: torch.Tensor) -> None:
+    """Move `average` towards `network` by the share `weight` (a scalar tensor), in place.
+
+    The running statistics of batch normalisation are averaged like the weights that they belong to: the momentary
+    ones would not fit averaged weights. Counters are copied, and so are the vectors of spectral norms: they have length
+    1, and an average of them has not.
+    """
+    old, new = [], []
+    for (name, mine), (_, theirs) in zip(_tensors(average), _tensors(network), strict=True):
+        if mine.is_floating_point() and not name.endswith(UNIT_VECTORS):
+            old.append(mine)
+            new.append(theirs)
+        else:
+            mine.copy_(theirs)
+    change = torch._foreach_sub(new, old)  # pyright: ignore[reportPrivateImportUsage]
+    torch._foreach_mul_(change, weight)  # pyright: ignore[reportPrivateImportUsage]
+    torch._foreach_add_(old, change)  # pyright: ignore[reportPrivateImportUsage]
 
 
-@dataclass
-class _Means:
-    """Means of what is measured of the parts of a batch."""
-
-    measured: list[Measured] = field(default_factory=list)
-
-    def keep(self, total: torch.Tensor, parts: Measured) -> torch.Tensor:
-        self.measured.append(parts)
-        return total
-
-    def read(self) -> Measured:
-        first, *others = self.measured
-        if not others:
-            return first
-        return {name: torch.stack([parts[name] for parts in self.measured]).mean() for name in first}
+def _tensors(network: nn.Module) -> list[tuple[str, torch.Tensor]]:
+    return [*network.named_parameters(), *network.named_buffers()]
 
 
-def _batch_statistics(*networks: nn.Module) -> list[torch.Tensor]:
-    """Running statistics that each rank gathers from its own share of the batch."""
-    return [buffer for network in networks for buffer in network.buffers() if buffer.is_floating_point()]
+def _running_statistics(state: TrainState) -> list[torch.Tensor]:
+    """Statistics that each rank gathers from its own share of the batch."""
+    buffers = (buffer for network in state.networks.values() for buffer in network.buffers())
+    return [buffer for buffer in buffers if buffer.is_floating_point()]

@@ -6,37 +6,26 @@ from collections.abc import Sequence
 
 import torch
 
-# In the order in which they are logged; what only some runs measure follows.
-MEASURED = (
-    "discriminator_loss",
-    "generator_loss",
-    "real_logit",
-    "fake_logit",
-    "real_probability",
-    "fake_probability",
-    "discriminator_gradient_norm",
-    "generator_gradient_norm",
-    "failed_steps",
-)
-
 
 class Window:
     """Sums and counts of named scalars since the last reading. Part of the training state: log rows resume exactly."""
 
-    def __init__(self, others: Sequence[str], device: torch.device) -> None:
-        self.names = (*MEASURED, *others)
+    def __init__(self, names: Sequence[str], device: torch.device) -> None:
+        self.names = tuple(names)
         precision = torch.float32 if device.type == "mps" else torch.float64
         self.sums = torch.zeros(len(self.names), dtype=precision, device=device)
         self.counts = torch.zeros(len(self.names), dtype=precision, device=device)
-        self._flags: dict[frozenset[str], torch.Tensor] = {}
+        self._known_counts: dict[tuple[int, ...], torch.Tensor] = {}
 
-    def add(self, measured: dict[str, torch.Tensor]) -> None:
-        """Add scalars by name; names that are not there (a lazy penalty between its turns) count nothing."""
-        assert measured.keys() <= set(self.names), measured.keys() - set(self.names)
+    def add(self, sums: dict[str, torch.Tensor], counts: dict[str, int]) -> None:
+        """Add sums of scalars by name, each of so many values; names that are not there count nothing."""
+        assert sums.keys() <= set(self.names), f"the game does not declare {sorted(sums.keys() - set(self.names))}"
         zero = self.sums.new_zeros(())
-        values = [measured[name].to(self.sums.dtype) if name in measured else zero for name in self.names]
-        self.sums += torch.stack(values)
-        self.counts += self._present(frozenset(measured))
+        self.sums += torch.stack([sums[name].to(zero.dtype) if name in sums else zero for name in self.names])
+        numbers = tuple(counts.get(name, 0) for name in self.names)
+        if numbers not in self._known_counts:  # sent to the device once, for that would stall every iteration
+            self._known_counts[numbers] = torch.tensor(numbers, dtype=zero.dtype, device=zero.device)
+        self.counts += self._known_counts[numbers]
 
     def read(self) -> dict[str, float]:
         """Means since the last reading, by name; then start anew. Waits for the device."""
@@ -48,10 +37,3 @@ class Window:
     def tensors(self) -> dict[str, torch.Tensor]:
         """The live tensors by name."""
         return {"sums": self.sums, "counts": self.counts}
-
-    def _present(self, measured: frozenset[str]) -> torch.Tensor:
-        """1 for each name that was measured, else 0; sent to the device once, for that would stall every iteration."""
-        if measured not in self._flags:
-            flags = [float(name in measured) for name in self.names]
-            self._flags[measured] = torch.tensor(flags, dtype=self.counts.dtype, device=self.counts.device)
-        return self._flags[measured]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ganlet.config import RunConfig
-from ganlet.config.optimizers import OptimizerConfig
 from ganlet.health.findings import Advice
+from ganlet.networks.optimizers import OptimizerConfig
 
 R1 = "[{kind: r1, weight: 0.5, every: 4}]"  # as in the preset `quick`
 GRADIENT_PENALTY = "[{kind: gradient_penalty, weight: 10}]"  # Gulrajani et al. 2017
@@ -169,11 +169,8 @@ def to_train_longer(config: RunConfig) -> Advice:
 
 def against_limits(config: RunConfig) -> Advice:
     """More capacity."""
-    change = {
-        f"{side}.width": 2 * network.width
-        for side, network in (("generator", config.generator), ("discriminator", config.discriminator))
-        if hasattr(network, "width")
-    }
+    widths = {side: getattr(getattr(config, side), "width", None) for side in ("generator", "discriminator")}
+    change = {f"{side}.width": 2 * width for side, width in widths.items() if width is not None}
     return Advice("Longer training will not help. More capacity may: networks twice as wide.", change)
 
 

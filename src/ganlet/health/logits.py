@@ -5,17 +5,12 @@ from __future__ import annotations
 import statistics
 
 from ganlet.config import RunConfig
-from ganlet.config.objective import BceConfig, RelativisticConfig, WassersteinConfig
 from ganlet.health.case import Case, points
-
-BOUNDARIES = {"bce": 0.0, "hinge": 0.0, "lsgan": 0.5}
-UNITS = {"bce": 1.0, "relativistic": 1.0, "hinge": 1.0, "lsgan": 0.5}
-WITHOUT_SLOPE = ("consistency", "lecam")  # penalties that leave the critic as steep as it likes
 
 
 def boundary(config: RunConfig) -> float | None:
     """The logit between real and generated pictures; None for losses that compare and put neither anywhere."""
-    return BOUNDARIES.get(config.objective.loss.kind)
+    return config.objective.loss.boundary
 
 
 def unit(case: Case) -> float | None:
@@ -24,7 +19,7 @@ def unit(case: Case) -> float | None:
     For log-odds and hinge it is 1, for least squares half of the way from mark to mark; for a critic, whose logits may
     be of any size, the spread of its logits within each side.
     """
-    known = UNITS.get(case.facts.config.objective.loss.kind)
+    known = case.facts.config.objective.loss.unit
     if known is None:
         spreads = [value for _, value in points(case.all_looks, "logit_spread")[-3:]]
         known = statistics.median(spreads) if spreads else None
@@ -33,21 +28,21 @@ def unit(case: Case) -> float | None:
 
 def are_log_odds(config: RunConfig) -> bool:
     """Whether a distance between logits tells how sure the discriminator is, and a loss how far one side has won."""
-    return isinstance(config.objective.loss, BceConfig | RelativisticConfig)
+    return config.objective.loss.log_odds
 
 
 def is_critic(config: RunConfig) -> bool:
     """Whether logits estimate a distance: they may be of any size, and being never fooled is what is wanted."""
-    return isinstance(config.objective.loss, WassersteinConfig)
+    return config.objective.loss.critic
 
 
 def saturates(config: RunConfig) -> bool:
     """Whether a generator learns less and less where the discriminator is sure of itself."""
-    return isinstance(config.objective.loss, BceConfig)
+    return config.objective.loss.saturates
 
 
 def is_bounded(config: RunConfig) -> bool:
     """Whether anything keeps the discriminator from becoming ever steeper."""
-    penalties = {penalty.kind for penalty in config.objective.penalties}.difference(WITHOUT_SLOPE)
-    clip = getattr(config.objective.loss, "clip", None)
-    return bool(penalties) or clip is not None or config.discriminator.spectral
+    loss, penalties = config.objective.loss, config.objective.penalties
+    slope_bound = any(penalty.bounds_slope for penalty in penalties)
+    return slope_bound or loss.weight_clip is not None or config.discriminator.spectral

@@ -15,8 +15,6 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ganlet.networks import Discriminator, Generator
-
 Signals = dict[str, float]
 
 COARSE_SIDE = 8  # pictures are brought to this size where only their rough look counts
@@ -43,7 +41,7 @@ class Specimen:
     held_out_labels: torch.Tensor | None = None
 
 
-def judgement(discriminator: Discriminator, specimen: Specimen, boundary: float | None = 0.0) -> Signals:
+def judgement(discriminator: nn.Module, specimen: Specimen, boundary: float | None = 0.0) -> Signals:
     """How the discriminator tells real pictures from generated ones, and known real ones from unknown.
 
     `separation` is the chance that it finds a real picture more real than a generated one (the area under its ROC
@@ -53,11 +51,11 @@ def judgement(discriminator: Discriminator, specimen: Specimen, boundary: float 
     standard deviation of logits within each side, a unit for the distance between the sides.
     """
     with torch.no_grad(), batch_statistics(discriminator):
-        train = discriminator(specimen.train, specimen.train_labels).float()
-        fake = discriminator(specimen.raw, specimen.labels).float()
+        train = discriminator(*_with(specimen.train, specimen.train_labels)).float()
+        fake = discriminator(*_with(specimen.raw, specimen.labels)).float()
         held_out = None
         if specimen.held_out is not None:
-            held_out = discriminator(specimen.held_out, specimen.held_out_labels).float()
+            held_out = discriminator(*_with(specimen.held_out, specimen.held_out_labels)).float()
     signals = {
         "real_logit": float(train.mean()),
         "fake_logit": float(fake.mean()),
@@ -225,21 +223,21 @@ def batch_statistics(network: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-def as_trained(generator: Generator, latents: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+def as_trained(generator: nn.Module, latents: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
     """Images (N, C, H, W) as the discriminator gets them in training: with the statistics of the batch."""
     with torch.no_grad(), batch_statistics(generator):
-        return generator(latents, labels).float()
+        return generator(*_with(latents, labels)).float()
 
 
 def as_shown(
-    generator: Generator, latents: torch.Tensor, labels: torch.Tensor | None = None
+    generator: nn.Module, latents: torch.Tensor, labels: torch.Tensor | None = None
 ) -> tuple[torch.Tensor, Signals]:
     """Images (N, C, H, W) as samples are drawn, and the share of the generator's units that are dead."""
     was_training = generator.training
     generator.eval()
     try:
         with torch.no_grad(), counting_dead_units(generator) as dead:
-            images = generator(latents, labels).float()
+            images = generator(*_with(latents, labels)).float()
     finally:
         generator.train(was_training)
     return images, {"dead_units": float(torch.cat(dead).float().mean()) if dead else 0.0}
@@ -265,3 +263,8 @@ def _nearest_other(distances: torch.Tensor) -> torch.Tensor:
     """Distance of each to its nearest other, from distances (N, N)."""
     others = distances + torch.diag(torch.full((len(distances),), torch.inf, device=distances.device))
     return others.min(1).values
+
+
+def _with(inputs: torch.Tensor, labels: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
+    """What a network is called with: labels only where there are any."""
+    return (inputs,) if labels is None else (inputs, labels)

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from ganlet.config.networks import Latents
 from ganlet.errors import MetricError
 from ganlet.metrics.accumulate import check_count
+from ganlet.randomness import Distribution
 
 EPSILON = 1e-4
 DISCARD = (1.0, 99.0)  # percentiles; what lies outside is left out
@@ -30,7 +30,7 @@ class PathLength:
 
 
 def interpolate(
-    starts: torch.Tensor, ends: torch.Tensor, positions: torch.Tensor | float, latents: Latents
+    starts: torch.Tensor, ends: torch.Tensor, positions: torch.Tensor | float, latents: Distribution
 ) -> torch.Tensor:
     """Latents (N, L) at positions (N,) between 0 and 1 on the ways from starts (N, L) to ends (N, L).
 
@@ -60,7 +60,7 @@ def step_distances(
     starts: torch.Tensor,
     ends: torch.Tensor,
     positions: torch.Tensor,
-    latents: Latents,
+    latents: Distribution,
     labels: torch.Tensor | None = None,
     *,
     epsilon: float = EPSILON,

@@ -11,20 +11,6 @@ from torch.nn import functional
 from ganlet.networks.conditioning import ConditionalSequential, conditional
 from ganlet.networks.norms import NORMS, WITHOUT_SHIFT
 
-SMALLEST_SIDE = 4
-
-
-def resolutions(size: tuple[int, int]) -> list[tuple[int, int]]:
-    """Sizes from the full one down to the coarsest map: halved, rounding up, while the shorter side stays at least 4.
-
-    64 x 64 gives 64, 32, 16, 8, 4; 28 x 28 gives 28, 14, 7; 48 x 30 gives 48 x 30, 24 x 15, 12 x 8, 6 x 4.
-    """
-    sizes = [size]
-    while min(sizes[-1]) // 2 >= SMALLEST_SIDE:
-        height, width = sizes[-1]
-        sizes.append(((height + 1) // 2, (width + 1) // 2))
-    return sizes
-
 
 def channel_counts(levels: int, width: int, max_multiplier: int) -> list[int]:
     """Channels of the maps below full resolution, finest first: width, 2 width, 4 width ..., capped."""

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from ganlet.networks.batch_statistics import BATCH_STATISTICS
-from ganlet.networks.interfaces import Judgement
+from ganlet.networks.interfaces import Logits
 
 # Numbers that a label becomes beside the latents. Few, lest it drown them: with 64 beside 64 latents, on Fashion-MNIST,
 # pictures of a class varied a fifth as much as real ones; with 10, three quarters.
@@ -25,8 +25,9 @@ class LabelEmbedding(nn.Module):
     def __init__(self, num_labels: int, size: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(num_labels, size))
+        self.draw_weights()
 
-    def draw_weights(self, random: torch.Generator) -> None:
+    def draw_weights(self, random: torch.Generator | None = None) -> None:
         """Standard normal numbers, as latents are (see `initial.initialise`)."""
         nn.init.normal_(self.weight, generator=random)
 
@@ -149,7 +150,7 @@ class LevelInputs(nn.Module):
 
 
 class Head(nn.Module):
-    """Features (N, num_features) and labels -> `Judgement`, in float32: the last layer of every discriminator.
+    """Features (N, num_features) and labels -> `Logits`, in float32: the last layer of every discriminator.
 
     Args:
         bias: whether the logit has one.
@@ -177,7 +178,7 @@ class Head(nn.Module):
         self.projection = nn.Linear(num_labels, num_features, bias=False) if projects else None
         self.classifier = nn.Linear(num_features, num_labels) if classifies else None
 
-    def forward(self, features: torch.Tensor, labels: torch.Tensor | None) -> Judgement:
+    def forward(self, features: torch.Tensor, labels: torch.Tensor | None) -> Logits:
         # Under autocast too: losses and penalties compare logits, and bf16 would keep 8 bits of them.
         # On the meta device, which has shapes only, there is no autocast to switch off.
         with nullcontext() if features.is_meta else torch.autocast(features.device.type, enabled=False):
@@ -185,7 +186,7 @@ class Head(nn.Module):
             logits = self.to_logit(features).squeeze(1)
             if self.projection is not None:
                 logits = logits + (self.projection(_present(labels)) * features).sum(dim=1)
-            return Judgement(logits, None if self.classifier is None else self.classifier(features))
+            return Logits(logits, None if self.classifier is None else self.classifier(features))
 
 
 def _present(labels: torch.Tensor | None) -> torch.Tensor:

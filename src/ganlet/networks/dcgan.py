@@ -15,10 +15,13 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from ganlet.networks.blocks import Upsample, channel_counts, hidden_layers, needs_bias, resolutions
+from ganlet.networks.blocks import Upsample, channel_counts, hidden_layers, needs_bias
 from ganlet.networks.conditioning import ConditionalSequential, Head, LabelledImages, LevelInputs
 from ganlet.networks.growing import GrowingDiscriminator, GrowingGenerator, stage_sizes
-from ganlet.networks.interfaces import Judgement
+from ganlet.networks.latents import Latents
+from ganlet.networks.settings import resolutions
+from ganlet.randomness import LatentKind
+from ganlet.settings import as_size
 
 LEAK = 0.2
 
@@ -27,8 +30,9 @@ class DcganGenerator(GrowingGenerator):
     """Latents -> coarsest map by a linear layer -> doubled in resolution by each block -> tanh.
 
     Args:
-        size: height and width of the images, each at least 8.
+        size: height and width of the images, each at least 8; or one number for both.
         channels: 1, 3 or 4.
+        latent_size, latents: how many numbers it is fed, and of which distribution (see `Latents`).
         width: channels of the finest hidden map; twice as many at each lower resolution.
         max_multiplier: channels are never more than width times this.
         layers: layers that work on each hidden map, the one that makes it included.
@@ -43,9 +47,10 @@ class DcganGenerator(GrowingGenerator):
     def __init__(
         self,
         *,
-        size: tuple[int, int],
-        channels: int,
+        size: int | tuple[int, int],
+        channels: int = 3,
         latent_size: int = 100,
+        latents: LatentKind = "normal",
         width: int = 64,
         max_multiplier: int = 8,
         layers: int = 1,
@@ -58,14 +63,14 @@ class DcganGenerator(GrowingGenerator):
         grow_from: int | None = None,
     ) -> None:
         super().__init__()
+        size = as_size(size)
         sizes = resolutions(size)
         counts = channel_counts(len(sizes) - 1, width, max_multiplier)
         self.size = size
-        self.latent_size = latent_size
         self.inputs = LevelInputs(
             latent_size, len(counts), num_labels=num_labels, condition=condition, skip_latent=skip_latent
         )
-        self.num_levels = len(self.inputs.part_sizes)
+        self.latents = Latents(latent_size, latents, levels=len(self.inputs.part_sizes))
         bias = needs_bias(norm)
         finish = partial(hidden_layers, norms=[norm] * layers, bias=bias, activation=nn.ReLU, dropout=dropout)
         self.coarsest = (*sizes[-1], counts[-1])
@@ -119,8 +124,8 @@ class DcganDiscriminator(GrowingDiscriminator):
     def __init__(
         self,
         *,
-        size: tuple[int, int],
-        channels: int,
+        size: int | tuple[int, int],
+        channels: int = 3,
         width: int = 64,
         max_multiplier: int = 8,
         layers: int = 1,
@@ -133,6 +138,7 @@ class DcganDiscriminator(GrowingDiscriminator):
         grow_from: int | None = None,
     ) -> None:
         super().__init__()
+        size = as_size(size)
         bias = needs_bias(norm)
 
         def block(before: int, after: int, first_norm: str = norm) -> nn.Sequential:
@@ -160,8 +166,7 @@ class DcganDiscriminator(GrowingDiscriminator):
             batch_statistics=batch_statistics,
         )
 
-    def judge(self, images: torch.Tensor, labels: torch.Tensor | None = None) -> Judgement:
-        images = self.labelled(images, labels)
-        maps = self.look(images, self.entries)
+    def features(self, images: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        maps = self.to_coarsest(self.labelled(images, labels), self.entries)
         # Flattened as (N, H, W, C): no copy of a channels-last map.
-        return self.head(maps.permute(0, 2, 3, 1).flatten(1), labels)
+        return maps.permute(0, 2, 3, 1).flatten(1)

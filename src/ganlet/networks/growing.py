@@ -8,8 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ganlet.networks.blocks import enlarge, resolutions
+from ganlet.networks.blocks import enlarge
 from ganlet.networks.interfaces import Discriminator, Generator
+from ganlet.networks.settings import resolutions
 
 
 def stage_sizes(size: tuple[int, int], grow_from: int | None) -> list[tuple[int, int]]:
@@ -98,7 +99,7 @@ class GrowingDiscriminator(_Staged, Discriminator):
 
     blocks: nn.ModuleList
 
-    def look(self, images: torch.Tensor, entries: nn.ModuleList) -> torch.Tensor:
+    def to_coarsest(self, images: torch.Tensor, entries: nn.ModuleList) -> torch.Tensor:
         """Images of full size -> the coarsest maps. `entries` are those of the stages, coarsest first."""
         level = self.num_stages - 1 - self.stage  # how many resolutions are left out
         maps = entries[self.stage](shrink(images, level))

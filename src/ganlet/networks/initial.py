@@ -35,7 +35,7 @@ def _orthogonal(weight: torch.Tensor, random: torch.Generator) -> object:
 class DrawsWeights(Protocol):
     """A module that draws its own parameters, the same under every scheme; its children are drawn as any others."""
 
-    def draw_weights(self, random: torch.Generator) -> None: ...
+    def draw_weights(self, random: torch.Generator | None = None) -> None: ...
 
 
 def initialise(module: nn.Module, scheme: str, seed: int) -> None:

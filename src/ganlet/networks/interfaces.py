@@ -12,6 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from ganlet.networks.latents import Latents
+
 
 class Generator(nn.Module, ABC):
     """Latents (N, latent_size) -> images (N, C, H, W) in [-1, 1].
@@ -19,12 +21,28 @@ class Generator(nn.Module, ABC):
     Where `num_levels` is above 1, latents may also be (N, num_levels, latent_size): those of the coarsest level first,
     so that coarse, middle and fine styles of different latents can be mixed. A generator that grows has `num_stages`
     above 1 and draws full-size images of coarse content until its last stage.
+
+    Attributes:
+        latents: what it asks to be fed.
+        has_styles: it maps latents to styles, draws images of these, and can truncate them: see `style.StyleGenerator`.
+        coarse_first: where networks of two resolutions are compared, blocks of the coarsest maps are the first ones.
     """
 
-    latent_size: int
-    num_levels: int = 1
+    latents: Latents
+    has_styles: bool = False
+    coarse_first: bool = True
     num_stages: int = 1
     stage: int = 0  # the one it works at
+
+    @property
+    def latent_size(self) -> int:
+        """Numbers that are drawn for a picture."""
+        return self.latents.size
+
+    @property
+    def num_levels(self) -> int:
+        """How many latents a picture may be made of."""
+        return self.latents.levels
 
     @abstractmethod
     def forward(self, latents: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor: ...
@@ -34,25 +52,31 @@ class Generator(nn.Module, ABC):
         assert (stage, fade) == (0, 1.0)
 
 
-class Judgement(NamedTuple):
+class Logits(NamedTuple):
     """Logits (N,), higher for real images; and those of an auxiliary classifier (N, num_labels), where there is one."""
 
-    logits: torch.Tensor
-    label_logits: torch.Tensor | None = None
+    real: torch.Tensor
+    labels: torch.Tensor | None = None
 
 
 class Discriminator(nn.Module, ABC):
     """Images (N, C, H, W) in [-1, 1] -> logits (N,), higher for real ones; no sigmoid."""
 
+    coarse_first: bool = False
     num_stages: int = 1
     stage: int = 0  # the one it works at
+    head: nn.Module  # features and labels -> `Logits`
 
     @abstractmethod
-    def judge(self, images: torch.Tensor, labels: torch.Tensor | None = None) -> Judgement:
-        """What the network says about images that claim to show their labels."""
+    def features(self, images: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """What the last layer sees of images that claim to show their labels: (N, F)."""
+
+    def logits(self, images: torch.Tensor, labels: torch.Tensor | None = None) -> Logits:
+        """What the network says about images: whether they are real, and what they show if it was built to guess."""
+        return self.head(self.features(images, labels), labels)
 
     def forward(self, images: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        return self.judge(images, labels).logits
+        return self.logits(images, labels).real
 
     def set_stage(self, stage: int, fade: float) -> None:
         """Work at a stage of growing, whose new resolution has faded in by the share `fade`."""

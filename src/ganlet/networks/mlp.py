@@ -9,7 +9,10 @@ import torch
 from torch import nn
 
 from ganlet.networks.conditioning import ConditionalSequential, Head, LabelledImages, LevelInputs, conditional
-from ganlet.networks.interfaces import Discriminator, Generator, Judgement
+from ganlet.networks.interfaces import Discriminator, Generator
+from ganlet.networks.latents import Latents
+from ganlet.randomness import LatentKind
+from ganlet.settings import as_size
 
 LEAK = 0.2
 
@@ -29,9 +32,10 @@ class MlpGenerator(Generator):
     def __init__(
         self,
         *,
-        size: tuple[int, int],
-        channels: int,
-        latent_size: int,
+        size: int | tuple[int, int],
+        channels: int = 3,
+        latent_size: int = 100,
+        latents: LatentKind = "normal",
         width: int = 256,
         layers: int = 3,
         norm: str = "none",
@@ -40,7 +44,8 @@ class MlpGenerator(Generator):
         condition: str = "concat",
     ) -> None:
         super().__init__()
-        self.latent_size = latent_size
+        size = as_size(size)
+        self.latents = Latents(latent_size, latents)
         self.shape = (channels, *size)
         self.inputs = LevelInputs(latent_size, 1, num_labels=num_labels, condition=condition, skip_latent=False)
         (condition_size,) = self.inputs.condition_sizes
@@ -68,8 +73,8 @@ class MlpDiscriminator(Discriminator):
     def __init__(
         self,
         *,
-        size: tuple[int, int],
-        channels: int,
+        size: int | tuple[int, int],
+        channels: int = 3,
         width: int = 256,
         layers: int = 3,
         dropout: float = 0.0,
@@ -78,6 +83,7 @@ class MlpDiscriminator(Discriminator):
         batch_statistics: str = "none",
     ) -> None:
         super().__init__()
+        size = as_size(size)
         self.labelled = LabelledImages(size, num_labels if condition == "concat" else 0)
         widths = [
             math.prod((channels + self.labelled.extra_channels, *size)),
@@ -91,5 +97,5 @@ class MlpDiscriminator(Discriminator):
         self.hidden = nn.Sequential(*blocks)
         self.head = Head(width, num_labels=num_labels, condition=condition, batch_statistics=batch_statistics)
 
-    def judge(self, images: torch.Tensor, labels: torch.Tensor | None = None) -> Judgement:
-        return self.head(self.hidden(self.labelled(images, labels)), labels)
+    def features(self, images: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        return self.hidden(self.labelled(images, labels))

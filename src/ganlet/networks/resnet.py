@@ -10,11 +10,14 @@ import torch
 from torch import nn
 
 from ganlet.networks.attention import SelfAttention
-from ganlet.networks.blocks import channel_counts, enlarge, needs_bias, resolutions
+from ganlet.networks.blocks import channel_counts, enlarge, needs_bias
 from ganlet.networks.conditioning import ConditionalSequential, Head, LabelledImages, LevelInputs, conditional
 from ganlet.networks.growing import GrowingDiscriminator, GrowingGenerator, shrink, stage_sizes
-from ganlet.networks.interfaces import Judgement
+from ganlet.networks.latents import Latents
 from ganlet.networks.norms import NORMS
+from ganlet.networks.settings import resolutions
+from ganlet.randomness import LatentKind
+from ganlet.settings import as_size
 
 
 class UpBlock(nn.Module):
@@ -102,9 +105,10 @@ class ResnetGenerator(GrowingGenerator):
     def __init__(
         self,
         *,
-        size: tuple[int, int],
-        channels: int,
-        latent_size: int,
+        size: int | tuple[int, int],
+        channels: int = 3,
+        latent_size: int = 100,
+        latents: LatentKind = "normal",
         width: int = 64,
         max_multiplier: int = 4,
         norm: str = "batch",
@@ -115,15 +119,15 @@ class ResnetGenerator(GrowingGenerator):
         grow_from: int | None = None,
     ) -> None:
         super().__init__()
+        size = as_size(size)
         sizes = list(reversed(resolutions(size)))
         counts = list(reversed(channel_counts(len(sizes), width, max_multiplier)))
         attends = [min(map_size) == attention for map_size in sizes]
         self.size = size
-        self.latent_size = latent_size
         self.inputs = LevelInputs(
             latent_size, len(sizes), num_labels=num_labels, condition=condition, skip_latent=skip_latent
         )
-        self.num_levels = len(self.inputs.part_sizes)
+        self.latents = Latents(latent_size, latents, levels=len(self.inputs.part_sizes))
         self.coarsest = (*sizes[0], counts[0])
         height, breadth, depth = self.coarsest
         self.from_latent = nn.Linear(self.inputs.size, height * breadth * depth, bias=needs_bias(norm))
@@ -175,8 +179,8 @@ class ResnetDiscriminator(GrowingDiscriminator):
     def __init__(
         self,
         *,
-        size: tuple[int, int],
-        channels: int,
+        size: int | tuple[int, int],
+        channels: int = 3,
         width: int = 64,
         max_multiplier: int = 4,
         norm: str = "none",
@@ -187,6 +191,7 @@ class ResnetDiscriminator(GrowingDiscriminator):
         grow_from: int | None = None,
     ) -> None:
         super().__init__()
+        size = as_size(size)
         sizes = resolutions(size)
         self.labelled = LabelledImages(size, num_labels if condition == "concat" else 0)
         channels += self.labelled.extra_channels
@@ -211,10 +216,9 @@ class ResnetDiscriminator(GrowingDiscriminator):
         )
         self.head = Head(counts[-1], num_labels=num_labels, condition=condition, batch_statistics=batch_statistics)
 
-    def judge(self, images: torch.Tensor, labels: torch.Tensor | None = None) -> Judgement:
-        images = self.labelled(images, labels)
-        maps = self.look(images, self.from_images)
-        return self.head(torch.relu(maps).sum(dim=(2, 3)), labels)
+    def features(self, images: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        maps = self.to_coarsest(self.labelled(images, labels), self.from_images)
+        return torch.relu(maps).sum(dim=(2, 3))
 
 
 def _activation(norm: str, channels: int, condition_size: int = 0) -> ConditionalSequential:

@@ -14,9 +14,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ganlet.networks.blocks import channel_counts, enlarge, resolutions
+from ganlet.networks.blocks import channel_counts, enlarge
 from ganlet.networks.conditioning import LabelledLatents
 from ganlet.networks.interfaces import Generator
+from ganlet.networks.latents import Latents
+from ganlet.networks.settings import resolutions
+from ganlet.randomness import LatentKind
+from ganlet.settings import as_size
 
 LEAK = 0.2
 GAIN = math.sqrt(2.0)  # LeakyReLU halves the mean square, nearly
@@ -38,8 +42,9 @@ class MappingLayer(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(after, before))
         self.bias = nn.Parameter(torch.zeros(after))
+        self.draw_weights()
 
-    def draw_weights(self, random: torch.Generator) -> None:
+    def draw_weights(self, random: torch.Generator | None = None) -> None:
         nn.init.kaiming_normal_(self.weight, a=LEAK, nonlinearity="leaky_relu", generator=random)
         with torch.no_grad():
             self.weight.div_(MAPPING_RATE)
@@ -65,7 +70,7 @@ class Mapping(nn.Module):
         return self.layers(self.labelled(latents, labels))
 
 
-class Scales(nn.Module):
+class StyleAffine(nn.Module):
     """Styles (N, style_size) -> a scale (N, channels) for each channel, around 1.
 
     It draws its own weights under every scheme, so that styles show from the start: scales are 1 plus numbers of about
@@ -76,8 +81,9 @@ class Scales(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(channels, style_size))
         self.bias = nn.Parameter(torch.ones(channels))
+        self.draw_weights()
 
-    def draw_weights(self, random: torch.Generator) -> None:
+    def draw_weights(self, random: torch.Generator | None = None) -> None:
         nn.init.normal_(self.weight, 0.0, self.weight.shape[1] ** -0.5, generator=random)
         nn.init.ones_(self.bias)
 
@@ -96,7 +102,7 @@ class ModulatedConvolution(nn.Module):
     def __init__(self, before: int, after: int, kernel: int, style_size: int, *, demodulate: bool = True) -> None:
         super().__init__()
         self.demodulate = demodulate
-        self.scales = Scales(style_size, before)
+        self.scales = StyleAffine(style_size, before)
         self.convolution = nn.Conv2d(before, after, kernel, padding=kernel // 2, bias=False)
 
     def forward(self, maps: torch.Tensor, styles: torch.Tensor) -> torch.Tensor:
@@ -169,8 +175,9 @@ class LearnedConstant(nn.Module):
     def __init__(self, channels: int, size: tuple[int, int]) -> None:
         super().__init__()
         self.maps = nn.Parameter(torch.empty(1, channels, *size))
+        self.draw_weights()
 
-    def draw_weights(self, random: torch.Generator) -> None:
+    def draw_weights(self, random: torch.Generator | None = None) -> None:
         nn.init.normal_(self.maps, generator=random)
 
     def forward(self, num: int) -> torch.Tensor:
@@ -191,29 +198,33 @@ class StyleGenerator(Generator):
         max_multiplier: channels are never more than width times this.
         mapping_layers: layers that make a style of the latents.
         noise: whether noise is added to every map.
+        style_mixing: share of training pictures made of two latents.
     """
 
+    has_styles = True
     mean_style: torch.Tensor
 
     def __init__(
         self,
         *,
-        size: tuple[int, int],
-        channels: int,
-        latent_size: int,
+        size: int | tuple[int, int],
+        channels: int = 3,
+        latent_size: int = 100,
+        latents: LatentKind = "normal",
         num_labels: int = 0,
         condition: str = "concat",
         width: int = 64,
         max_multiplier: int = 8,
         mapping_layers: int = 4,
         noise: bool = True,
+        style_mixing: float = 0.0,
     ) -> None:
         super().__init__()
+        size = as_size(size)
         assert condition == "concat"
-        self.latent_size = latent_size
         sizes = list(reversed(resolutions(size)))
         counts = list(reversed(channel_counts(len(sizes), width, max_multiplier)))
-        self.num_levels = len(sizes)
+        self.latents = Latents(latent_size, latents, levels=len(sizes), mixing=style_mixing)
         self.mapping = Mapping(latent_size, num_labels, mapping_layers)
         self.constant = LearnedConstant(counts[0], sizes[0])
         self.blocks = nn.ModuleList()
@@ -233,10 +244,24 @@ class StyleGenerator(Generator):
         self, latents: torch.Tensor, labels: torch.Tensor | None = None, truncation: float = 1.0
     ) -> torch.Tensor:
         """Images; with a truncation below 1 more typical and less varied (Karras et al. 2019, appendix B)."""
-        styles = self._styles(latents, labels)
+        styles = self.map(latents, labels)
+        if self.training:
+            with torch.no_grad():
+                self.mean_style.lerp_(styles.flatten(0, -2).mean(dim=0), MEAN_MOMENTUM)
         if truncation != 1.0:
             styles = self.mean_style + truncation * (styles - self.mean_style)
-        maps = self.constant(len(latents))
+        return self.synthesize(styles)
+
+    def map(self, latents: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """Latents (N, latent_size) or (N, num_levels, latent_size) -> styles of the same shape, in float32."""
+        with torch.autocast(latents.device.type, enabled=False):  # too coarse in bf16
+            return self.mapping(latents, labels)
+
+    def synthesize(self, styles: torch.Tensor) -> torch.Tensor:
+        """Styles (N, latent_size), or (N, num_levels, latent_size) for one each level, coarsest first -> images."""
+        if styles.dim() == 2:
+            styles = styles.unsqueeze(1).expand(-1, self.num_levels, -1)
+        maps = self.constant(styles.shape[0])
         images: torch.Tensor | None = None
         for block, style in zip(self.blocks, styles.unbind(dim=1), strict=True):
             maps, added = block(maps, style)
@@ -244,15 +269,6 @@ class StyleGenerator(Generator):
         assert images is not None
         # Their mean, so that tanh is not saturated from the start where initial weights are not small.
         return torch.tanh(images / self.num_levels + self.bias)
-
-    def _styles(self, latents: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
-        """(N, num_levels, latent_size), in float32 also under autocast."""
-        with torch.autocast(latents.device.type, enabled=False):
-            styles = self.mapping(latents, labels)
-        if self.training:
-            with torch.no_grad():
-                self.mean_style.lerp_(styles.flatten(0, -2).mean(dim=0), MEAN_MOMENTUM)
-        return styles if styles.dim() == 3 else styles.unsqueeze(1).expand(-1, self.num_levels, -1)
 
 
 def _scaled(maps: torch.Tensor, scales: torch.Tensor) -> torch.Tensor:

@@ -7,9 +7,10 @@ device or makes tensors elsewhere: it can be captured, differentiated twice, and
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated
 
-import torch
+from ganlet.lazy import torch
+from ganlet.settings import NameIn
 
 MOVED_SHARE, CUT_SHARE = 1 / 8, 1 / 2  # of each side
 
@@ -30,9 +31,11 @@ def color(images: torch.Tensor, amounts: torch.Tensor) -> torch.Tensor:
 
 def translation(images: torch.Tensor, amounts: torch.Tensor) -> torch.Tensor:
     """Images moved by up to an eighth of each side, down and right by the first two `amounts` (N, 3); 0 moves in."""
+    from ganlet.objective.shift import Shift
+
     farthest = [_share(side, MOVED_SHARE) for side in images.shape[2:]]
     down, right = ((amounts[:, i] * (2 * far + 1)).long() - far for i, far in enumerate(farthest))
-    return _Shift.apply(images, down, right)
+    return Shift.apply(images, down, right)
 
 
 def cutout(images: torch.Tensor, amounts: torch.Tensor) -> torch.Tensor:
@@ -56,6 +59,7 @@ POLICIES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
     "translation": translation,
     "cutout": cutout,
 }
+Policy = Annotated[str, NameIn(POLICIES)]
 DRAWS_EACH = 4  # whether, and up to three amounts
 NUM_DRAWS = DRAWS_EACH * len(POLICIES)
 
@@ -76,36 +80,6 @@ def augment(
     return images
 
 
-class _Shift(torch.autograd.Function):
-    """Images moved by whole pixels; their gradients move back again, which is quick and always the same sum.
-
-    The gradient of an index would be collected by atomic additions, whose order on a GPU is left to chance.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, images: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-        ctx.save_for_backward(down, right)
-        return _shifted(images, down, right)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        down, right = ctx.saved_tensors
-        return _Shift.apply(gradients[0], -down, -right), None, None
-
-
-def _shifted(images: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Images (N, C, H, W) moved by whole pixels (N,) each way, with 0 where nothing comes from."""
-    num, _, height, width = images.shape
-    rows = torch.arange(height, device=images.device) - down[:, None]
-    columns = torch.arange(width, device=images.device) - right[:, None]
-    inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None, :]
-    # Pixels are the rows of a table of colours: of channels-last images it is a view, and is read row by row.
-    rows = torch.arange(num, device=images.device)[:, None] * height + rows.clamp(0, height - 1)
-    sources = rows[:, :, None] * width + columns.clamp(0, width - 1)[:, None, :]
-    moved = images.permute(0, 2, 3, 1).flatten(0, 2).index_select(0, sources.flatten())
-    return moved.unflatten(0, (num, height, width)).permute(0, 3, 1, 2).masked_fill_(~inside[:, None], 0.0)
-
-
 def _spread(colors: torch.Tensor, factor: torch.Tensor, dims: tuple[int, ...]) -> torch.Tensor:
     """Colours farther from their mean over `dims`, by a factor."""
     mean = colors.mean(dims, keepdim=True)
@@ -120,3 +94,22 @@ def _share(side: int, share: float) -> int:
 def _per_image(values: torch.Tensor) -> torch.Tensor:
     """(N,) -> (N, 1, 1, 1)."""
     return values[:, None, None, None]
+
+
+def augmented(
+    images: torch.Tensor,
+    policies: str | tuple[str, ...] = ("color", "translation", "cutout"),
+    strength: float = 1.0,
+    generator: torch.Generator | None = None,
+) -> torch.Tensor:
+    """`augment` with random numbers of `generator` or, without one, of torch's global one: for loops of one's own.
+
+    Real and generated images must both be augmented before the discriminator sees them. Raises `ValueError` for an
+    unknown policy.
+    """
+    policies = (policies,) if isinstance(policies, str) else tuple(policies)
+    if unknown := [policy for policy in policies if policy not in POLICIES]:
+        raise ValueError(f"there is no policy {unknown[0]!r}, only {', '.join(POLICIES)}")
+    device = images.device if generator is None else generator.device
+    random = torch.rand(len(images), NUM_DRAWS, generator=generator, device=device).to(images.device)
+    return augment(images, random, torch.full((), strength, device=images.device), policies)

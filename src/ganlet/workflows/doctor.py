@@ -10,13 +10,14 @@ from typing import Any
 import torch
 
 from ganlet.data.holdout import held_out_pack
-from ganlet.engine.hooks import Moment, Stop
-from ganlet.engine.schedule import look_every
+from ganlet.engine.loop import Event, Stop
+from ganlet.engine.schedule import health_interval
 from ganlet.health.case import HEALTH, Facts, Row
 from ganlet.health.live import LiveDoctor, News
 from ganlet.metrics.features import open_extractor
 from ganlet.runs.history import read_history
 from ganlet.workflows.examining import Examiner
+from ganlet.workflows.records import read_environment
 from ganlet.workflows.session import Session
 
 logger = logging.getLogger(__name__)
@@ -35,25 +36,28 @@ class Doctor:
     session: Session
     note: Callable[[Mapping[str, Any]], None]  # appends a row to the history
     rows_before: Sequence[Row]  # of the run so far, at the start of this session
+    _every: int = field(init=False)
     _live: LiveDoctor = field(init=False)
     _examiner: Examiner | None = None
     _told: bool = False
 
     def __post_init__(self) -> None:
         config = self.session.config
+        self._every = health_interval(config)
         self._live = LiveDoctor(Facts(config, len(self.session.pack)), config.health.action)
         self._live.catch_up(self.rows_before)
 
-    def __call__(self, moment: Moment) -> Stop | None:
-        every = look_every(self.session.config)
-        if not every or not moment.passed(every):
+    def __call__(self, event: Event) -> Stop | None:
+        game = event.state.game
+        if not self._every or not event.passed(self._every) or game.draws is None or game.judges is None:
             return None
         try:
-            signals = self._examine(moment)
+            signals = self._examine(event)
         except Exception as error:  # whatever it is, no look is worth a run
             self._complain(error)
             return None
-        self.note({"event": HEALTH, "images_seen": moment.images_seen, **signals})
+        event.latest[HEALTH] = look = {"event": HEALTH, "images_seen": event.images_seen, **signals}
+        self.note(look)
         rows = read_history(self.session.folder.metrics_path)
         try:
             news = self._live.look(rows)
@@ -62,10 +66,10 @@ class Doctor:
             return None
         return self._tell(news)
 
-    def _examine(self, moment: Moment) -> dict[str, float]:
+    def _examine(self, event: Event) -> dict[str, float]:
         if self._examiner is None:
             self._examiner = _open_examiner(self.session)
-        return self._examiner.examine(moment.state)
+        return self._examiner.examine(event.state)
 
     def _tell(self, news: News) -> Stop | None:
         """Tell and note what is new."""
@@ -91,4 +95,5 @@ def _open_examiner(session: Session) -> Examiner:
     config, pack = session.config, session.pack
     unseen = held_out_pack(pack, config.data, limit=config.health.num_pictures)
     extractor = open_extractor(EXTRACTOR, session.device)
-    return Examiner(config, pack, unseen, extractor, session.device, session.labels)
+    norms = read_environment(session.folder).get("weight_norms")
+    return Examiner(config, pack, unseen, extractor, session.device, session.labels, norms)

@@ -18,6 +18,7 @@ from ganlet.errors import ConfigError, DataError, EnvironmentProblem, ResourcePr
 from ganlet.metrics.features import open_extractor
 from ganlet.metrics.protocol import Measurement
 from ganlet.metrics.suite import METRICS, Refused, choose_metrics, measure
+from ganlet.randomness import callers_randomness_kept
 from ganlet.runs.evaluations import append_evaluation, as_text
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.pictures import save_neighbours
@@ -50,6 +51,7 @@ class Evaluation:
         return {left_out["metric"]: left_out["reason"] for left_out in self.row["refused"]}
 
 
+@callers_randomness_kept()
 def evaluate(
     run: str | Path,
     num: int = NUM_FAKES,

@@ -9,11 +9,10 @@ from functools import partial
 import numpy as np
 import torch
 
-from ganlet.config.networks import GeneratorSettings
 from ganlet.data.holdout import held_out_pack
 from ganlet.data.pack import fingerprint_of
 from ganlet.data.spec import Pack
-from ganlet.engine.draws import draw
+from ganlet.games.drawn import generate
 from ganlet.images import middles
 from ganlet.metrics.evidence import Evidence, Gathering, Side
 from ganlet.metrics.extractors import Extractor, GanletExtractor, PixelsExtractor
@@ -24,9 +23,10 @@ from ganlet.metrics.modes import ModeCoverage
 from ganlet.metrics.protocol import Protocol
 from ganlet.metrics.references import Reference, open_reference
 from ganlet.metrics.smoothness import PathLength, perceptual_path_length, squared_distance, step_distances
+from ganlet.networks.latents import sample_latents
+from ganlet.randomness import draw
 from ganlet.workflows.generators import Trained
 from ganlet.workflows.reporting import Reporter
-from ganlet.workflows.sampling import generate, latents_for
 
 AT_ONCE = 256  # pictures that are generated, measured and forgotten
 NUM_STEPS = 1_000
@@ -154,7 +154,7 @@ def _classes(trained: Trained, pack: Pack, num: int, seed: int) -> np.ndarray | 
 def _pictures(trained: Trained, num: int, seed: int) -> Iterator[np.ndarray]:
     """`num` generated pictures in batches, the same ones that `ganlet sample --seed` draws."""
     labels = trained.labels.draw(num, seed) if trained.labels else None
-    for start, latents in enumerate(latents_for(num, seed, trained.config.generator).split(AT_ONCE)):
+    for start, latents in enumerate(sample_latents(trained.generator.latents, num, seed).split(AT_ONCE)):
         part = slice(start * AT_ONCE, start * AT_ONCE + len(latents))
         yield generate(trained.generator, latents, None if labels is None else labels[part])
 
@@ -172,9 +172,9 @@ def _path_length(trained: Trained, extractor: Extractor, seed: int) -> Callable[
 
     None where the extractor takes whole grey levels only.
     """
-    if not isinstance(extractor, GanletExtractor | PixelsExtractor):
+    if not isinstance(extractor, GanletExtractor | PixelsExtractor) or not hasattr(trained.generator.latents, "kind"):
         return None
-    settings: GeneratorSettings = trained.config.generator
+    asked = trained.generator.latents
     device = next(trained.generator.parameters()).device
 
     def distance(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
@@ -182,15 +182,12 @@ def _path_length(trained: Trained, extractor: Extractor, seed: int) -> Callable[
         return squared_distance(*extractor(both)[0].chunk(2))
 
     def path_length() -> PathLength:
-        shape = (NUM_STEPS, settings.latent_size)
-        starts, ends = (
-            draw(settings.latents, seed, f"path length/{end}", 0, shape).to(device) for end in ("starts", "ends")
-        )
+        starts, ends = (asked.draw((NUM_STEPS,), seed, f"path length/{end}").to(device) for end in ("starts", "ends"))
         labels = trained.labels.draw(NUM_STEPS, seed).to(device) if trained.labels else None
         positions = draw("uniform", seed, "path length/positions", 0, (NUM_STEPS,)).add(1.0).div(2.0).to(device)
         # A step of 1e-4 is lost in the 10 bits of TF32.
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            steps = step_distances(trained.generator, distance, starts, ends, positions, settings.latents, labels)
+            steps = step_distances(trained.generator, distance, starts, ends, positions, asked.kind, labels)
         return perceptual_path_length(steps)
 
     return path_length

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ganlet.config import RunConfig, read_yaml, validate
-from ganlet.engine.schedule import images
-from ganlet.engine.state import TrainState
-from ganlet.networks import build_discriminator, build_generator, parameter_count
+from ganlet.config import read_yaml, validate
+from ganlet.games import Game, Gan
+from ganlet.networks.zoo import parameter_count
 from ganlet.runs.checkpoint import read_pointer
 from ganlet.runs.files import write_atomic
 from ganlet.runs.folder import RunFolder
@@ -16,16 +15,11 @@ from ganlet.runs.plots import figure_png, loss_plot
 from ganlet.runs.report import write_report
 from ganlet.runs.scores import gives_probabilities
 from ganlet.runs.weights import load_generator_file
+from ganlet.settings import images
 from ganlet.workflows.diagnosing import describe, diagnose
-from ganlet.workflows.session import Session
 
 
-def finish(session: Session, state: TrainState) -> None:
-    """Draw everything that a run leaves at its end."""
-    redraw(session.folder, state.images_seen)
-
-
-def redraw(folder: RunFolder, images_seen: int | None = None) -> None:
+def redraw(folder: RunFolder, images_seen: int | None = None, game: Game | None = None) -> None:
     """Draw everything anew from what is in the folder of a run that has come to `images_seen`.
 
     Without that it is as far as its newest checkpoint.
@@ -38,7 +32,7 @@ def redraw(folder: RunFolder, images_seen: int | None = None) -> None:
     figure = loss_plot(rows, penalties=penalties, probabilities=gives_probabilities(config))
     write_atomic(folder.path / "loss.png", figure_png(figure, ground="white"))
     diagnosis = describe(folder.path, diagnose(folder.path))
-    facts = {**_facts(config, rows, images_seen), "diagnosis": diagnosis, "kept": _kept(folder)}
+    facts = {**_facts(game or Gan(config), rows, images_seen), "diagnosis": diagnosis, "kept": _kept(folder)}
     write_report(folder, facts=facts)
 
 
@@ -49,15 +43,12 @@ def _kept(folder: RunFolder) -> int | None:
     return load_generator_file(folder.generator_path)[1].get("images_seen")
 
 
-def _facts(config: RunConfig, rows: list[dict[str, Any]], images_seen: int) -> dict[str, Any]:
+def _facts(game: Game, rows: list[dict[str, Any]], images_seen: int) -> dict[str, Any]:
     """What the report tells that cannot be read from the folder as it stands."""
     seconds = rows[-1]["seconds"] if rows else 0.0
     return {
-        "parameters": {
-            "generator": parameter_count(build_generator(config)),
-            "discriminator": parameter_count(build_discriminator(config)),
-        },
+        "parameters": {name: parameter_count(network) for name, network in game.networks().items()},
         "seconds": seconds,
         "images_per_second": images_seen / seconds if seconds else 0.0,
-        "finished": images_seen >= images(config.train.total_images),
+        "finished": images_seen >= images(game.config.train.total_images),
     }

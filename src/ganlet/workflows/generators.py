@@ -1,23 +1,26 @@
-"""The trained generator of a run: the one it ended with, or that of a checkpoint."""
+"""The trained networks of a run: the generator it ended with, those of a checkpoint, or a generator file alone."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
 import torch
+from torch import nn
 
 from ganlet.config import RunConfig, validate
-from ganlet.config.tree import Tree
+from ganlet.engine.devices import choose_device
 from ganlet.engine.schedule import growth
-from ganlet.engine.state import average_member
 from ganlet.errors import ConfigError, RunError
-from ganlet.networks import Generator, build_generator
+from ganlet.games import Game, Gan
+from ganlet.games.gan import average_member
 from ganlet.runs import checkpoint
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.weights import Tensors, load_generator_file
+from ganlet.settings import images
 from ganlet.workflows.labels import LabelStock
 from ganlet.workflows.records import read_environment
 
@@ -26,7 +29,7 @@ from ganlet.workflows.records import read_environment
 class Trained:
     """A generator on its device, in evaluation mode, with its config and the moment it is of."""
 
-    generator: Generator
+    generator: Any  # a network with `latents`
     config: RunConfig
     images_seen: int
     labels: LabelStock | None = None  # as its training pictures have them, where it was trained with labels
@@ -38,18 +41,20 @@ class Trained:
 
 
 def open_generator(
-    folder: RunFolder, which: str | int | None, device: torch.device, average: int | None = None
+    folder: RunFolder,
+    which: str | int | None,
+    device: torch.device,
+    average: int | None = None,
+    game: Game | None = None,
 ) -> Trained:
     """The generator in generator.safetensors, or that of the checkpoint best, latest, or of a number of images seen.
 
     Of a checkpoint, too, it is the averaged one unless the config wants the momentary one. `average` is the half-life
-    of one of the further averages; they are in checkpoints only, by default in the latest. Raises RunError or
-    CheckpointError where there is none or it is damaged, ConfigError where `which` or `average` means nothing.
+    of one of the further averages; they are in checkpoints only, by default in the latest. `game` is for runs whose
+    networks are not described by their config. Raises RunError or CheckpointError where there is none or it is damaged,
+    ConfigError where `which` or `average` means nothing.
     """
-    environment = read_environment(folder)
-    if which is None and average is not None:
-        which = "latest"
-    if which is None:
+    if which is None and average is None:
         path = folder.generator_path
         if not path.exists():
             raise RunError(
@@ -57,21 +62,127 @@ def open_generator(
                 where=folder.path,
                 hint=f"ganlet resume {shlex.quote(str(folder.path))}",
             )
-        tensors, metadata = load_generator_file(path)
-        images_seen = int(metadata.get("images_seen") or 0)
-        return _built(validate(metadata["config"]), tensors, path, images_seen, environment, device)
-    saved = checkpoint.load(folder.checkpoints_path, _moment(folder, which), environment.get("run_id"))
-    assert saved is not None  # a moment was asked for
+        return open_generator_file(path, device, game, read_environment(folder))
+    saved = open_checkpoint(folder, "latest" if which is None else which)
     config = validate(saved.meta["config"])
-    tensors = saved.members[_member(config, average)]
-    return _built(config, tensors, saved.path, saved.images_seen, environment, device)
+    game = game or game_of(config, read_environment(folder), folder.path)
+    if game.draws is None:
+        raise RunError("This game draws no pictures of latents.", where=folder.path)
+    member = game.shown_member() if average is None else _further(config, average)
+    network = load_network(game, game.draws, saved.members[str(member)], saved.images_seen, saved.path, device)
+    labels = LabelStock.from_sets(read_environment(folder).get("labels"), config.data.num_labels)
+    return Trained(network, config, saved.images_seen, labels)
 
 
-def _member(config: RunConfig, average: int | None) -> str:
-    """The member of a checkpoint that is drawn with."""
-    known = config.generator.ema.more_half_lives
-    if average is None:
-        return "average" if config.evaluate.weights == "ema" else "generator"
+def open_generator_file(
+    path: Path, device: torch.device, game: Game | None = None, environment: Mapping[str, Any] | None = None
+) -> Trained:
+    """The generator of a generator.safetensors, wherever the file is. Raises `RunError`.
+
+    Files of older versions have no label sets inside; those of the run's environment.json serve then.
+    """
+    tensors, metadata = load_generator_file(path)
+    config = validate(metadata["config"])
+    game = game or game_of(config, metadata, path)
+    seen = int(metadata.get("images_seen") or 0)
+    network = load_network(game, str(game.draws), tensors, seen, path, device)
+    sets = metadata.get("labels") or (environment or {}).get("labels")
+    return Trained(network, config, seen, LabelStock.from_sets(sets, config.data.num_labels))
+
+
+class Networks(Mapping[str, nn.Module]):
+    """The networks of a checkpoint by name, as items and as attributes; `images_seen` is the moment they are of."""
+
+    def __init__(self, networks: Mapping[str, nn.Module], images_seen: int) -> None:
+        self._networks = dict(networks)
+        self.images_seen = images_seen
+
+    def __getitem__(self, name: str) -> nn.Module:
+        return self._networks[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._networks)
+
+    def __len__(self) -> int:
+        return len(self._networks)
+
+    def __getattr__(self, name: str) -> nn.Module:
+        if name.startswith("_") or name not in self._networks:
+            raise AttributeError(f"there is no network {name!r}, only {', '.join(self.__dict__.get('_networks', {}))}")
+        return self._networks[name]
+
+
+def open_networks(
+    folder: RunFolder, which: str | int, device: torch.device, *, ema: bool = True, game: Game | None = None
+) -> Networks:
+    """All networks of a checkpoint, in evaluation mode; see `open_generator`."""
+    saved = open_checkpoint(folder, which)
+    config = validate(saved.meta["config"])
+    game = game or game_of(config, read_environment(folder), folder.path)
+    averages = {average.network: name for name, average in reversed(game.averages().items())} if ema else {}
+    members = {name: averages.get(name, name) for name in game.networks()}
+    found = {
+        name: load_network(game, name, saved.members[member], saved.images_seen, saved.path, device)
+        for name, member in members.items()
+    }
+    return Networks(found, saved.images_seen)
+
+
+def load(path: str | Path, *, generator: nn.Module | None = None, device: str = "cpu") -> Any:
+    """The generator of a generator.safetensors (or of a run's folder), a module in evaluation mode.
+
+    `generator.latents` draws what it is fed. A `generator` that was handed to `train` as an object is handed in again.
+    Raises `RunError` where there is none, or the file is damaged or of another kind.
+    """
+    path, chosen = Path(path), choose_device(device)
+    file = path if path.is_file() else RunFolder.open(path).generator_path
+    game = None
+    if generator is not None:
+        game = Gan(validate(load_generator_file(file)[1]["config"]), {"generator": generator})
+    if path.is_dir():
+        return open_generator(RunFolder.open(path), None, chosen, game=game).generator
+    return open_generator_file(path, chosen, game).generator
+
+
+def open_checkpoint(folder: RunFolder, which: str | int) -> checkpoint.Checkpoint:
+    """The checkpoint best, latest, or of a number of images seen."""
+    saved = checkpoint.load(folder.checkpoints_path, _moment(folder, which), read_environment(folder).get("run_id"))
+    assert saved is not None  # a moment was asked for
+    return saved
+
+
+def game_of(config: RunConfig, record: Mapping[str, Any], where: Path) -> Game:
+    """The game of a run that its config describes. Raises `RunError` where parts of it were handed in from Python."""
+    given = {name: kind for name, kind in (record.get("given") or {}).items() if name != "dataset"}
+    if given:
+        parts = ", ".join(f"{name} ({kind})" for name, kind in given.items())
+        raise RunError(
+            "Parts of this run were handed in from Python, and its config does not describe them.",
+            where=where,
+            got=parts,
+            expected="the same objects again: ganlet.open_run(path, generator=...) or ganlet.load(path, generator=...)",
+        )
+    return Gan(config)
+
+
+def load_network(
+    game: Game, name: str, tensors: Tensors, images_seen: int, where: Path, device: torch.device
+) -> nn.Module:
+    """A network of a game with saved weights, in evaluation mode, at its stage of growing."""
+    network = game.networks()[name]
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise RunError("The weights do not fit the config beside them.", where=where, got=str(error)) from None
+    if hasattr(network, "set_stage"):
+        growing = cast(Any, network)
+        growing.set_stage(*growth(game.config, growing.num_stages, images_seen))
+    return network.to(device).eval()
+
+
+def _further(config: RunConfig, average: int) -> str:
+    """The member of a checkpoint with the further average of that half-life."""
+    known = [images(half_life) for half_life in config.generator.ema.more_half_lives]
     if average not in known:
         raise ConfigError(
             "There is no average of that half-life.",
@@ -100,16 +211,3 @@ def _moment(folder: RunFolder, which: str | int) -> int:
             got=which,
             expected=f"best, latest, or one of: {known}",
         ) from None
-
-
-def _built(
-    config: RunConfig, tensors: Tensors, where: Path, images_seen: int, environment: Tree, device: torch.device
-) -> Trained:
-    generator = build_generator(config)
-    try:
-        generator.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise RunError("The weights do not fit the config beside them.", where=where, got=str(error)) from None
-    generator.set_stage(*growth(config, generator.num_stages, images_seen))
-    labels = LabelStock.from_sets(environment.get("labels"), config.data.num_labels)
-    return Trained(generator.to(device).eval(), config, images_seen, labels)

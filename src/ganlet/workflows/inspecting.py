@@ -14,7 +14,6 @@ import numpy as np
 import torch
 
 from ganlet.config import RunConfig, plain_yaml, resolve
-from ganlet.config.data import DataConfig
 from ganlet.config.tree import Tree, flatten, merge
 from ganlet.data.inspection.advice import Advice, advise
 from ganlet.data.inspection.examination import Examination, examine, overview
@@ -22,6 +21,7 @@ from ganlet.data.inspection.file_checks import broken_files
 from ganlet.data.inspection.finding import Finding
 from ganlet.data.inspection.findings import find
 from ganlet.data.inspection.survey import Survey, pictures_at, survey
+from ganlet.data.settings import DataConfig
 from ganlet.data.source import absolute_source, find_source
 from ganlet.data.spec import shown
 from ganlet.engine.devices import choose_device

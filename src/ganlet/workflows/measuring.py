@@ -17,9 +17,8 @@ import torch
 
 from ganlet.config.checks import measuring_decides, plateau_schedules
 from ganlet.data.spec import Pack
-from ganlet.engine.draws import draw
-from ganlet.engine.hooks import Moment, Reduce
-from ganlet.engine.schedule import images, measure_every
+from ganlet.engine.loop import Event, Reduce
+from ganlet.engine.schedule import measure_every
 from ganlet.engine.state import TrainState
 from ganlet.errors import GanletError
 from ganlet.metrics.accumulate import statistics_of
@@ -27,9 +26,8 @@ from ganlet.metrics.distances import frechet_distance, kernel_distance
 from ganlet.metrics.features import Extractor, distance_name, extract, open_extractor
 from ganlet.metrics.protocol import Measurement, Protocol
 from ganlet.metrics.references import Reference, kept_indices, open_reference
-from ganlet.networks import Generator
+from ganlet.settings import images
 from ganlet.workflows.judging import MEASUREMENT, Track
-from ganlet.workflows.sampling import generate, shown_generator
 from ganlet.workflows.session import Session
 
 logger = logging.getLogger(__name__)
@@ -54,24 +52,29 @@ class Measurer:
     seconds_before: float  # of earlier sessions of this run
     spent: float  # seconds of those on measuring
     _started: float = field(default_factory=time.monotonic)
+    _every: int = field(init=False)
     _instruments: tuple[Extractor, Reference] | None = None
     _told: bool = False
 
-    def __call__(self, moment: Moment) -> None:
-        every = measure_every(self.session.config)
-        if not every or not moment.passed(every) or not (moment.finished or self._may_take_time()):
+    def __post_init__(self) -> None:
+        self._every = measure_every(self.session.config)
+
+    def __call__(self, event: Event) -> None:
+        if not self._every or not event.passed(self._every) or event.state.game.draws is None:
+            return
+        if not (event.finished or self._may_take_time()):
             return
         begun = time.monotonic()
-        measured = self._attempt(moment.state)
+        measured = self._attempt(event.state)
         seconds = time.monotonic() - begun
         self.spent += seconds
         if measured is not None:
-            self._record(moment.images_seen, measured, seconds)
+            event.latest[MEASUREMENT] = self._record(event.images_seen, measured, seconds)
 
     def _may_take_time(self) -> bool:
         config = self.session.config
         elapsed = self.seconds_before + time.monotonic() - self._started
-        return measuring_decides(config) or self.spent <= config.evaluate.budget * elapsed
+        return measuring_decides(config) or bool(self.session.hooks) or self.spent <= config.evaluate.budget * elapsed
 
     def _attempt(self, state: TrainState) -> Measurement | None:
         try:
@@ -93,7 +96,7 @@ class Measurer:
         self.session.reporter.say(text)
         logger.warning(text, exc_info=error)
 
-    def _record(self, images_seen: int, measured: Measurement, seconds: float) -> None:
+    def _record(self, images_seen: int, measured: Measurement, seconds: float) -> Mapping[str, Any]:
         row = {
             "event": MEASUREMENT,
             "images_seen": images_seen,
@@ -106,11 +109,18 @@ class Measurer:
         }
         self.track = self.track.and_then(row)
         is_best = self.track.best is row
-        self.note({**row, "best": is_best})
+        row = {**row, "best": is_best}
+        self.note(row)
         best = ", the best so far" if is_best and len(self.track.rows) > 1 else ""
         text = f"after {images_seen:,} images: {shown_value(row)}{best}"
         self.session.reporter.say(text)
         logger.info(text)
+        return row
+
+
+def measured_now(event: Event) -> bool:
+    """Whether the distance was measured at this very moment."""
+    return event.latest.get(MEASUREMENT, {}).get("images_seen") == event.images_seen
 
 
 @dataclass(frozen=True)
@@ -119,10 +129,10 @@ class Plateau:
 
     measurer: Measurer
 
-    def __call__(self, moment: Moment) -> Reduce | None:
-        track, session = self.measurer.track, self.measurer.session
-        if track.moment != moment.images_seen:
+    def __call__(self, event: Event) -> Reduce | None:
+        if not measured_now(event):
             return None
+        track, session = self.measurer.track, self.measurer.session
         due = {side: s for side, s in plateau_schedules(session.config).items() if track.reduces(images(s.patience))}
         for side, schedule in due.items():
             text = f"the {side}'s learning rate falls: no progress in {images(schedule.patience):,} images"
@@ -137,8 +147,8 @@ class Patience:
 
     measurer: Measurer
 
-    def __call__(self, moment: Moment) -> str | None:
-        return self.exhausted() if self.measurer.track.moment == moment.images_seen else None
+    def __call__(self, event: Event) -> str | None:
+        return self.exhausted() if measured_now(event) else None
 
     def exhausted(self) -> str | None:
         """The reason to stop, if there is one; also where a run was interrupted after it had one."""
@@ -152,11 +162,10 @@ def measure(state: TrainState, session: Session, extractor: Extractor, reference
     """The distance of what is drawn at this moment, always from the same latents. Raises `MetricError`."""
     config = session.config
     settings = config.evaluate
-    latents = draw(
-        config.generator.latents, config.seed, "measure", 0, (settings.num_fakes, config.generator.latent_size)
-    )
     labels = session.labels.draw(settings.num_fakes, config.seed) if session.labels else None
-    fakes = extract(extractor, _Drawn(shown_generator(state, config), latents, labels)).features
+    drawn = state.game.drawn(state.shown(), settings.num_fakes, config.seed, "measure", labels)
+    assert drawn is not None
+    fakes = extract(extractor, drawn).features
     kind, distance = DISTANCES[settings.metric]
     value, error = distance(fakes, reference)
     protocol = Protocol.of(
@@ -192,21 +201,6 @@ def _some(pack: Pack, num: int) -> Pack:
     chosen = kept_indices(len(pack), num)
     fingerprint = f"{num} of {pack.fingerprint}"
     return replace(pack, pictures=pack.pictures[chosen], labels=None, names=None, fingerprint=fingerprint)
-
-
-@dataclass(frozen=True)
-class _Drawn:
-    """Pictures uint8 (N, H, W, C) that are drawn when they are looked at, so that memory stays flat."""
-
-    generator: Generator
-    latents: torch.Tensor
-    labels: torch.Tensor | None
-
-    def __len__(self) -> int:
-        return len(self.latents)
-
-    def __getitem__(self, part: slice) -> np.ndarray:
-        return generate(self.generator, self.latents[part], None if self.labels is None else self.labels[part])
 
 
 def _kernel(fakes: np.ndarray, reference: Reference) -> tuple[float, float | None]:

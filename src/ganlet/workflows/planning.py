@@ -11,10 +11,10 @@ from ganlet.config import RunConfig, dump_yaml, without_effect
 from ganlet.data.labels import label_notes
 from ganlet.engine.devices import choose_device, require_precision
 from ganlet.engine.estimate import estimate_memory
-from ganlet.engine.schedule import images
-from ganlet.networks import parameter_count
+from ganlet.networks.zoo import parameter_count
 from ganlet.runs.environment import describe_environment
 from ganlet.runs.folder import require_new
+from ganlet.settings import images
 from ganlet.workflows.reporting import Reporter, Silent
 from ganlet.workflows.requirements import followed_pictures, open_pictures, require_extractor, resolved
 from ganlet.workflows.transferring import initial_state
@@ -37,15 +37,14 @@ def plan(
     config = resolved(config, pack)
     followed_pictures(config, pack)
     state = initial_state(config, torch.device("cpu"), reporter)
-    memory = estimate_memory(config, state)
+    memory = estimate_memory(state)
     total, per_iteration = images(config.train.total_images), config.train.batch_size * config.train.n_critic
     height, width = config.data.size
     facts = [
         f"pictures:       {len(pack):,} of {height} x {width}, {pack.pictures.shape[-1]} channels",
         f"length:         {total:,} images = {math.ceil(total / per_iteration):,} iterations of {per_iteration} "
         f"= {total / len(pack):.1f} epochs",
-        f"generator:      {parameter_count(state.generator):,} parameters",
-        f"discriminator:  {parameter_count(state.discriminator):,} parameters",
+        *(f"{name + ':':<15} {parameter_count(network):,} parameters" for name, network in state.networks.items()),
         f"memory:         about {_megabytes(memory.total)} ({_megabytes(memory.weights)} weights and optimisers, "
         f"{_megabytes(memory.batch)} a batch)",
         f"device:         {chosen} ({describe_environment(str(chosen))['device_name']})",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
@@ -40,12 +40,15 @@ def write_environment(
     reporter: Reporter,
     known_id: str | None,
     labels: list[list[int]] | None = None,
+    weight_norms: Mapping[str, float] | None = None,
+    given: Mapping[str, str] | None = None,
 ) -> str:
     """Add this session to environment.json, and say what makes a resume inexact. Returns the run's id.
 
     `data` is about the pictures. `known_id` is the id in the checkpoint that was restored: it counts where
     environment.json was lost. `labels` are those that pictures are drawn with, as indices for each of some training
-    pictures.
+    pictures; `weight_norms` those of the networks at the run's own start, where this session is there;
+    `given` is what was handed in as objects, which the config does not describe.
     """
     before = read_environment(folder)
     sessions = before.get("sessions", [])
@@ -58,6 +61,8 @@ def write_environment(
         "run_id": run_id,
         "created": before.get("created") or datetime.now(UTC).isoformat(timespec="seconds"),
         "data": data,
+        **({"given": dict(given)} if given else {}),
+        "weight_norms": before.get("weight_norms") or weight_norms or {},
         "sessions": [*sessions, now],
     }
     text = json.dumps(record, indent=2)

@@ -106,8 +106,19 @@ def choose_reporter() -> Reporter:
     return Live() if sys.stderr.isatty() else Plain()
 
 
+def default_reporter() -> Reporter:
+    """That of the library: live in a terminal or a notebook, else silent."""
+    if not is_first_process():
+        return Silent()
+    in_notebook = "ipykernel" in sys.modules
+    return Live() if in_notebook or sys.stderr.isatty() else Silent()
+
+
 def describe_row(row: Mapping[str, Any], probabilities: bool = True) -> str:
     """The numbers of a log row that a person follows; logits where they make no probabilities."""
+    names = [name for name in row if name.endswith("_loss")]
+    if not {"generator_loss", "real_probability" if probabilities else "real_logit"} <= row.keys():  # another game
+        return "loss " + " ".join(f"{name.removesuffix('_loss')} {row[name]:.3f}" for name in names)
     losses = f"loss D {row['discriminator_loss']:.3f} G {row['generator_loss']:.3f}"
     if not probabilities:
         return f"{losses}  logits real {row['real_logit']:.2f} fake {row['fake_logit']:.2f}"

@@ -11,10 +11,10 @@ from ganlet.data.holdout import held_out_pack
 from ganlet.data.labels import label_fingerprint, label_names
 from ganlet.data.source import absolute_source, open_source, require_batch
 from ganlet.data.spec import Pack
-from ganlet.engine.schedule import images
 from ganlet.errors import CheckpointError, ConfigError, DataError, EnvironmentProblem
 from ganlet.metrics.features import open_extractor
 from ganlet.runs.folder import RunFolder
+from ganlet.settings import images
 from ganlet.workflows.records import read_environment
 from ganlet.workflows.reporting import Reporter
 

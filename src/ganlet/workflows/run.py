@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +13,21 @@ from ganlet.runs.folder import RunFolder
 from ganlet.runs.history import read_history
 
 if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from ganlet.games import Game
     from ganlet.health.findings import Diagnosis
     from ganlet.workflows.evaluating import Evaluation
+    from ganlet.workflows.generators import Networks
 
 
 class Run:
-    """One run folder: its config, its history, and new pictures from its generator."""
+    """One run folder: its config, its history, its networks, and new pictures from its generator."""
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, game: Game | None = None) -> None:
         self.folder = RunFolder.open(Path(path))
+        self._game = game
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
@@ -30,15 +37,36 @@ class Run:
         """The folder."""
         return self.folder.path
 
-    @property
+    @cached_property
     def config(self) -> RunConfig:
         """The resolved config."""
         return validate(read_yaml(self.folder.config_path))
 
     @property
     def history(self) -> list[dict[str, Any]]:
-        """The log rows, each with `images_seen`; events such as a resume are left out."""
+        """The log rows, each a dict with `images_seen`, events left out; `pandas.DataFrame(run.history)` takes them."""
         return [row for row in read_history(self.folder.metrics_path) if "event" not in row]
+
+    @property
+    def generator(self) -> nn.Module:
+        """The generator that the run ended with, in evaluation mode on the CPU: that of generator.safetensors."""
+        from ganlet.workflows.generators import open_generator
+
+        return open_generator(self.folder, None, _cpu(), game=self._game).generator
+
+    @property
+    def discriminator(self) -> nn.Module:
+        """The discriminator of the latest checkpoint, in evaluation mode on the CPU."""
+        return self.load("latest").discriminator
+
+    def load(self, checkpoint: str | int = "latest", *, ema: bool = True) -> Networks:
+        """All networks of the checkpoint best, latest, or of a number of images seen: attributes by name.
+
+        `ema`: averaged weights where there are any, as pictures are drawn with.
+        """
+        from ganlet.workflows.generators import open_networks
+
+        return open_networks(self.folder, checkpoint, _cpu(), ema=ema, game=self._game)
 
     def diagnose(self) -> Diagnosis:
         """What is wrong with it, since when, and what to try first; for a run still in training: so far."""
@@ -53,12 +81,29 @@ class Run:
         return evaluate(self.path, num, **settings)
 
     def sample(self, num: int = 16, *, seed: int = 0, **settings: Any) -> np.ndarray:
-        """`num` new pictures: uint8 (num, H, W, C); `settings` are those of `ganlet.sample`."""
+        """`num` new pictures: uint8 (num, H, W, C); `settings` are those of `ganlet.sample`, `latents` among them."""
         from ganlet.workflows.sampling import sample
 
-        return sample(self.path, num, seed=seed, **settings)
+        return sample(self.path, num, seed=seed, game=self._game, **settings)
 
 
-def open_run(path: str | Path) -> Run:
-    """The run in a folder. Raises `RunError` when there is none."""
-    return Run(path)
+def open_run(
+    path: str | Path,
+    *,
+    generator: nn.Module | None = None,
+    discriminator: nn.Module | None = None,
+    game: type[Game] | None = None,
+) -> Run:
+    """The run in a folder, with what was handed to `train` as objects. Raises `RunError` when there is none."""
+    run = Run(path)
+    if (generator, discriminator, game) != (None, None, None):
+        from ganlet.workflows.given import Given
+
+        run._game = Given(generator, discriminator, game).game(run.config)
+    return run
+
+
+def _cpu() -> torch.device:
+    import torch
+
+    return torch.device("cpu")

@@ -1,4 +1,4 @@
-"""Training a new run, and resuming one: both end in `_carry_on`."""
+"""Training a new run, and resuming one: both end in `_run`."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from ganlet.config import RunConfig, differences, dump_yaml, read_yaml, validate, without_effect
 from ganlet.config.tree import merge
-from ganlet.data.feed import Feed
-from ganlet.data.labels import label_notes, label_vectors
+from ganlet.data.labels import label_notes
 from ganlet.engine.devices import choose_device, out_of_memory_explained, require_precision, set_determinism
 from ganlet.engine.distributed import ranks, world_size
-from ganlet.engine.hooks import Hook
+from ganlet.engine.loop import Hook
 from ganlet.engine.signals import stop_on_signals
 from ganlet.engine.state import TrainState, build_state
 from ganlet.errors import CheckpointError, ConfigError, Interrupted
+from ganlet.games import Game
+from ganlet.randomness import callers_randomness_kept
 from ganlet.runs import checkpoint
 from ganlet.runs.checkpoint import Checkpoint
 from ganlet.runs.folder import RunFolder, default_run_path, require_new
-from ganlet.workflows.finishing import finish
-from ganlet.workflows.labels import LabelStock
+from ganlet.workflows.finishing import redraw
+from ganlet.workflows.given import Given
 from ganlet.workflows.records import log_file, read_environment
-from ganlet.workflows.recovering import counted_rollbacks, train_on
-from ganlet.workflows.reporting import Reporter, Silent
+from ganlet.workflows.reporting import Reporter, default_reporter
 from ganlet.workflows.requirements import (
     followed_pictures,
     open_pictures,
@@ -38,70 +40,101 @@ from ganlet.workflows.requirements import (
     resolved,
 )
 from ganlet.workflows.run import Run
-from ganlet.workflows.session import Session
+from ganlet.workflows.session import Session, counted_rollbacks, train_to_the_end
 from ganlet.workflows.transferring import initial_state
 
 
+@callers_randomness_kept()
 def train(
     config: RunConfig,
     out: str | Path | None = None,
     *,
+    generator: nn.Module | None = None,
+    discriminator: nn.Module | None = None,
+    game: type[Game] | None = None,
+    dataset: Any = None,
+    callbacks: Sequence[Hook] = (),
     device: str = "auto",
     reporter: Reporter | None = None,
-    hooks: Sequence[Hook] = (),
 ) -> Run:
     """Train a generator in a new run folder and return the run.
 
     Args:
         config: may leave things open (`auto`, epochs); the run folder holds what they became.
         out: the folder, which must be new or empty; default: the first free runs/PRESET.
+        generator, discriminator: networks of one's own in place of those that the config describes. Copies are trained;
+            the results are `run.generator` and `run.discriminator`. A generator is fed what its attribute `latents`
+            asks for (see `ganlet.nn.Latents`), by default as `generator.latent_size` and `generator.latents` say.
+        game: another job for the networks: a subclass of `ganlet.games.Game`.
+        dataset: pictures in place of `data.source`: whatever `ganlet.data.open_images` takes; for games of several
+            streams a dict of such by stream, "real" among them.
+        callbacks: observers that are shown an `Event` after every iteration and may ask to stop.
         device: auto, cpu, cuda or mps. Under `torchrun` each process trains on its share of every batch.
-        reporter: where progress is told; default: nowhere.
-        hooks: observers that are shown every iteration and may ask to stop.
+        reporter: where progress is told; default: in a terminal or notebook as a live line, elsewhere nowhere.
 
-    Raises an error of the `GanletError` family; bad input is found before there is a folder. On SIGINT and SIGTERM the
-    run is saved and `Interrupted` is raised.
+    What is given as an object is noted in the run; to resume it, give it again. The caller's random state is left as
+    it was. Raises an error of the `GanletError` family; bad input is found before there is a folder. On SIGINT and
+    SIGTERM the run is saved and `Interrupted` is raised.
     """
-    reporter = reporter or Silent()
+    reporter = reporter or default_reporter()
+    given = Given(generator, discriminator, game, dataset)
     chosen = choose_device(device)
     require_precision(config, chosen)
     require_shares(config, chosen, world_size())
     require_extractor(config)
     path = Path(out) if out is not None else default_run_path(Path("runs"), config.preset or "run")
     require_new(path)
-    pack = open_pictures(config, reporter)
-    config = resolved(config, pack)
-    followed = followed_pictures(config, pack)
-    for note in [*without_effect(config), *label_notes(pack, config.data)]:
+    packs = given.packs(config, reporter) or {"real": open_pictures(config, reporter)}
+    config = resolved(given.noted(config), packs["real"])
+    followed = followed_pictures(config, packs["real"])
+    for note in [*without_effect(config), *label_notes(packs["real"], config.data), *given.notes()]:
         reporter.say(f"note: {note}")
     with out_of_memory_explained(), ranks(chosen.type) as here:
-        stock = LabelStock.of(pack, config)
-        session = Session(config, RunFolder(path), pack, chosen, here, reporter, hooks, stock, followed)
-        state = initial_state(config, chosen, reporter)
+        session = Session(
+            config,
+            RunFolder(path),
+            packs,
+            chosen,
+            here,
+            reporter,
+            callbacks,
+            given.game(config),
+            followed,
+            given.record(),
+        )
+        state = initial_state(config, chosen, reporter, session.game)
         if here.is_first:
             RunFolder.create(path, dump_yaml(config))
         here.barrier()
         with _at_work(session):
-            return _carry_on(session, state, restored=None)
+            return _run(session, state, restored=None)
 
 
+@callers_randomness_kept()
 def resume(
     run: str | Path,
     overrides: Mapping[str, Any] | None = None,
     *,
+    generator: nn.Module | None = None,
+    discriminator: nn.Module | None = None,
+    game: type[Game] | None = None,
+    dataset: Any = None,
+    callbacks: Sequence[Hook] = (),
     device: str = "auto",
     allow_data_change: bool = False,
     reporter: Reporter | None = None,
-    hooks: Sequence[Hook] = (),
 ) -> Run:
     """Go on with a run from its newest sound checkpoint, to the same end as if it had never stopped.
 
     `overrides` (nested, as in a config file) may change how far the run goes and how it is watched; see
-    `requirements.CHANGEABLE`. Raises `CheckpointError` when the checkpoint belongs to another config, `DataError` when
-    the pictures have changed and `allow_data_change` is not given.
+    `requirements.CHANGEABLE`. What was given to `train` as an object must be given again. Raises `CheckpointError`
+    when the checkpoint belongs to another config, `RunError` when something that was given is missing, `DataError`
+    when the pictures have changed and `allow_data_change` is not given.
     """
-    reporter = reporter or Silent()
+    reporter = reporter or default_reporter()
     folder = RunFolder.open(Path(run))
+    given = Given(generator, discriminator, game, dataset)
+    given.require_all_of(read_environment(folder), folder)
     saved = validate(read_yaml(folder.config_path))
     wanted = validate(merge(saved.model_dump(), overrides or {}))
     require_changeable(saved, wanted, folder, ConfigError, "These settings cannot be changed on resume.")
@@ -109,24 +142,22 @@ def resume(
     require_precision(wanted, chosen)
     require_shares(wanted, chosen, world_size())
     require_extractor(wanted)
-    pack = open_pictures(wanted, reporter)
-    config = resolved(wanted, pack)
-    require_same_pictures(folder, pack, config, allow_data_change, reporter)
-    followed = followed_pictures(config, pack)
+    packs = given.packs(wanted, reporter) or {"real": open_pictures(wanted, reporter)}
+    config = resolved(given.noted(wanted), packs["real"])
+    require_same_pictures(folder, packs["real"], config, allow_data_change, reporter)
+    followed = followed_pictures(config, packs["real"])
     with out_of_memory_explained(), ranks(chosen.type) as here:
-        stock = LabelStock.of(pack, config)
-        session = Session(config, folder, pack, chosen, here, reporter, hooks, stock, followed)
+        session = Session(
+            config, folder, packs, chosen, here, reporter, callbacks, given.game(config), followed, given.record()
+        )
         with _at_work(session):
-            restored = _newest(session)
-            state = build_state(config, chosen) if restored else initial_state(config, chosen, reporter)
+            restored = checkpoint.load(folder.checkpoints_path, run_id=read_environment(folder).get("run_id"))
+            if restored:
+                state = build_state(config, chosen, session.game)
+            else:
+                state = initial_state(config, chosen, reporter, session.game)
             _restore(session, state, restored)
-            return _carry_on(session, state, restored)
-
-
-def _newest(session: Session) -> Checkpoint | None:
-    """The newest sound checkpoint; None when nothing was ever saved."""
-    folder = session.folder
-    return checkpoint.load(folder.checkpoints_path, run_id=read_environment(folder).get("run_id"))
+            return _run(session, state, restored)
 
 
 def _restore(session: Session, state: TrainState, restored: Checkpoint | None) -> None:
@@ -140,7 +171,7 @@ def _restore(session: Session, state: TrainState, restored: Checkpoint | None) -
         require_length(config, trained, restored.images_seen)
         _note_extension(trained, config, reporter)
         state.load(restored.members, restored.images_seen)
-    state.course.rollbacks = max(state.course.rollbacks, counted_rollbacks(folder, state.images_seen))
+    state.rollbacks = max(state.rollbacks, counted_rollbacks(folder, state.images_seen))
     reporter.say(f"resuming {folder.path} after {state.images_seen:,} images")
 
 
@@ -155,48 +186,24 @@ def _at_work(session: Session) -> Iterator[None]:
         yield
 
 
-def _carry_on(session: Session, state: TrainState, restored: Checkpoint | None) -> Run:
+def _run(session: Session, state: TrainState, restored: Checkpoint | None) -> Run:
     """Train from the state's moment to the end, save, and leave the run's pictures and report."""
-    config, folder, here = session.config, session.folder, session.ranks
-    set_determinism(config, session.device)
+    folder, here = session.folder, session.ranks
+    set_determinism(session.config, session.device)
     with stop_on_signals() as stop:
-        feed = Feed(
-            session.pack,
-            size=config.data.size,
-            seed=config.seed,
-            flip=config.data.flip,
-            random_crop=config.data.crop == "random",
-            labels=label_vectors(session.pack, config.data),
-            balance=config.data.balance,
-            device=session.device,
-        )
-        outcome = train_on(session, state, feed, stop, restored, _held_out_feed(session))
-        if here.is_first and not outcome.signal_number:
+        ended = train_to_the_end(session, state, stop, restored)
+        if here.is_first and not ended.signal_number:
             session.reporter.say("drawing the pictures and the report")
-            finish(session, state)
+            redraw(folder, state.images_seen, session.game)
         here.barrier()
-    if outcome.signal_number:
+    if ended.signal_number:
         raise Interrupted(
-            outcome.signal_number,
-            f"Stopped by {signal.Signals(outcome.signal_number).name} after {state.images_seen:,} images; "
+            ended.signal_number,
+            f"Stopped by {signal.Signals(ended.signal_number).name} after {state.images_seen:,} images; "
             "everything is saved.",
             hint=f"ganlet resume {shlex.quote(str(folder.path))}",
         )
-    return Run(folder.path)
-
-
-def _held_out_feed(session: Session) -> Feed | None:
-    """Pictures that training does not show, where the strength of the augmentation follows them."""
-    config, unseen = session.config, session.followed
-    if unseen is None:
-        return None
-    return Feed(
-        unseen,
-        size=config.data.size,
-        seed=config.seed,
-        labels=label_vectors(unseen, config.data),
-        device=session.device,
-    )
+    return Run(folder.path, game=session.game)
 
 
 def _note_extension(trained: RunConfig, config: RunConfig, reporter: Reporter) -> None:
@@ -204,9 +211,11 @@ def _note_extension(trained: RunConfig, config: RunConfig, reporter: Reporter) -
     if "train.total_images" not in differences(trained, config):
         return
     for side, settings in (("generator", config.generator), ("discriminator", config.discriminator)):
-        kind = settings.optimizer.schedule.kind
-        if kind in ("cosine", "linear"):
-            reporter.say(f"note: the {side}'s {kind} schedule now spans the new length, so its rate jumps here")
+        schedule = settings.optimizer.schedule
+        if schedule.spans_run:
+            reporter.say(
+                f"note: the {side}'s {schedule.kind} schedule now spans the new length, so its rate jumps here"
+            )
     if config.objective.instance_noise.sigma > 0 and config.objective.instance_noise.until is None:
         reporter.say("note: the instance noise now fades over the new length, so its level jumps here")
     if config.objective.top_k.share < 1 and config.objective.top_k.until is None:

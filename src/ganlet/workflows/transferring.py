@@ -18,6 +18,7 @@ from torch import nn
 from ganlet.config import RunConfig
 from ganlet.engine.state import TrainState, build_state
 from ganlet.errors import ConfigError
+from ganlet.games import Game
 from ganlet.runs import checkpoint
 from ganlet.runs.folder import RunFolder
 from ganlet.workflows.records import read_environment
@@ -45,13 +46,13 @@ class Transfer:
         return f"{of}; new: {names}"
 
 
-def initial_state(config: RunConfig, device: torch.device, reporter: Reporter) -> TrainState:
+def initial_state(config: RunConfig, device: torch.device, reporter: Reporter, game: Game | None = None) -> TrainState:
     """The state of a run before its first image: its initial weights, or those of the run that it starts from.
 
     Raises `RunError` or `CheckpointError` where `train.init_from` is no run with a checkpoint, `ConfigError` where
     nothing of it fits.
     """
-    state = build_state(config, device)
+    state = build_state(config, device, game)
     if config.train.init_from is None:
         return state
     folder = RunFolder.open(Path(config.train.init_from))
@@ -63,12 +64,14 @@ def initial_state(config: RunConfig, device: torch.device, reporter: Reporter) -
             got=folder.path,
             hint=f"ganlet resume {shlex.quote(str(folder.path))}",
         )
-    # The averaged generator is the better one, and training goes on from it as well.
-    transfers = {
-        "generator": transfer(state.generator, saved.members["average"], finest_last=True),
-        "discriminator": transfer(state.discriminator, saved.members["discriminator"], finest_last=False),
-    }
-    networks = {"generator": state.generator, "discriminator": state.discriminator}
+    # Averaged networks are the better ones, and training goes on from them as well.
+    averages = {average.network: name for name, average in reversed(state.averaged.items())}
+    networks, transfers = state.networks, {}
+    for name, network in networks.items():
+        members = [member for member in (averages.get(name), name) if member in saved.members]
+        if members:
+            coarse_first = bool(getattr(network, "coarse_first", True))
+            transfers[name] = transfer(network, saved.members[members[0]], finest_last=coarse_first)
     # Counters of batches and biases of a picture's channels fit between any two networks.
     weights = {name: {key for key, value in networks[name].named_parameters() if value.dim() > 1} for name in networks}
     if not any(weights[name].intersection(found.taken) for name, found in transfers.items()):
@@ -78,8 +81,8 @@ def initial_state(config: RunConfig, device: torch.device, reporter: Reporter) -
             got=folder.path,
             hint="take networks of the same kind and widths; for twice the resolution, of half the width",
         )
-    for average in state.averages:
-        average.load_state_dict(state.generator.state_dict())
+    for name, average in state.averages.items():
+        average.load_state_dict(networks[state.averaged[name].network].state_dict())
     for name, found in transfers.items():
         text = f"{name}: {found}"
         reporter.say(text)

@@ -13,12 +13,10 @@ import torch
 
 from ganlet.config import RunConfig, dump_yaml
 from ganlet.data.labels import label_fingerprint
-from ganlet.engine.draws import draw
-from ganlet.engine.hooks import Hook, Moment
-from ganlet.engine.loop import not_finite
-from ganlet.engine.schedule import images
+from ganlet.engine.loop import Event, Hook, not_finite
 from ganlet.engine.state import TrainState
 from ganlet.errors import CheckpointError, ResourceProblem
+from ganlet.games import Game
 from ganlet.health.case import HEALTH
 from ganlet.images import grid, middles
 from ganlet.runs import checkpoint
@@ -30,13 +28,14 @@ from ganlet.runs.history import History, TensorBoardMirror, read_history
 from ganlet.runs.pictures import save_sheet
 from ganlet.runs.scores import gives_probabilities
 from ganlet.runs.weights import save_generator
+from ganlet.settings import images
 from ganlet.workflows.doctor import Doctor
-from ganlet.workflows.judging import Track
+from ganlet.workflows.examining import weight_norms
+from ganlet.workflows.judging import MEASUREMENT, Track
 from ganlet.workflows.labels import LabelStock
-from ganlet.workflows.measuring import Measurer, Patience, Plateau, shown_value
+from ganlet.workflows.measuring import Measurer, Patience, Plateau, measured_now, shown_value
 from ganlet.workflows.records import write_environment
 from ganlet.workflows.reporting import Reporter, describe_row
-from ganlet.workflows.sampling import generate, shown_generator
 from ganlet.workflows.session import Session
 
 logger = logging.getLogger(__name__)
@@ -56,29 +55,29 @@ class Logger:
     _started: float = field(default_factory=time.monotonic)
     _last: tuple[float, int] | None = None
 
-    def __call__(self, moment: Moment) -> None:
-        last_time, last_images = self._last = self._last or (self._started, moment.before)
-        if not moment.passed(images(self.config.train.log_every)):
+    def __call__(self, event: Event) -> None:
+        last_time, last_images = self._last = self._last or (self._started, event.before)
+        if not event.passed(images(self.config.train.log_every)):
             return
-        means = moment.state.window.read()
+        means = event.state.window.read()
         if means.pop("failed_steps") > 0:
-            raise not_finite("A loss or gradient is not finite.", f"before {moment.images_seen:,} images")
+            raise not_finite("A loss or gradient is not finite.", f"before {event.images_seen:,} images")
         now = time.monotonic()
-        self._last = (now, moment.images_seen)
+        self._last = (now, event.images_seen)
         row: dict[str, Any] = {
-            "images_seen": moment.images_seen,
+            "images_seen": event.images_seen,
             **means,
-            "generator_rate": float(moment.state.generator_optimizer.param_groups[0]["lr"]),
-            "discriminator_rate": float(moment.state.discriminator_optimizer.param_groups[0]["lr"]),
-            "images_per_second": round((moment.images_seen - last_images) / max(now - last_time, 1e-9), 1),
+            **event.state.rates(),
+            "images_per_second": round((event.images_seen - last_images) / max(now - last_time, 1e-9), 1),
             "seconds": round(self.seconds_before + now - self._started, 3),
         }
+        event.latest["row"] = row
         _patiently(lambda: self.history.append(row))
         if self.mirror:
             self.mirror.scalars(row)
         total = images(self.config.train.total_images)
         told = describe_row(row, gives_probabilities(self.config))
-        self.reporter.progress("training", min(moment.images_seen, total), total, told)
+        self.reporter.progress("training", min(event.images_seen, total), total, told)
 
 
 @dataclass
@@ -90,18 +89,17 @@ class Sampler:
     mirror: TensorBoardMirror | None
     labels: LabelStock | None = None
 
-    def __call__(self, moment: Moment) -> None:
-        if moment.passed(images(self.config.train.sample_every)):
-            self.save(moment.state, moment.images_seen)
+    def __call__(self, event: Event) -> None:
+        if event.passed(images(self.config.train.sample_every)):
+            self.save(event.state, event.images_seen)
 
     def save(self, state: TrainState, images_seen: int) -> None:
         """Draw and save the grid of this moment."""
-        settings = self.config.evaluate
-        generator = self.config.generator
-        shape = (settings.num_samples, generator.latent_size)
-        latents = draw(generator.latents, self.config.seed, "preview", 0, shape)
-        labels = self.labels.arranged(settings.num_samples, self.config.seed) if self.labels else None
-        pictures = generate(shown_generator(state, self.config), latents, labels)
+        num, seed = self.config.evaluate.num_samples, self.config.seed
+        labels = self.labels.arranged(num, seed) if self.labels else None
+        pictures = state.game.preview(state.shown(), num, seed, labels)
+        if pictures is None:
+            return
         _patiently(lambda: save_sheet(self.folder.samples_path / f"{images_seen:09}.png", pictures))
         if self.mirror:
             self.mirror.picture("samples", grid(pictures), images_seen)
@@ -118,17 +116,19 @@ class Saver:
     data_fingerprint: str
     run_id: str
     resumed_from: int | None  # never pruned
+    game: Game
+    label_sets: list[list[int]] | None = None  # what pictures are drawn with
+    given: Mapping[str, str] = field(default_factory=dict)  # what was handed in as objects
     saved_at: int | None = None
 
     def __post_init__(self) -> None:
         self.saved_at = self.resumed_from
         self._point_at_best()  # also after a resume, for a kill may have come between the two
 
-    def __call__(self, moment: Moment) -> None:
-        best = self.measurer.track.best
-        is_best = best is not None and best["images_seen"] == moment.images_seen
-        if is_best or moment.passed(images(self.config.train.checkpoint_every)):
-            self.save(moment.state)
+    def __call__(self, event: Event) -> None:
+        is_best = measured_now(event) and event.latest[MEASUREMENT]["best"]
+        if is_best or event.passed(images(self.config.train.checkpoint_every)):
+            self.save(event.state)
 
     def save(self, state: TrainState) -> None:
         """Save this moment, unless that was done."""
@@ -138,7 +138,8 @@ class Saver:
 
     def save_generator(self, state: TrainState) -> None:
         """Write generator.safetensors alone: also after a resume, for a kill may have come between the two."""
-        self._write_generator(shown_generator(state, self.config).state_dict(), state.images_seen)
+        if state.game.draws is not None:
+            self._write_generator(state.shown()[state.game.draws].state_dict(), state.images_seen)
 
     def keep_best(self, reporter: Reporter) -> None:
         """At the end: let generator.safetensors be the best one, where the last one is worse beyond the noise.
@@ -155,8 +156,8 @@ class Saver:
         except CheckpointError as error:
             text = f"generator.safetensors is the last one, for the best cannot be read: {error.what}"
         else:
-            shown = "average" if self.config.evaluate.weights == "ema" else "generator"
-            _patiently(lambda: self._write_generator(found.members[shown], moment))
+            shown = self.game.shown_member()
+            _patiently(lambda: self._write_generator(found.members[str(shown)], moment))
             last = shown_value(self.measurer.track.rows[-1])
             text = (
                 f"generator.safetensors is the best one, after {moment:,} images: {shown_value(best)}, at last {last}"
@@ -166,7 +167,12 @@ class Saver:
 
     def _write_generator(self, tensors: Mapping[str, torch.Tensor], images_seen: int) -> None:
         config = self.config.model_dump_json()
-        save_generator(self.folder.generator_path, tensors, config, {"images_seen": images_seen})
+        extra: dict[str, Any] = {"images_seen": images_seen}
+        if self.label_sets is not None:
+            extra["labels"] = self.label_sets
+        if self.given:
+            extra["given"] = dict(self.given)
+        save_generator(self.folder.generator_path, tensors, config, extra)
 
     def _save(self, state: TrainState) -> None:
         folder = self.folder.checkpoints_path
@@ -203,11 +209,15 @@ class Watchers:
     @property
     def hooks(self) -> list[Hook]:
         """All but the saver, in the order in which they are shown each moment."""
-        deciding = Plateau(self.measurer), Patience(self.measurer)
-        return [self.logger, self.sampler, self.measurer, *deciding, self.doctor]
+        return [self.logger, self.sampler, self.measurer, Plateau(self.measurer), self.patience, self.doctor]
+
+    @property
+    def patience(self) -> Patience:
+        """What asks to stop when nothing becomes better."""
+        return Patience(self.measurer)
 
 
-def begin_session(session: Session, restored: Checkpoint | None) -> str:
+def begin_session(session: Session, state: TrainState, restored: Checkpoint | None) -> str:
     """Note in the run folder what this session trains, and on what machine. Returns the run's id."""
     folder = session.folder
     write_atomic(folder.config_path, dump_yaml(session.config).encode())  # a resume may have changed how far it goes
@@ -222,6 +232,8 @@ def begin_session(session: Session, restored: Checkpoint | None) -> str:
         session.reporter,
         known_id,
         labels=session.labels.sets() if session.labels else None,
+        weight_norms=weight_norms(state) if state.images_seen == 0 else None,
+        given=session.given,
     )
 
 
@@ -253,7 +265,18 @@ def watch(
         Sampler(config, folder, mirror, session.labels),
         measurer,
         Doctor(session, _noting_health(history, mirror), rows),
-        Saver(config, folder, history, measurer, session.pack.fingerprint, run_id, resumed_from),
+        Saver(
+            config,
+            folder,
+            history,
+            measurer,
+            session.pack.fingerprint,
+            run_id,
+            resumed_from,
+            session.game,
+            session.labels.sets() if session.labels else None,
+            session.given,
+        ),
     )
     if restored is None:
         real = middles(session.pack.pictures[: config.evaluate.num_samples], config.data.size)

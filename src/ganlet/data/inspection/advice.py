@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ganlet.config.data import DataConfig
 from ganlet.data.inspection.examination import Examination
+from ganlet.data.settings import DataConfig
 
 SIDES = (16, 32, 64, 128)
 ENLARGED = 8 / 7  # 28 pixels become 32: halving 28 ends at 7, which leaves shallow networks

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ganlet.config.data import DataConfig
 from ganlet.data.inspection.advice import ENLARGED, MUCH_CUT, enlargements, kept_shares
 from ganlet.data.inspection.examination import Examination
 from ganlet.data.inspection.finding import Finding, are, pictures, remove
+from ganlet.data.settings import DataConfig
 
 DARK_HALF, MASK = 128, 32
 LOW_CONTRAST, MANY_LOW = 10.0, 0.05  # standard deviation in levels; share of the pictures

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ganlet.config.data import DataConfig
 from ganlet.data.inspection.advice import SMALL_SET
 from ganlet.data.inspection.examination import Examination, class_counts
 from ganlet.data.inspection.finding import Finding, are, pictures
 from ganlet.data.inspection.survey import Survey
+from ganlet.data.settings import DataConfig
 
 OTHER_PICTURES = {
     *(".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".psd", ".svg", ".tga", ".ppm", ".pgm", ".dng"),

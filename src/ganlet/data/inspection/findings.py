@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ganlet.config.data import DataConfig
 from ganlet.data.inspection import content_checks, file_checks
 from ganlet.data.inspection.examination import Examination
 from ganlet.data.inspection.finding import SEVERITIES, Finding
+from ganlet.data.settings import DataConfig
 
 
 def find(examination: Examination, data: DataConfig) -> list[Finding]:

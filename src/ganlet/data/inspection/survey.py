@@ -13,11 +13,11 @@ from functools import partial
 
 import numpy as np
 
-from ganlet.config.data import DataConfig
 from ganlet.data.decode import BrokenPicture, is_transparent, strict_pillow
 from ganlet.data.fit import Colour, fit, parse_colour, resize, to_channels
 from ganlet.data.ingest import Broken, Progress, decode_picture, in_chunks
 from ganlet.data.inspection.hashing import SIDE, perceptual_hashes
+from ganlet.data.settings import DataConfig
 from ganlet.data.spec import Source, SourcePicture
 
 CHUNK_PICTURES = 512

@@ -14,10 +14,9 @@ from ganlet.data.fit import packed_size
 from ganlet.data.spec import Pack
 from ganlet.engine.devices import out_of_memory_explained
 from ganlet.engine.estimate import estimate_memory
-from ganlet.engine.hooks import Moment
-from ganlet.engine.loop import run_loop
-from ganlet.engine.schedule import images
+from ganlet.engine.loop import Event, run_loop
 from ganlet.engine.state import build_state
+from ganlet.settings import images
 
 SECONDS = 2.0
 WARM_UP = 3  # iterations, where there is time for more
@@ -44,7 +43,7 @@ class Stopwatch:
     times: list[float] = field(default_factory=list)
     begun: float = field(default_factory=time.monotonic)
 
-    def __call__(self, moment: Moment) -> str | None:
+    def __call__(self, event: Event) -> str | None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         self.times.append(time.monotonic())
@@ -68,10 +67,10 @@ def measure_cost(config: RunConfig, num_pictures: int, device: torch.device, sec
     endless = config.model_copy(update={"train": train.model_copy(update={"total_images": ENDLESS})})
     with out_of_memory_explained():
         feed = Feed(pack, size=config.data.size, seed=0, random_crop=config.data.crop == "random", device=device)
-        state = build_state(config, device)
+        state = build_state(endless, device)
         watch = Stopwatch(seconds, device)
-        run_loop(endless, state, feed, [watch])
-        memory = estimate_memory(config, build_state(config, torch.device("cpu"))).total
+        run_loop(state, {"real": feed}, [watch])
+        memory = estimate_memory(build_state(config)).total
     rate = train.batch_size * train.n_critic / watch.seconds_each
     total = images(train.total_images)
     stored = num_pictures * int(np.prod(shape[1:]))

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from ganlet.config.base import Settings
+from ganlet.settings import Settings
 
 SIZE_TEXT = re.compile(r"^\s*(\d{1,9})\s*x\s*(\d{1,9})\s*$")
 MIN_SIDE, MAX_SIDE = 8, 1024

@@ -1,0 +1,64 @@
+"""Pictures as a data set that PyTorch's DataLoader takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from torch.utils.data import Dataset
+
+from ganlet.data.memory import hold
+from ganlet.data.settings import DataConfig
+from ganlet.data.source import open_source
+from ganlet.data.spec import Pack
+from ganlet.images import middles, to_network
+from ganlet.settings import as_size
+
+
+class ImageDataset(Dataset[Any]):
+    """Packed pictures: `dataset[i]` is an image float32 (C, H, W) in [-1, 1], with its class where there are classes.
+
+    Attributes:
+        pictures: all of them as bytes, a read-only uint8 array (N, H, W, C).
+        labels: the class of each, int64 (N,), or None; `classes` are their names.
+        fingerprint: tells whether two data sets show the same.
+    """
+
+    def __init__(self, pack: Pack, size: tuple[int, int]) -> None:
+        self.pictures = middles(pack.pictures, size)
+        self.labels = pack.labels
+        self.classes = pack.label_names
+        self.fingerprint = pack.fingerprint
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, index: int) -> torch.Tensor | tuple[torch.Tensor, int]:
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)  # so that a plain loop over the data set ends
+        image = to_network(torch.tensor(self.pictures[index]).unsqueeze(0))[0].contiguous()
+        return image if self.labels is None else (image, int(self.labels[index]))
+
+
+def open_images(
+    source: Any = "smileys",
+    size: int | tuple[int, int] = 32,
+    *,
+    channels: Literal["auto", 1, 3, 4] = "auto",
+    progress: Callable[[int, int], None] | None = None,
+    **settings: Any,
+) -> ImageDataset:
+    """Any source of pictures as a data set, decoded and packed once.
+
+    Args:
+        source: what `data.source` takes (a folder, a zip, idx files, smileys ...), or arrays, tensors or another data
+            set; see `ganlet.data.memory.hold`.
+        size: height and width, or one number for both.
+        channels: 1, 3 or 4; auto: as most pictures have.
+        settings: further fields of `DataConfig`, such as crop, split, num_images, skip_bad.
+
+    Raises `DataError` for a source that is missing, broken or empty, and pydantic's ValidationError for a setting.
+    """
+    config = DataConfig(source=hold(source), size=as_size(size), channels=channels, **settings)
+    return ImageDataset(open_source(config, progress), config.size)

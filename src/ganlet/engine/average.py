@@ -1,0 +1,38 @@
+"""A moving average of weights for loops of one's own."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from ganlet.engine.schedule import ema_weight
+from ganlet.engine.state import start_average
+from ganlet.engine.step import update_average
+
+
+class EMA:
+    """Exponential moving average of a network's weights and running statistics, in images (Karras et al. 2020).
+
+    Args:
+        network: the network in training.
+        half_life: images after which a weight counts half; 0: the average is always the network.
+        ramp_up: the half-life is at most this share of the images seen, so that the first weights are soon forgotten.
+
+    Attributes:
+        module: the average, a frozen copy of the network in evaluation mode.
+        images_seen: the clock.
+    """
+
+    def __init__(self, network: nn.Module, half_life: int = 10_000, ramp_up: float = 0.1) -> None:
+        self.network = network
+        self.half_life = half_life
+        self.ramp_up = ramp_up
+        self.module = start_average(network)
+        self.images_seen = 0
+
+    def update(self, num_images: int) -> None:
+        """Follow the network after a step with so many new images."""
+        self.images_seen += num_images
+        weight = ema_weight(self.half_life, self.ramp_up, self.images_seen, num_images)
+        device = next(self.network.parameters()).device
+        update_average(self.module, self.network, torch.full((), weight, device=device))

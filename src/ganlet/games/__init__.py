@@ -1,0 +1,8 @@
+"""Who plays against whom: a game is one function that reads like its paper, and says which networks it needs."""
+
+from ganlet.games.game import Average, Batch, Game, Inputs, Player, Turn
+from ganlet.games.gan import Gan
+
+__all__ = ["GAMES", "Average", "Batch", "Game", "Gan", "Inputs", "Player", "Turn"]
+
+GAMES: dict[str, type[Game]] = {"gan": Gan}

@@ -1,0 +1,91 @@
+"""What a caller hands in as objects in place of what a config describes: networks, a game, pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from ganlet.config import RunConfig
+from ganlet.data.memory import MEMORY, hold
+from ganlet.data.spec import Pack
+from ganlet.errors import ConfigError, RunError
+from ganlet.games import GAMES, Game
+from ganlet.networks.latents import Latents
+from ganlet.runs.folder import RunFolder
+from ganlet.workflows.reporting import Reporter
+from ganlet.workflows.requirements import open_pictures
+
+
+@dataclass(frozen=True)
+class Given:
+    """Objects in place of settings; None where the config speaks."""
+
+    generator: nn.Module | None = None
+    discriminator: nn.Module | None = None
+    game_class: type[Game] | None = None
+    dataset: Any = None
+
+    def record(self) -> dict[str, str]:
+        """What was handed in, by name, in words: noted in the run, for the config does not say it."""
+        objects = {"generator": self.generator, "discriminator": self.discriminator}
+        words = {name: type(network).__name__ for name, network in objects.items() if network is not None}
+        if self.game_class is not None:
+            words["game"] = self.game_class.__name__
+        if self.dataset is not None:
+            words["dataset"] = type(self.dataset).__name__
+        return words
+
+    def notes(self) -> list[str]:
+        """A line that says so."""
+        words = ", ".join(f"{name} ({kind})" for name, kind in self.record().items())
+        return [f"not described by the config, so it must be given again to resume: {words}"] if words else []
+
+    def require_all_of(self, environment: Mapping[str, Any], folder: RunFolder) -> None:
+        """Raise `RunError` where something that the run was begun with is not given again."""
+        missing = {name: kind for name, kind in environment.get("given", {}).items() if name not in self.record()}
+        if missing:
+            raise RunError(
+                "Parts of this run were handed in from Python, and its config does not describe them.",
+                where=folder.path,
+                got=f"no {', '.join(missing)}",
+                expected=", ".join(f"{name}={kind}" for name, kind in missing.items()),
+                hint=f"ganlet.resume(path, {', '.join(f'{name}=...' for name in missing)}) from Python",
+            )
+
+    def noted(self, config: RunConfig) -> RunConfig:
+        """The config with a source that stands for pictures in memory."""
+        if self.dataset is None:
+            return config
+        streams = self.dataset if isinstance(self.dataset, Mapping) else {"real": self.dataset}
+        return _with_source(config, hold(streams["real"]))
+
+    def packs(self, config: RunConfig, reporter: Reporter) -> dict[str, Pack]:
+        """The pictures that were handed in, by stream; nothing where the config says where they are."""
+        if self.dataset is None:
+            return {}
+        streams = self.dataset if isinstance(self.dataset, Mapping) else {"real": self.dataset}
+        if "real" not in streams:
+            raise ConfigError("A dataset of several streams needs one that is called real.", got=", ".join(streams))
+        return {name: open_pictures(_with_source(config, hold(one)), reporter) for name, one in streams.items()}
+
+    def game(self, config: RunConfig) -> Game:
+        """The game of a resolved config, with the networks that were handed in."""
+        networks = {"generator": self.generator, "discriminator": self.discriminator}
+        handed = {name: network for name, network in networks.items() if network is not None}
+        generator = handed.get("generator")
+        if generator is not None and not hasattr(generator, "latents"):
+            settings = config.generator
+            generator.latents = Latents(settings.latent_size, settings.latents)  # pyright: ignore[reportArgumentType]
+        return (self.game_class or GAMES["gan"])(config, handed)
+
+
+def _with_source(config: RunConfig, source: str) -> RunConfig:
+    return config.model_copy(update={"data": config.data.model_copy(update={"source": source})})
+
+
+def is_held(source: str) -> bool:
+    """Whether a source stands for pictures in memory."""
+    return source.startswith(MEMORY)
