@@ -1,0 +1,66 @@
+"""Training comes to the very numbers that were recorded at an earlier commit: for refactors, which may change none.
+
+On the machine of the record every tensor of the last checkpoint, every log row and the last sample grid must be equal
+to the last bit. On another one, where sums are taken in another order, tensors must be near by their sums; a warning
+says that no more was compared. The whole of it: pytest tests/test_bit_equal.py -m ""
+"""
+
+from __future__ import annotations
+
+import shutil
+from fnmatch import fnmatch
+
+import pytest
+
+from recorded.cases import CASES, NOT_EXACT, PRESETS, differences, read_record, run, same_machine
+
+# Differences that are meant, {pattern of names of cases: {what: why}}, where `what` is a member of the checkpoint,
+# "samples", "images_seen", or "rows NAME". Once all is as it shall be, record these cases anew and empty this.
+INTENDED: dict[str, dict[str, str]] = {}
+
+# In the default share: all presets, a spread of all else, and what has no second case.
+EVERY_NTH = 13
+OTHERS = [name for name in CASES if name not in PRESETS]
+SHARE = {*PRESETS, *OTHERS[::EVERY_NTH], "growing/averages", "init-from/wider", "rollback/mlp-mlp"}
+
+RECORD = read_record()
+
+pytestmark = pytest.mark.filterwarnings(f"default:{NOT_EXACT}")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in SHARE else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
+)
+def test_training_is_what_it_was(name, tmp_path):
+    assert name in RECORD["cases"], f"it was never recorded: python tests/recorded/record.py '{name}'"
+    case = CASES[name]
+    found = run(case, tmp_path)
+    shutil.rmtree(tmp_path)
+    exact = same_machine(RECORD["environment"])
+    different = differences(RECORD["cases"][name], found, exact=exact, tolerance=case.tolerance)
+    meant = {what for pattern, whats in INTENDED.items() if fnmatch(name, pattern) for what in whats}
+    assert {what: words for what, words in different.items() if what not in meant} == {}
+
+
+def test_every_record_is_of_a_case():
+    assert RECORD["cases"].keys() <= CASES.keys()
+    assert [pattern for pattern in INTENDED if not any(fnmatch(name, pattern) for name in CASES)] == []
+
+
+def test_a_difference_is_found_in_all_that_is_recorded():
+    recorded = RECORD["cases"]["preset/quick"]
+    assert differences(recorded, recorded, exact=True) == {}
+    digest, total, absolute = recorded["members"]["generator"]
+    first, *rows = recorded["rows"]
+    other = {
+        "images_seen": 1,
+        "samples": "another",
+        "members": {**recorded["members"], "generator": [digest[::-1], total, absolute], "new": ["", 0.0, 0.0]},
+        "rows": [{**first, "generator_loss": first["generator_loss"] + 1e-12}, *rows],
+    }
+    del other["members"]["window"]
+    found = ["generator", "images_seen", "new", "rows generator_loss", "samples", "window"]
+    assert sorted(differences(recorded, other, exact=True)) == found
+    assert sorted(differences(recorded, other, exact=False)) == ["images_seen", "new", "window"]
+    far = {**recorded, "members": {**recorded["members"], "generator": [digest, total, 1.01 * absolute]}}
+    assert sorted(differences(recorded, far, exact=False)) == ["generator"]
