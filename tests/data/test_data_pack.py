@@ -300,7 +300,10 @@ def test_one_build_within_another(write_folder, pictures, cache, monkeypatch):
     from ganlet.data.settings import DataConfig
     from ganlet.data.source import open_source
 
-    monkeypatch.setattr("ganlet.data.cache.fcntl", None)
+    def flock(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", flock)
     config = DataConfig(source=str(write_folder(pictures)))
     inner = []
     outer = open_source(config, progress=lambda done, total: inner.append(open_source(config)))

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-from typing import get_args
-
 import pytest
 import torch
+from network_kinds import values_of
 from torch import nn
 from torch.nn.functional import avg_pool2d, conv2d, relu
 
@@ -17,12 +16,6 @@ from ganlet.networks.resnet import DownBlock, ResnetDiscriminator, ResnetGenerat
 from ganlet.networks.settings import ResnetDiscriminatorConfig, ResnetGeneratorConfig
 
 SIZES = [(16, 16), (28, 28), (48, 30), (33, 47)]
-
-
-def kinds_of(settings, name):
-    """All that a setting may be."""
-    return get_args(settings.model_fields[name].annotation)
-
 
 each_size = pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 
@@ -199,7 +192,7 @@ def test_second_derivatives_are_finite(statistics, spectral, normal):
 # Labels and latents
 
 
-@pytest.mark.parametrize("condition", kinds_of(ResnetGeneratorConfig, "condition"))
+@pytest.mark.parametrize("condition", values_of(ResnetGeneratorConfig, "condition"))
 @pytest.mark.parametrize("skip_latent", [False, True])
 @pytest.mark.parametrize("norm", ["none", "batch"])
 def test_a_conditional_generator(condition, skip_latent, norm, normal):
@@ -239,7 +232,7 @@ def test_parts_of_the_latents_change_their_own_levels_only(normal):
                 assert torch.equal(plain[1], changed[1])
 
 
-@pytest.mark.parametrize("condition", kinds_of(ResnetDiscriminatorConfig, "condition"))
+@pytest.mark.parametrize("condition", values_of(ResnetDiscriminatorConfig, "condition"))
 def test_a_conditional_discriminator(condition, normal):
     network = discriminator((20, 17), num_labels=3, condition=condition)
     images, labels = normal(6, 3, 20, 17), labels_of(6)

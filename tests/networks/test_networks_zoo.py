@@ -4,39 +4,23 @@ from typing import get_args
 
 import pytest
 import torch
+from network_kinds import LABELLED, having
 
 from ganlet.games import Gan
 from ganlet.networks import settings
 from ganlet.networks.batch_statistics import BATCH_STATISTICS
-from ganlet.networks.initial import INITIAL
 from ganlet.networks.interfaces import Discriminator, Generator
 from ganlet.networks.norms import NORMS
 from ganlet.networks.settings import DISCRIMINATORS, GENERATORS
 from ganlet.networks.zoo import build_network, parameter_count
-from ganlet.workflows.configuring import make_config
 
-REGISTRIES = {"generator": GENERATORS, "discriminator": DISCRIMINATORS}
+each_side_and_kind = pytest.mark.parametrize(("side", "kind"), having("kind"))
 SIZES = [(28, 28), (32, 32), (64, 64), (48, 30), (33, 47), (9, 15), (178, 218), (8, 8)]
 each_generator = pytest.mark.parametrize("kind", GENERATORS)
 each_discriminator = pytest.mark.parametrize("kind", DISCRIMINATORS)
 each_kind = pytest.mark.parametrize("kind", sorted({*GENERATORS, *DISCRIMINATORS}))
 each_size = pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 each_count = pytest.mark.parametrize("channels", [1, 3, 4])
-
-
-def values_of(kind, name):
-    """All that a setting of a kind may be."""
-    return get_args(kind.model_fields[name].annotation)
-
-
-each_side_and_kind = pytest.mark.parametrize(
-    ("side", "kind"), [(side, kind) for side, kinds in REGISTRIES.items() for kind in kinds]
-)
-
-
-def having(name):
-    """Side and kind of every network with that setting."""
-    return [(side, kind) for side, kinds in REGISTRIES.items() for kind in kinds if name in kinds[kind].model_fields]
 
 
 def require_gradients(network):
@@ -47,10 +31,7 @@ def require_gradients(network):
         assert parameter.grad.any(), name
 
 
-@pytest.mark.parametrize(
-    ("kind", "condition"),
-    [(kind, name) for kind in DISCRIMINATORS for name in values_of(DISCRIMINATORS[kind], "condition")],
-)
+@pytest.mark.parametrize(("kind", "condition"), LABELLED["discriminator"])
 def test_logits_are_float32_under_autocast(kind, condition, small, discriminator_of, normal, one_hot):
     config = small(kind, num_labels=3, **{"discriminator.condition": condition})
     discriminator, labels = discriminator_of(config), one_hot(0, 2, num_labels=3)
@@ -93,11 +74,8 @@ def test_a_discriminator_gives_every_image_one_logit(kind, size, channels, small
 
 @each_kind
 @each_size
-def test_one_at_a_time_in_eval_mode_is_as_good_as_all_together(
-    kind, size, small, generator_of, discriminator_of, normal
-):
-    config = small(kind, size)
-    generator, discriminator = generator_of(config).eval(), discriminator_of(config).eval()
+def test_one_at_a_time_in_eval_mode_is_as_good_as_all_together(kind, size, small, normal):
+    generator, discriminator = (network.eval() for network in Gan(small(kind, size)).networks().values())
     with torch.no_grad():
         images = generator(normal(3, generator.latent_size))
         single = torch.cat([generator(latent[None]) for latent in normal(3, generator.latent_size)])
@@ -172,31 +150,6 @@ def test_every_variant_of_the_fully_connected_generator_trains(changes, small, g
     require_gradients(generator)
 
 
-def conditions(side):
-    """Every kind with every way for labels to enter that it allows."""
-    labelled = make_config(overrides={"data.labels": "classes", "data.label_names": ["a", "b", "c"]})
-    return [
-        (kind, condition)
-        for kind, its_settings in REGISTRIES[side].items()
-        for condition in values_of(its_settings, "condition")
-        if not list(its_settings(condition=condition).problems(side, labelled))
-    ]
-
-
-LABELLED = {side: conditions(side) for side in REGISTRIES}
-
-
-def test_all_but_norms_for_styles_take_labels_in_every_way():
-    refused = {
-        (side, kind, condition)
-        for side, kinds in REGISTRIES.items()
-        for kind in kinds
-        for condition in values_of(kinds[kind], "condition")
-        if (kind, condition) not in LABELLED[side]
-    }
-    assert refused == {("generator", "style", "norm")}
-
-
 @pytest.mark.parametrize(("kind", "condition"), LABELLED["generator"])
 def test_labels_change_what_every_generator_draws(kind, condition, small, generator_of, normal, one_hot):
     changes = {"generator.condition": condition, "generator.initial": "xavier", "generator.width": 4}
@@ -255,26 +208,7 @@ def test_only_growing_makes_stages(small, generator_of, discriminator_of):
         assert build(small(size=64, **grown)).num_stages == 3
 
 
-# Settings
-
-
-@pytest.mark.parametrize(
-    ("names", "choices"),
-    [
-        (settings.Norm, NORMS),
-        (settings.Initial, INITIAL),
-        (settings.BatchStatistics, BATCH_STATISTICS),
-    ],
-    ids=["norm", "initial", "batch_statistics"],
-)
-def test_what_settings_may_name_is_what_there_is(names, choices):
-    assert set(get_args(names)) == set(choices)
-
-
-@each_side_and_kind
-def test_a_kind_stands_in_the_registry_by_its_own_name(side, kind):
-    assert REGISTRIES[side][kind]().kind == kind
-    assert REGISTRIES[side][kind](kind=kind).module().__name__ == REGISTRIES[side][kind].__name__.replace("Config", "")
+# What the game makes of settings
 
 
 @each_side_and_kind
@@ -307,115 +241,6 @@ def test_logits_are_what_the_head_makes_of_the_features(kind, condition, small, 
     assert torch.equal(without, features) == (condition != "concat")  # only there are labels part of the input
 
 
-# Constructed directly, for loops of one's own
-
-
-@pytest.fixture
-def memory_full_of_nan():
-    """Memory that nobody has written to holds NaN, not by chance what looks like weights."""
-    before = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic.fill_uninitialized_memory
-    torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = True
-    assert torch.empty(3).isnan().all()
-    yield
-    torch.use_deterministic_algorithms(before[0])
-    torch.utils.deterministic.fill_uninitialized_memory = before[1]
-
-
-def made_by_hand(side, kind, **options):
-    """A network as its class makes it, its weights drawn from torch's global stream."""
-    torch.manual_seed(3)
-    return REGISTRIES[side][kind]().module()(size=16, **options)
-
-
-@pytest.mark.usefixtures("memory_full_of_nan")
-@each_side_and_kind
-def test_a_network_made_directly_is_ready_for_use(side, kind, normal):
-    network = made_by_hand(side, kind)
-    for name, tensor in network.state_dict().items():
-        assert tensor.isfinite().all(), name
-    for name, parameter in network.named_parameters():
-        assert parameter.dim() < 2 or parameter.std() > 0, name
-    for mode in (True, False):
-        network.train(mode)
-        if side == "generator":
-            made = network(normal(4, network.latent_size))
-            assert made.shape == (4, 3, 16, 16)
-            assert made.abs().max() <= 1
-            assert (made.abs() > 0.999).float().mean() < 0.5  # something is left to learn from
-        else:
-            made = network(normal(4, 3, 16, 16))
-            assert made.shape == (4,)
-        assert made.isfinite().all()
-        assert made.std(0).max() > 0
-    (made * normal(*made.shape)).sum().backward()
-    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in network.parameters())
-
-
-@pytest.mark.usefixtures("memory_full_of_nan")
-@pytest.mark.parametrize(
-    ("side", "kind", "condition"),
-    [(side, kind, condition) for side, pairs in LABELLED.items() for kind, condition in pairs],
-)
-def test_a_network_with_labels_made_directly_is_ready_for_use(side, kind, condition, normal, one_hot):
-    network = made_by_hand(side, kind, num_labels=3, condition=condition)
-    assert all(tensor.isfinite().all() for tensor in network.state_dict().values())
-    seen = normal(4, network.latent_size) if side == "generator" else normal(4, 3, 16, 16)
-    assert network(seen, one_hot(0, 1, 2, 0, num_labels=3)).isfinite().all()
-
-
-@each_side_and_kind
-def test_one_number_is_both_sides_of_a_picture(side, kind):
-    one = made_by_hand(side, kind).state_dict()
-    torch.manual_seed(3)
-    both = REGISTRIES[side][kind]().module()(size=(16, 16), channels=3).state_dict()
-    assert one.keys() == both.keys()
-    assert all(torch.equal(tensor, both[name]) for name, tensor in one.items())
-
-
-@each_side_and_kind
-def test_a_constructor_has_the_defaults_of_the_config(side, kind):
-    own = REGISTRIES[side][kind]()
-    explicit = own.module()(size=16, **own.arguments())
-    shapes = [(name, tensor.shape) for name, tensor in explicit.state_dict().items()]
-    assert [(name, tensor.shape) for name, tensor in made_by_hand(side, kind).state_dict().items()] == shapes
-    if side == "generator":
-        assert made_by_hand(side, kind).latents == explicit.latents
-
-
-# Export
-
-
-@pytest.mark.parametrize("truncation", [1.0, 0.7])
-@each_generator
-def test_a_generator_can_be_exported_for_any_number_of_pictures(kind, truncation, small, generator_of, normal):
-    generator = generator_of(small(kind, (24, 16), **{"generator.initial": "xavier"})).eval()
-    if truncation != 1.0 and not generator.has_styles:
-        pytest.skip("has no styles to truncate")
-    arguments = {"truncation": truncation} if generator.has_styles else {}
-    shapes = {"latents": {0: torch.export.Dim("batch")}} | dict.fromkeys(arguments)
-    exported = torch.export.export(generator, (normal(3, 5),), arguments, dynamic_shapes=shapes).module()
-    for num in (1, 2, 5):
-        latents = normal(num, 5)
-        with torch.no_grad():
-            made = exported(latents, **arguments)
-            assert made.shape == (num, 3, 24, 16)
-            torch.testing.assert_close(made, generator(latents))
-
-
-@pytest.mark.parametrize(("kind", "condition"), LABELLED["generator"])
-def test_a_generator_with_labels_can_be_exported(kind, condition, small, generator_of, normal, one_hot):
-    changes = {"generator.condition": condition, "generator.initial": "xavier"}
-    generator = generator_of(small(kind, num_labels=3, **changes)).eval()
-    batch = {0: torch.export.Dim("batch")}
-    given = normal(3, 5), one_hot(0, 1, 2, num_labels=3)
-    exported = torch.export.export(generator, given, dynamic_shapes={"latents": batch, "labels": batch}).module()
-    for classes in ((1,), (2, 0, 1, 1, 0)):
-        given = normal(len(classes), 5), one_hot(*classes, num_labels=3)
-        with torch.no_grad():
-            torch.testing.assert_close(exported(*given), generator(*given))
-
-
 # Seeds
 
 
@@ -431,15 +256,14 @@ def test_a_seed_gives_the_same_weights_and_another_seed_others(kind, small, gene
 
 @pytest.mark.parametrize("spectral", [False, True])
 @each_kind
-def test_building_neither_reads_nor_changes_the_global_randomness(
-    kind, spectral, small, generator_of, discriminator_of
-):
+def test_building_neither_reads_nor_changes_the_global_randomness(kind, spectral, small):
     config = small(kind, **{"generator.spectral": spectral, "discriminator.spectral": spectral})
     built = []
     for seed in (1, 2):
         torch.manual_seed(seed)
         before = torch.get_rng_state()
-        built.append(generator_of(config).state_dict() | discriminator_of(config).state_dict())
+        networks = Gan(config).networks()
+        built.append({f"{side}/{name}": t for side in networks for name, t in networks[side].state_dict().items()})
         assert torch.equal(torch.get_rng_state(), before)
     assert all(torch.equal(built[0][name], built[1][name]) for name in built[0])
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from ganlet.runs.folder import RunFolder
+from ganlet.runs.report import write_report
 
 
 def _mount(*arguments: str) -> None:
@@ -47,3 +52,15 @@ def file_size_limit() -> Callable[[int], contextmanager]:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
     return limited
+
+
+@pytest.fixture
+def section_of() -> Callable[..., str]:
+    """What a run's report has under a heading, as HTML; nothing where it has no such section."""
+
+    def section_of(folder: RunFolder, heading: str, **facts: Any) -> str:
+        page = write_report(folder, facts=facts).read_text("utf-8")
+        found = re.search(f"<h2>{heading}</h2>(.*?)</section>", page, re.DOTALL)
+        return found.group(1) if found else ""
+
+    return section_of

@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 
 from ganlet.config import build_config, dump_yaml
-from ganlet.runs.checkup import how_it_went
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.pictures import save_sheet
 from ganlet.runs.plots import evidence_plot
-from ganlet.runs.story import Story
 
 PANEL = {
     "title": "Duplicates",
@@ -36,13 +34,13 @@ def diagnosis(*verdicts, panels=(PANEL,)):
 
 
 @pytest.fixture
-def section(tmp_path):
+def section(tmp_path, section_of):
     def section(facts, moments=()):
         config = build_config([{"data": {"size": 8, "channels": 3}, "evaluate": {"num_samples": 4}}])
         folder = RunFolder.create(tmp_path / "run", dump_yaml(config))
         for images in moments:
             save_sheet(folder.samples_path / f"{images:09}.png", np.zeros((4, 8, 8, 3), np.uint8))
-        return how_it_went(Story.read(folder, facts))
+        return section_of(folder, "How it went", **facts)
 
     return section
 
@@ -55,7 +53,7 @@ def test_a_verdict_with_evidence_advice_and_command(section):
     page = section({"diagnosis": diagnosis(VERDICT)})
     assert "<h3>Mode collapse since 12,000 images</h3>" in page
     assert "<p>Serious, confidence 90%. It draws &lt;one&gt; picture.</p>" in page
-    assert "<li>100% are twins (limit 80%).</li><li>More.</li>" in page
+    assert "<li>100% are twins (limit 80%).</li>\n<li>More.</li>" in page
     assert "<p>What to try first: Halve the rate.</p>" in page
     assert "<pre>ganlet train a&amp;b --set generator.optimizer.lr=0.1</pre>" in page
     assert page.count("data:image/png") == 2  # the chart on light and on dark ground

@@ -15,7 +15,6 @@ from ganlet.runs.evaluations import aligned, append_evaluation, as_text, newest_
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.pictures import save_neighbours
 from ganlet.runs.plots import Course, distance_plot
-from ganlet.runs.quality import how_good
 
 
 def measurement(**changes):
@@ -117,15 +116,15 @@ def test_the_newest_row_counts(folder):
     assert len(folder.evaluations_path.read_text().splitlines()) == 2
 
 
-def test_a_run_that_was_not_measured_has_no_section(folder):
-    assert how_good(folder) == ""
+def test_a_run_that_was_not_measured_has_no_section(folder, section_of):
+    assert section_of(folder, "How good it is") == ""
 
 
-def test_the_section_has_numbers_meanings_protocol_and_neighbours(folder):
+def test_the_section_has_numbers_meanings_protocol_and_neighbours(folder, section_of):
     append_evaluation(folder, row_of(measurement(), measurement(name="copies", floor=None)))
-    assert "Does it copy?" not in how_good(folder)
+    assert "Does it copy?" not in section_of(folder, "How good it is")
     save_neighbours(folder.neighbours_path, np.zeros((2, 8, 8, 3), np.uint8), np.zeros((2, 3, 8, 8, 3), np.uint8))
-    section = how_good(folder)
+    section = section_of(folder, "How good it is")
     text = html.unescape(re.sub("<[^>]+>", " ", section))
     for part in ("12.35 ± 0.12", "0.00123", "how far it is", "after 5,000 images", "300 fakes", "50 held-out"):
         assert part in text

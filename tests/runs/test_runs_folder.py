@@ -68,6 +68,7 @@ def test_create_refuses_a_file(tmp_path):
 def test_create_goes_on_where_an_interrupted_create_stopped(tmp_path):
     (tmp_path / ".tmp-17-config.yaml").touch()
     (tmp_path / ".lock").touch()
+    (tmp_path / ".lock-holder").touch()
     (tmp_path / "checkpoints").mkdir()
     run = RunFolder.create(tmp_path, "seed: 1\n")
     assert run.sweep() == [".tmp-17-config.yaml"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import json
 import re
@@ -14,10 +15,12 @@ from ganlet.config import build_config, dump_yaml
 from ganlet.images import enlarge, grid
 from ganlet.objective.losses import LOSSES
 from ganlet.runs.folder import RunFolder
+from ganlet.runs.markup import TEMPLATES, duration
 from ganlet.runs.pictures import opaque, save_sheet
-from ganlet.runs.report import escaped, write_report
-from ganlet.runs.scores import SCORES_AS_LINES, SCORES_IN_WORDS, gives_probabilities
-from ganlet.runs.story import Story, duration, lead, readings, table
+from ganlet.runs.plots import AUGMENTATION as STRENGTH
+from ganlet.runs.plots import LABELS, NORMS, PENALTIES, SCORES, VERDICTS
+from ganlet.runs.plots import LOSSES as PLAYERS
+from ganlet.runs.report import write_report
 
 VOID = {"meta", "img", "br", "source"}
 FACTS = {
@@ -41,6 +44,11 @@ DATA = {
 MACHINE = {"ganlet": "0.1.0", "torch": "2.13.0", "python": "3.11.7", "device": "cpu", "device_name": "Thinker 9000"}
 
 
+def words_of(markup: str) -> str:
+    """What is read, a space between words."""
+    return " ".join(html.unescape(re.sub("<[^>]+>", "", markup)).split())
+
+
 class Page(HTMLParser):
     """A page taken apart: its tags with their attributes, and its text; raises when tags are not nested."""
 
@@ -49,11 +57,18 @@ class Page(HTMLParser):
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.text = ""
         self.open: list[str] = []
+        self.cells: list[str] = []
         self.feed(text)
         assert self.open == [], "all tags are closed"
+        self.text = " ".join(self.text.split())
+        self.table = dict(zip(self.cells[::2], self.cells[1::2], strict=True))
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
+        if tag in ("th", "td"):
+            self.cells.append("")
+        elif tag == "br" and self.cells:
+            self.cells[-1] += "\n"
         if tag not in VOID:
             self.open.append(tag)
 
@@ -63,6 +78,8 @@ class Page(HTMLParser):
     def handle_data(self, data):
         if "style" not in self.open:
             self.text += data
+        if {"th", "td"} & {*self.open}:
+            self.cells[-1] += " ".join(data.split())
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.tags if name == tag]
@@ -122,12 +139,13 @@ def pictures_in(page: Page) -> list[Image.Image]:
     return [Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2], validate=True))) for uri in uris]
 
 
-def table_of(folder: RunFolder, **facts) -> dict[str, str]:
-    return {heading: "\n".join(lines) for heading, lines in table(Story.read(folder, facts)).items() if any(lines)}
+def lead_of(folder: RunFolder, **facts) -> str:
+    text = write_report(folder, facts=facts).read_text("utf-8")
+    return words_of(re.search('<p class="lead">(.*?)</p>', text, re.DOTALL).group(1))
 
 
-def read(folder: RunFolder) -> str:
-    return "\n".join(readings(Story.read(folder, {})))
+def paragraph_of(section: str, heading: str) -> str:
+    return words_of(re.search(rf"<h3>{re.escape(heading)}</h3>\s*<p>(.*?)</p>", section, re.DOTALL).group(1))
 
 
 def test_the_page_needs_nothing_but_itself(make_run):
@@ -182,7 +200,7 @@ def test_the_last_grid_is_shown_bit_by_bit_beside_the_real_one(make_run, channel
 
 
 HOSTILE = "<script>alert(1)</script>\"'&\u202egpj.exe\x1b[31m\x07\u2028"
-VISIBLE = "&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#x27;&amp;\\u202egpj.exe\\x1b[31m\\x07\\u2028"
+VISIBLE = "&lt;script&gt;alert(1)&lt;/script&gt;&#34;&#39;&amp;\\u202egpj.exe\\x1b[31m\\x07\\u2028"
 
 
 def test_hostile_text_is_escaped_wherever_it_comes_from(make_run):
@@ -208,8 +226,9 @@ def test_hostile_text_is_escaped_wherever_it_comes_from(make_run):
 
 
 def test_escaping_leaves_ordinary_text_alone():
-    assert escaped("Käse 画像 (2).png") == "Käse 画像 (2).png"
-    assert escaped("a<b & 'c'\n\u200b\ud800") == "a&lt;b &amp; &#x27;c&#x27;\\n\\u200b\\ud800"
+    shown = TEMPLATES.from_string("{{ text }}").render
+    assert shown(text="Käse 画像 (2).png") == "Käse 画像 (2).png"
+    assert shown(text="a<b & 'c'\n\u200b\ud800") == "a&lt;b &amp; &#39;c&#39;\\n\\u200b\\ud800"
 
 
 @pytest.mark.parametrize(
@@ -240,7 +259,7 @@ def test_damaged_pictures_are_left_out(make_run):
 
 
 def test_the_table_of_the_run(make_run):
-    table = table_of(make_run(seed=7, objective={"penalties": [{"kind": "r1", "weight": 0.5}]}), **FACTS)
+    table = page_of(make_run(seed=7, objective={"penalties": [{"kind": "r1", "weight": 0.5}]}), **FACTS).table
     assert table["Images seen"] == "10,000"
     assert table["Time"] == "2 min 1 s"
     assert table["Speed"] == "1,647 images a second"
@@ -267,7 +286,7 @@ def test_without_facts_the_folder_speaks(make_run):
     folder = make_run()
     with open(folder.metrics_path, "a") as file:
         file.write(json.dumps({"event": "resume", "images_seen": 10_000}) + "\n")
-    table = table_of(folder)
+    table = page_of(folder).table
     assert table["Time"] == "12 s"
     assert table["Speed"] == "800 images a second"
     assert table["Resumed"] == "once"
@@ -280,13 +299,13 @@ def test_a_run_that_stopped_early_says_so(make_run):
     assert "it is meant to see 10,000 images" in page.text
     assert f"ganlet resume '{folder.path}'" in page.text
     assert "total_images=" not in page.text
-    assert table_of(folder)["Images seen"] == "2,500 of 10,000"
+    assert page.table["Images seen"] == "2,500 of 10,000"
 
 
 def test_how_often_a_picture_was_met_is_told_only_when_that_is_more_than_once(make_run):
-    story = Story.read(make_run(rows=1, moments=()), {})
-    assert "500 images" in lead(story)
-    assert "pictures to learn from" not in lead(story)
+    told = lead_of(make_run(rows=1, moments=()))
+    assert "500 images" in told
+    assert "pictures to learn from" not in told
 
 
 def measured(images_seen, value):
@@ -297,13 +316,13 @@ def test_the_lead_tells_which_generator_is_kept(make_run):
     folder = make_run(rows=0)
     rows = [measured(5000, 0.1), measured(10_000, 0.25)]
     folder.metrics_path.write_text("\n".join(map(json.dumps, rows)) + "\n")
-    told = lead(Story.read(folder, {"kept": 5000}))
+    told = lead_of(folder, kept=5000)
     assert told.endswith(
         "It was measured closest to the real pictures after 5,000 images (KD (ganlet) 0.1, at last 0.25), so "
         "generator.safetensors is the generator of that moment."
     )
     for kept in (10_000, None):
-        assert "generator.safetensors" not in lead(Story.read(folder, {"kept": kept}))
+        assert "generator.safetensors" not in lead_of(folder, kept=kept)
 
 
 def test_why_it_ended_before_its_time_is_told_until_it_goes_on(make_run):
@@ -340,12 +359,12 @@ def test_commands_can_be_copied(make_run):
         (1.0, 0.0, "hardly ever fooled"),
     ],
 )
-def test_the_verdict_in_words_is_about_the_last_tenth(make_run, real, fake, words):
+def test_the_verdict_in_words_is_about_the_last_tenth(make_run, real, fake, words, section_of):
     folder = make_run(rows=0)
     rows = [log_row(500 * number, real_probability=0.5, fake_probability=0.5) for number in range(1, 19)]
     rows += [log_row(500 * number, real_probability=real, fake_probability=fake) for number in (19, 20)]
     folder.metrics_path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    text = read(folder)
+    text = words_of(section_of(folder, "What the numbers say"))
     assert f"gave real pictures {real:.2f} and generated ones {fake:.2f}" in text
     assert words in text
     assert "2.19 for the generator and 0.55 for the discriminator" in text
@@ -355,8 +374,8 @@ def test_the_verdict_in_words_is_about_the_last_tenth(make_run, real, fake, word
     ("kind", "words"),
     [("hinge", "below -1"), ("lsgan", "to be at 1 and generated ones at 0"), ("wasserstein", "only their distance")],
 )
-def test_scores_that_are_no_probabilities_are_told_as_they_are(make_run, kind, words):
-    text = read(make_run(objective={"loss": {"kind": kind}}))
+def test_scores_that_are_no_probabilities_are_told_as_they_are(make_run, kind, words, section_of):
+    text = words_of(section_of(make_run(objective={"loss": {"kind": kind}}), "What the numbers say"))
     assert "scored real pictures 1.5 and generated ones -0.5" in text
     assert "no probabilities" in text
     assert words in text
@@ -365,25 +384,29 @@ def test_scores_that_are_no_probabilities_are_told_as_they_are(make_run, kind, w
 
 
 @pytest.mark.parametrize("kind", LOSSES)
-def test_the_report_knows_which_losses_make_probabilities(kind):
-    settings = build_config([{"objective": {"loss": {"kind": kind}}}])
-    loss = LOSSES[kind](settings.objective.loss)
-    assert gives_probabilities(settings) == loss.probabilities
-    assert loss.probabilities or kind in {*SCORES_IN_WORDS, "relativistic"} & SCORES_AS_LINES.keys()
+def test_the_report_knows_what_the_scores_of_every_loss_mean(make_run, section_of, kind):
+    folder = make_run(objective={"loss": {"kind": kind}}, moments=())
+    loss = LOSSES[kind]()
+    learned, numbers = (section_of(folder, heading) for heading in ("How it learned", "What the numbers say"))
+    assert loss.probabilities == ("where 1 means real" in words_of(numbers))
+    if not loss.probabilities:
+        general = "How real the discriminator finds real and generated pictures."
+        assert paragraph_of(learned, SCORES).removeprefix(general)
+        assert not words_of(numbers.partition("</p>")[0]).endswith("on average.")
 
 
-def test_a_relativistic_discriminator_is_read_by_its_distance(make_run):
-    text = read(make_run(objective={"loss": {"kind": "relativistic"}}))
+def test_a_relativistic_discriminator_is_read_by_its_distance(make_run, section_of):
+    text = words_of(section_of(make_run(objective={"loss": {"kind": "relativistic"}}), "What the numbers say"))
     assert "ahead by 2.0 logits" in text
     assert "with 88% certainty" in text  # 1 / (1 + exp(-2)) = 0.881
     assert "gave real pictures" not in text
 
 
-def test_missing_numbers_leave_sentences_out(make_run):
+def test_missing_numbers_leave_sentences_out(make_run, section_of):
     folder = make_run(rows=0)
     row = {"images_seen": 100, "generator_loss": 1.0, "discriminator_loss": None, "real_probability": None}
     folder.metrics_path.write_text(json.dumps(row) + "\n")
-    assert read(folder) == ""
+    assert section_of(folder, "What the numbers say") == ""
 
 
 @pytest.mark.parametrize(("kind", "penalties"), [("bce", []), ("relativistic", ["r1"]), ("lsgan", ["r1", "lecam"])])
@@ -401,6 +424,15 @@ def test_the_curves_are_explained_as_the_objective_needs(make_run, kind, penalti
     assert ("only the distance between the two lines counts" in text) == (kind == "relativistic")
     assert ("Both near 0.5: it cannot tell" in text) == (kind == "bce")
     assert ("real pictures are to be at 1" in text) == (kind == "lsgan")
+
+
+def test_every_panel_is_explained(make_run, section_of):
+    folder = make_run(moments=(), rows=0, objective={"penalties": [{"kind": "r1"}]})
+    more = {"label_loss": 1.0, "fake_label_loss": 1.0, "augment_strength": 0.1, "real_sign": 0.1, "r1": 0.1}
+    folder.metrics_path.write_text(json.dumps(log_row(500, **more)) + "\n")
+    learned = section_of(folder, "How it learned")
+    for panel in (PLAYERS, VERDICTS, NORMS, PENALTIES, LABELS, STRENGTH):
+        assert len(paragraph_of(learned, panel)) > 40
 
 
 def test_the_page_stays_small(make_run):

@@ -93,5 +93,5 @@ def contents() -> Callable[[Path], dict[str, bytes]]:
     return lambda folder: {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in (".lock", "log.txt")
+        if path.is_file() and path.name not in (".lock", ".lock-holder", "log.txt")
     }

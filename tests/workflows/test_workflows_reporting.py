@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import io
+import re
 import time
 
 import pytest
 
 from ganlet.workflows import reporting
-from ganlet.workflows.reporting import Live, Plain, Silent, choose_reporter, describe_row
+from ganlet.workflows.reporting import Live, Plain, Silent, choose_reporter, default_reporter, describe_row
 
 
 @pytest.fixture
@@ -23,7 +25,7 @@ def test_plain_lines_come_now_and_then_with_rate_and_time_left(clock, capsys):
         reporter.progress("training", seconds * 100, 10_000, f"note {seconds}")
     lines = capsys.readouterr().err.splitlines()
     assert [line.split()[-1] for line in lines] == ["0", "10", "20"]
-    assert lines[1] == "training  1,000 of 10,000  100 images/s  1:30 left  note 10"
+    assert lines[1] == "training  1,000 of 10,000  100 images/s  0:01:30 left  note 10"
 
 
 def test_the_last_plain_line_always_comes(clock, capsys):
@@ -50,6 +52,55 @@ def test_under_torchrun_one_process_speaks(monkeypatch):
     assert isinstance(choose_reporter(), Plain)
     monkeypatch.setattr(reporting.sys.stderr, "isatty", lambda: True)
     assert isinstance(choose_reporter(), Live)
+
+
+def test_the_live_line_has_the_same_rate_and_time_left(clock, monkeypatch):
+    screen = io.StringIO()
+    monkeypatch.setattr(reporting.sys, "stderr", screen)
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    reporter = Live()
+    for seconds in range(11):
+        clock[0] = float(seconds)
+        reporter.progress("training", seconds * 100, 10_000, f"note {seconds}")
+    reporter._progress.refresh()
+    assert re.search(r"training .* 1,000 / 10,000 100 images/s  0:01:30 left .*note 10", screen.getvalue())
+    reporter.close()
+
+
+def test_the_rate_of_a_few_is_not_told(clock, capsys):
+    reporter = Plain()
+    for done in range(1, 6):
+        clock[0] += 10.0
+        reporter.progress("measuring", done, 5, "KD")
+    assert capsys.readouterr().err.splitlines() == [f"measuring  {done} of 5    KD" for done in range(1, 6)]
+
+
+def test_the_rate_is_that_of_this_session(clock, capsys):
+    reporter = Plain()
+    for done in (5_000, 5_200):
+        reporter.progress("training", done, 10_000)
+        clock[0] += 10.0
+    assert capsys.readouterr().err.splitlines()[-1] == "training  5,200 of 10,000  20 images/s  0:04:00 left"
+
+
+@pytest.mark.parametrize(
+    ("terminal", "notebook", "widgets", "rank", "kind"),
+    [
+        (False, False, True, "0", Silent),
+        (True, False, False, "0", Live),
+        (False, True, True, "0", Live),
+        (False, True, False, "0", Plain),
+        (True, True, True, "1", Silent),
+    ],
+)
+def test_a_library_speaks_where_a_person_looks_on(monkeypatch, terminal, notebook, widgets, rank, kind):
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setattr(reporting.sys.stderr, "isatty", lambda: terminal)
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: notebook)
+    monkeypatch.setattr(reporting, "find_spec", lambda name: object() if widgets else None)
+    assert type(default_reporter()) is kind
 
 
 def test_a_row_is_told_in_the_numbers_that_a_person_follows():

@@ -17,19 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
+from filelock import FileLock
 
 from ganlet.data.spec import shown
 from ganlet.errors import EnvironmentProblem, ResourceProblem
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 CACHE_VARIABLE = "GANLET_CACHE"
 BUILD_PREFIX = ".building-"
 DEAD_AFTER_SECONDS = 24 * 3600
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}  # what file systems without locks answer
 
 
 def cache_folder() -> Path:
@@ -39,17 +36,18 @@ def cache_folder() -> Path:
 
 @contextmanager
 def one_builder(cache: Path, name: str) -> Iterator[None]:
-    """Let one process build what is called `name` while others that want it wait. Windows lets them all build."""
-    if fcntl is None:
+    """Let one process build what is called `name` while others that want it wait; without locks all of them build."""
+    lock = FileLock(cache / "locks" / name, fallback_to_soft=False)
+    try:
+        with cache_problems(cache, 0):
+            try:
+                lock.acquire()
+            except OSError as error:
+                if error.errno not in NO_LOCKS:
+                    raise
         yield
-        return
-    with cache_problems(cache, 0):
-        (cache / "locks").mkdir(parents=True, exist_ok=True)
-        file = open(cache / "locks" / name, "w")  # noqa: SIM115
-    with file:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

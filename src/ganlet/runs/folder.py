@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from ganlet.errors import RunError, nearest
 from ganlet.runs.files import TEMPORARY, explained, free_name, fsync_directory, sweep, write_atomic
-from ganlet.runs.lock import RunLock
+from ganlet.runs.lock import HOLDER, LOCK, run_lock
 
-CONFIG, LOCK = "config.yaml", ".lock"
+CONFIG = "config.yaml"
 
 
 class RunFolder:
@@ -69,9 +70,9 @@ class RunFolder:
             hint = "start a run: ganlet train --out FOLDER"
         raise RunError(what, where=path, expected="a folder that `ganlet train` made", hint=hint)
 
-    def lock(self) -> RunLock:
+    def lock(self) -> AbstractContextManager[None]:
         """The lock that a process holds, in a `with` block, as long as it writes to this run."""
-        return RunLock(self.path / LOCK)
+        return run_lock(self.path)
 
     def sweep(self) -> list[str]:
         """Remove what interrupted writes left anywhere in this run, and name it; call it only under the lock."""
@@ -107,7 +108,7 @@ def require_new(path: Path) -> None:
 
 def _is_ours(entry: Path) -> bool:
     """Whether `create`, had it been interrupted, could have left this."""
-    if entry.name == LOCK or entry.name.startswith(TEMPORARY):
+    if entry.name in (LOCK, HOLDER) or entry.name.startswith(TEMPORARY):
         return True
     return entry.name in ("samples", "checkpoints") and entry.is_dir() and not any(entry.iterdir())
 

@@ -1,56 +1,27 @@
-"""The report of a run: one page that needs nothing but itself.
-
-Every text goes through `escaped`, and the page forbids itself scripts and remote loads.
-"""
+"""The report of a run: one page that needs nothing but itself. Its words are in the templates."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from importlib import resources
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from string import Template
 from typing import Any
 
-from ganlet.config import dump_yaml
-from ganlet.runs import story
-from ganlet.runs.checkup import how_it_went
+from ganlet.config import RunConfig, dump_yaml, read_yaml, validate
+from ganlet.runs.evaluations import newest_evaluation
 from ganlet.runs.files import write_atomic
 from ganlet.runs.folder import RunFolder
-from ganlet.runs.markup import data_uri, escaped, sheet, still
+from ganlet.runs.history import RESUME, STOP, read_history
+from ganlet.runs.markup import chart, data_uri, render, still
 from ganlet.runs.pictures import film, progression, sample_moments
-from ganlet.runs.plots import (
-    AUGMENTATION,
-    LABELS,
-    LOSSES,
-    NORMS,
-    PENALTIES,
-    SCORES,
-    VERDICTS,
-    figure_png,
-    loss_plot,
-    panels_of,
-)
-from ganlet.runs.quality import how_good
-from ganlet.runs.scores import SCORES_AS_LINES, gives_probabilities
-from ganlet.runs.story import Story
+from ganlet.runs.plots import evidence_plot, loss_plot, panels_of
 
-CURVES = {
-    LOSSES: "Two players with opposite aims: what one gains, the other loses. Look for a lasting balance; neither is "
-    "meant to reach zero. (Strong lines are smoothed, faint ones are as logged.)",
-    VERDICTS: "How real the discriminator finds real and generated pictures. Both near 0.5: it cannot tell. One at 1 "
-    "and the other at 0: it is never fooled, and the generator has little to learn from.",
-    SCORES: "How real the discriminator finds real and generated pictures.",
-    NORMS: "How hard each network is pushed. Steady is good. A fall towards zero means that learning has "
-    "stopped; tall peaks mean a shaky balance.",
-    PENALTIES: "What the discriminator must not do, before weighting. A penalty keeps it from becoming so sure that "
-    "training breaks.",
-    LABELS: "How badly the discriminator's classifier guesses the labels of real and of generated pictures. Both "
-    "should fall: then pictures show what their labels say.",
-    AUGMENTATION: "How often pictures are augmented, and how surely the discriminator tells real ones: above the "
-    "target, it begins to know them by heart.",
-}
+VERSIONS = {"ganlet": "ganlet", "torch": "torch", "numpy": "numpy", "pillow": "pillow", "python": "Python"}
+END_SHARE = 0.1  # of the log rows: what "near the end" means
 
-STEEPNESS = {"r1", "r2", "gradient_penalty", "dragan"}  # penalties on how steep the discriminator is
+Rows = Sequence[Mapping[str, Any]]
 
 
 def write_report(folder: RunFolder, *, facts: Mapping[str, Any]) -> Path:
@@ -58,159 +29,95 @@ def write_report(folder: RunFolder, *, facts: Mapping[str, Any]) -> Path:
 
     `facts` is plain data beside what the folder holds, all of it optional: "parameters" ({"generator": n,
     "discriminator": n}), "data" (the summary of the pack), "seconds", "images_per_second", "device", "finished",
-    "resumes", "kept" (the moment of generator.safetensors), "diagnosis" (as `checkup.how_it_went` tells it). Raises as
-    `files.explained` does.
+    "resumes", "kept" (the moment of generator.safetensors), "diagnosis" ("headline", "verdicts", and "panels" with the
+    signals that they rest on). Raises as `files.explained` does.
     """
-    told = Story.read(folder, facts)
-    template = Template((resources.files("ganlet.runs") / "report.html").read_text("utf-8"))
-    page = template.substitute(
-        title=escaped(told.title),
-        lead=_lead(told),
-        sections="\n".join(text for section in SECTIONS if (text := section(told))),
-        footer=f"Made by ganlet {escaped(told.machine.get('ganlet', ''))}. This page is one file: keep it, send it.",
+    config, rows = validate(read_yaml(folder.config_path)), read_history(folder.metrics_path)
+    told = _the_run(folder, config, rows, facts) | _how_it_learned(folder, config, rows)
+    checkup = facts.get("diagnosis")
+    page = render(
+        "report.html",
+        **told,
+        measured=newest_evaluation(folder),
+        checkup=checkup,
+        signals=chart(partial(evidence_plot, checkup["panels"])) if checkup and checkup["panels"] else None,
+        grids=_grids_around(checkup["verdicts"][0], told["moments"]) if checkup else [],
+        settings=dump_yaml(config).splitlines(),
     )
     write_atomic(folder.report_path, page.encode())
     return folder.report_path
 
 
-def _lead(told: Story) -> str:
-    paragraphs = [f'<p class="lead">{escaped(story.lead(told))}</p>']
-    if told.stopped is not None:
-        paragraphs.append(
-            f'<p class="note">It ended before the {told.total:,} images that it was meant to see: '
-            f"{escaped(told.stopped)}.</p>"
-        )
-    elif not told.finished:
-        paragraphs.append(
-            f'<p class="note">This run is not finished: it is meant to see {told.total:,} images. '
-            "What you see here is how far it has come.</p>"
-        )
-    return "\n".join(paragraphs)
-
-
-def final_pictures(told: Story) -> str:
-    """What it draws at the end, beside real pictures."""
-    figures = []
-    if moments := sample_moments(told.folder):
-        images_seen, path = moments[-1]
-        weights = ", with its averaged weights" if told.config.evaluate.weights == "ema" else ""
-        caption = (
-            f"<strong>Generated</strong> after {images_seen:,} images{weights}. The first ones drawn, none picked."
-        )
-        figures.append(sheet(path, "Grid of generated pictures at the end of the run", caption))
-    real = told.folder.samples_path / "real.png"
-    if real.exists():
-        ground = (
-            " Where a picture is transparent, the chequered ground shows." if told.config.data.channels == 4 else ""
-        )
-        figures.append(
-            sheet(real, "Grid of real pictures", f"<strong>Real</strong>: pictures that it learned from.{ground}")
-        )
-    if not any(figures):
-        return ""
-    return f'<section>\n<h2>What it draws</h2>\n<div class="pair">\n{"".join(figures)}</div>\n</section>'
-
-
-def how_it_learned(told: Story) -> str:
-    """Film, progression and curves, each with what to look for."""
-    parts = [part for part in (_film(told), _progression(told), _curves(told)) if part]
-    return "\n".join(["<section>", "<h2>How it learned</h2>", *parts, "</section>"]) if parts else ""
-
-
-def _film(told: Story) -> str:
-    path = film(told.folder, told.config)
-    if path is None:
-        return ""
-    source = data_uri(path.read_bytes(), path.suffix[1:])
-    return f"""<div class="pair film">
-<div><img class="print moving" src="{source}" alt="Film of the generated pictures from the start of the run to its end">
-<p class="still soft">Here is a film. It is hidden because your system asks for less motion.</p></div>
-<div><h3>From nothing to pictures</h3>
-<p>Every frame is drawn from the same latents, the random numbers that the generator turns into pictures. So all that
-changes is the generator. As a rule large shapes settle first, and details follow.</p>
-<p>Watch two things: whether the pictures still get better towards the end, for then a longer run is worth its time, and
-whether they stay different from each other.</p></div>
-</div>"""
-
-
-def _progression(told: Story) -> str:
-    path = progression(told.folder, told.config)
-    if path is None:
-        return ""
-    alt = "Generated pictures, one row for each moment of the run, the same latents in each row"
-    return f"""<figure class="progression">
-<div><img src="{still(path.read_bytes())}" alt="{alt}"></div>
-<figcaption>A row for each moment, a column for each latent; the moments lie closer together at the start, where most
-happens. Follow a column downwards to see one picture grow. Columns that become alike would mean that the generator
-repeats itself, which is called mode collapse.</figcaption>
-</figure>"""
-
-
-def _curves(told: Story) -> str:
-    if not told.logged("generator_loss"):
-        return ""
-    objective = told.config.objective
-    penalties, probabilities = [penalty.kind for penalty in objective.penalties], gives_probabilities(told.config)
-    light, dark = (
-        data_uri(figure_png(loss_plot(told.rows, penalties=penalties, probabilities=probabilities, dark=dark)), "png")
-        for dark in (False, True)
-    )
-    shown = panels_of(told.rows, penalties, probabilities)
-    notes = {
-        SCORES: SCORES_AS_LINES.get(objective.loss.kind, ""),
-        PENALTIES: "Here it is how steep the discriminator is." if set(penalties) <= STEEPNESS else "",
+def _the_run(folder: RunFolder, config: RunConfig, rows: Rows, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What was trained, on what, with what, and how far."""
+    path, source, moments = folder.environment_path, config.data.source, sample_moments(folder)
+    environment = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    session = (environment.get("sessions") or [environment])[-1]
+    name = source if ":" in source else Path(source).name or source
+    images_seen = max([0, *(moment for moment, _ in moments), *(row["images_seen"] for row in rows)])
+    total, kept = config.train.total_images, facts.get("kept")
+    assert isinstance(total, int), "the config of a run is resolved"
+    stops = [row for row in rows if row.get("event") == STOP and row["images_seen"] == images_seen]
+    return {
+        "title": name if config.preset in (None, name) else f"{config.preset} on {name}",
+        "maker": f"ganlet {session.get('ganlet', '')}",
+        "folder": folder,
+        "config": config,
+        "facts": facts,
+        "weights": facts.get("parameters", {}),
+        "data": {**environment.get("data", {}), **facts.get("data", {})},
+        "session": session,
+        "versions": [f"{name} {session[key]}" for key, name in VERSIONS.items() if session.get(key)],
+        "created": environment.get("created", ""),
+        "moments": moments,
+        "images_seen": images_seen,
+        "total": total,
+        "finished": facts.get("finished", images_seen >= total),
+        "stopped": stops[-1]["reason"] if stops else None,
+        "resumes": facts.get("resumes", sum(row.get("event") == RESUME for row in rows)),
+        "seconds": facts.get("seconds") or max([0.0, *_logged(rows, "seconds")]),
+        "rate": facts.get("images_per_second") or statistics.median(_logged(rows, "images_per_second") or [0]),
+        "kept": kept if kept is not None and kept < images_seen else None,
+        "measurements": [row for row in rows if row.get("event") == "measurement"],
     }
-    explained = "\n".join(
-        f"<div><h3>{heading}</h3>\n<p>{CURVES[heading]} {notes.get(heading, '')}</p></div>" for heading in shown
-    )
-    return f"""<div class="pair curves">
-<picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">
-<img src="{light}" alt="Curves over images seen: {", ".join(shown)}"></picture>
-<div>
-{explained}
-</div>
-</div>"""
 
 
-def the_numbers(told: Story) -> str:
-    """What the logged numbers mean, and what they do not."""
-    paragraphs = "\n".join(f"<p>{escaped(text)}</p>" for text in story.readings(told))
-    return f"<section>\n<h2>What the numbers say</h2>\n{paragraphs}\n</section>" if paragraphs else ""
+def _how_it_learned(folder: RunFolder, config: RunConfig, rows: Rows) -> dict[str, Any]:
+    """Film, progression and curves, and where the curves ended; None for what there is not."""
+    moving, steps = film(folder, config), progression(folder, config)
+    probabilities = config.objective.loss.probabilities
+    penalties = [penalty.kind for penalty in config.objective.penalties]
+    curves = partial(loss_plot, rows, penalties=penalties, probabilities=probabilities)
+    return {
+        "film": data_uri(moving.read_bytes(), moving.suffix[1:]) if moving else None,
+        "progression": still(steps.read_bytes()) if steps else None,
+        "curves": chart(curves) if _logged(rows, "generator_loss") else None,
+        "panels": panels_of(rows, penalties, probabilities),
+        "penalties": penalties,
+        "penalties_bound_slope": all(penalty.bounds_slope for penalty in config.objective.penalties),
+        "probabilities": probabilities,
+        "near_the_end": partial(_near_the_end, rows),
+    }
 
 
-def the_run(told: Story) -> str:
-    """A table of what was trained, on what, with what."""
-    rows = "\n".join(
-        f'<tr><th scope="row">{escaped(heading)}</th><td>{"<br>".join(escaped(line) for line in lines)}</td></tr>'
-        for heading, lines in story.table(told).items()
-        if any(lines)
-    )
-    return f"<section>\n<h2>The run</h2>\n<table>\n{rows}\n</table>\n</section>"
+def _logged(rows: Rows, name: str) -> list[float]:
+    """The values of a curve, in order."""
+    return [row[name] for row in rows if "event" not in row and row.get(name) is not None]
 
 
-def do_more(told: Story) -> str:
-    """Commands to go on with."""
-    items = "\n".join(
-        f"<div><p>{escaped(what)}:</p><pre>{escaped(command)}</pre></div>"
-        for what, command in story.commands(told).items()
-    )
-    return f'<section>\n<h2>Do more</h2>\n<div class="commands">\n{items}\n</div>\n</section>'
+def _near_the_end(rows: Rows, name: str) -> float | None:
+    """The mean of a curve over its last tenth."""
+    values = _logged(rows, name)
+    return statistics.fmean(values[-max(1, round(END_SHARE * len(values))) :]) if values else None
 
 
-def whole_config(told: Story) -> str:
-    """Every setting, folded away."""
-    lines = "\n".join(escaped(line) for line in dump_yaml(told.config).splitlines())
-    return f"<section>\n<details><summary>Every setting of this run</summary><pre>{lines}</pre></details>\n</section>"
-
-
-# The page from top to bottom; a section that has nothing to say returns an empty text.
-SECTIONS: tuple[Callable[[Story], str], ...] = (
-    final_pictures,
-    lambda told: how_good(told.folder),
-    how_it_went,
-    how_it_learned,
-    the_numbers,
-    the_run,
-    do_more,
-    whole_config,
-)
+def _grids_around(verdict: Mapping[str, Any], grids: list[tuple[int, Path]]) -> list[tuple[int, Path]]:
+    """The sample grids that show a verdict: for each of its moments the nearest on that side of its beginning."""
+    since, chosen = verdict["since"], set()
+    if verdict["severity"] == "healthy" or since is None:
+        return []
+    for moment in verdict["picture_moments"]:
+        same_side = [grid for grid in grids if (grid[0] < since) == (moment < since)]
+        if same_side:
+            chosen.add(min(same_side, key=lambda grid: abs(grid[0] - moment)))
+    return sorted(chosen)

@@ -13,7 +13,6 @@ from ganlet.runs.folder import RunFolder
 from ganlet.runs.history import read_history
 from ganlet.runs.plots import figure_png, loss_plot
 from ganlet.runs.report import write_report
-from ganlet.runs.scores import gives_probabilities
 from ganlet.runs.weights import load_generator_file
 from ganlet.settings import images
 from ganlet.workflows.diagnosing import describe, diagnose
@@ -29,7 +28,7 @@ def redraw(folder: RunFolder, images_seen: int | None = None, game: Game | None 
     config = validate(read_yaml(folder.config_path))
     rows = [row for row in read_history(folder.metrics_path) if "event" not in row]
     penalties = [penalty.kind for penalty in config.objective.penalties]
-    figure = loss_plot(rows, penalties=penalties, probabilities=gives_probabilities(config))
+    figure = loss_plot(rows, penalties=penalties, probabilities=config.objective.loss.probabilities)
     write_atomic(folder.path / "loss.png", figure_png(figure, ground="white"))
     diagnosis = describe(folder.path, diagnose(folder.path))
     facts = {**_facts(game or Gan(config), rows, images_seen), "diagnosis": diagnosis, "kept": _kept(folder)}

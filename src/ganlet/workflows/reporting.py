@@ -6,10 +6,15 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any, Protocol
+from datetime import timedelta
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 PLAIN_EVERY = 10.0  # seconds between plain lines
-FEWEST_FOR_RATE = 20  # items; the rate of fewer says nothing
+FEWEST_FOR_PACE, SECONDS_FOR_PACE = 20, 600  # items, of which fewer say nothing; the newest that count
 
 
 class Reporter(Protocol):
@@ -38,27 +43,8 @@ class Silent:
     def close(self) -> None: ...
 
 
-class Plain:
-    """Lines without control characters, a progress line every ten seconds: for logs and pipes."""
-
-    def __init__(self) -> None:
-        self._next = 0.0
-        self._rate = _Rate()
-
-    def say(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
-
-    def progress(self, what: str, done: int, total: int, note: str = "") -> None:
-        self._rate.update(what, done)
-        if time.monotonic() >= self._next or done >= total:
-            self._next = time.monotonic() + PLAIN_EVERY
-            self.say(f"{what}  {done:,} of {total:,}  {self._rate.text(total - done)}  {note}".rstrip())
-
-    def close(self) -> None: ...
-
-
-class Live:
-    """One live progress line in a terminal."""
+class _Tasks:
+    """What is being done, by name: rich notes how far it has come, and so how fast it goes."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -69,26 +55,57 @@ class Live:
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             TextColumn("{task.completed:,.0f} / {task.total:,.0f}"),
-            TextColumn("{task.fields[rate]}"),
+            TextColumn("{task.fields[pace]}"),
             TextColumn("{task.fields[note]}", style="dim"),
             console=self._console,
             transient=True,
+            get_time=time.monotonic,
+            speed_estimate_period=SECONDS_FOR_PACE,
         )
-        self._tasks: dict[str, Any] = {}
-        self._rate = _Rate()
+        self._tasks: dict[str, TaskID] = {}
+
+    def _update(self, what: str, done: int, total: int, note: str) -> str:
+        """Returns items a second and the time that is left, as soon as there are enough to tell."""
+        if what not in self._tasks:
+            self._tasks[what] = self._progress.add_task(what, total=total, pace="", note="")
+        key = self._tasks[what]
+        self._progress.update(key, completed=done, total=total, note=note)
+        (task,) = (task for task in self._progress.tasks if task.id == key)
+        pace = ""
+        if task.speed and task.time_remaining is not None and done >= FEWEST_FOR_PACE:
+            pace = f"{task.speed:,.0f} images/s  {timedelta(seconds=task.time_remaining)} left"
+            self._progress.update(key, pace=pace)
+        if done >= total:
+            self._progress.remove_task(self._tasks.pop(what))
+        return pace
+
+
+class Plain(_Tasks):
+    """Lines without control characters, a progress line every ten seconds: for logs and pipes."""
+
+    _next = 0.0
+
+    def say(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    def progress(self, what: str, done: int, total: int, note: str = "") -> None:
+        pace = self._update(what, done, total, note)
+        if time.monotonic() >= self._next or done >= total:
+            self._next = time.monotonic() + PLAIN_EVERY
+            self.say(f"{what}  {done:,} of {total:,}  {pace}  {note}".rstrip())
+
+    def close(self) -> None: ...
+
+
+class Live(_Tasks):
+    """One live progress line in a terminal or a notebook."""
 
     def say(self, text: str) -> None:
         self._console.print(text, markup=False, soft_wrap=True)
 
     def progress(self, what: str, done: int, total: int, note: str = "") -> None:
-        self._rate.update(what, done)
-        if what not in self._tasks:
-            self._progress.start()
-            self._tasks[what] = self._progress.add_task(what, total=total, rate="", note="")
-        rate = self._rate.text(total - done)
-        self._progress.update(self._tasks[what], completed=done, total=total, rate=rate, note=note)
-        if done >= total:
-            self._progress.remove_task(self._tasks.pop(what))
+        self._progress.start()
+        self._update(what, done, total, note)
 
     def close(self) -> None:
         self._progress.stop()
@@ -107,11 +124,13 @@ def choose_reporter() -> Reporter:
 
 
 def default_reporter() -> Reporter:
-    """That of the library: live in a terminal or a notebook, else silent."""
-    if not is_first_process():
+    """What a library may do unasked: a live line in a terminal or a notebook (plain ones where it has no widgets)."""
+    from rich.console import Console
+
+    notebook = Console().is_jupyter
+    if not is_first_process() or not (notebook or sys.stderr.isatty()):
         return Silent()
-    in_notebook = "ipykernel" in sys.modules
-    return Live() if in_notebook or sys.stderr.isatty() else Silent()
+    return Plain() if notebook and find_spec("ipywidgets") is None else Live()
 
 
 def describe_row(row: Mapping[str, Any], probabilities: bool = True) -> str:
@@ -123,27 +142,3 @@ def describe_row(row: Mapping[str, Any], probabilities: bool = True) -> str:
     if not probabilities:
         return f"{losses}  logits real {row['real_logit']:.2f} fake {row['fake_logit']:.2f}"
     return f"{losses}  D(real) {row['real_probability']:.2f} D(fake) {row['fake_probability']:.2f}"
-
-
-class _Rate:
-    """Items a second since the start, and the time that is left at that rate."""
-
-    def __init__(self) -> None:
-        self._what = ""
-        self._started = (0.0, 0)
-        self._now = (0.0, 0)
-
-    def update(self, what: str, done: int) -> None:
-        self._now = (time.monotonic(), done)
-        if what != self._what:
-            self._what, self._started = what, self._now
-
-    def text(self, left: int) -> str:
-        seconds, items = self._now[0] - self._started[0], self._now[1] - self._started[1]
-        if seconds <= 0 or items < FEWEST_FOR_RATE:
-            return ""
-        rate = items / seconds
-        minutes, rest = divmod(round(left / rate), 60)
-        hours, minutes = divmod(minutes, 60)
-        clock = f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-        return f"{rate:,.0f} images/s  {clock} left"

@@ -26,7 +26,6 @@ from ganlet.runs.files import write_atomic
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.history import History, TensorBoardMirror, read_history
 from ganlet.runs.pictures import save_sheet
-from ganlet.runs.scores import gives_probabilities
 from ganlet.runs.weights import save_generator
 from ganlet.settings import images
 from ganlet.workflows.doctor import Doctor
@@ -76,7 +75,7 @@ class Logger:
         if self.mirror:
             self.mirror.scalars(row)
         total = images(self.config.train.total_images)
-        told = describe_row(row, gives_probabilities(self.config))
+        told = describe_row(row, self.config.objective.loss.probabilities)
         self.reporter.progress("training", min(event.images_seen, total), total, told)
 
 

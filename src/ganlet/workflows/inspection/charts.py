@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -23,18 +24,19 @@ LONGEST_NAME = 24
 Chart = Callable[[Survey, Axes, Palette], None]
 
 
-def charts(survey: Survey, *, dark: bool) -> dict[str, Figure]:
-    """The charts that say something about these pictures, by title."""
+def charts(survey: Survey) -> dict[str, Callable[..., Figure]]:
+    """The charts that say something about these pictures, by title: each draws itself on light or dark ground."""
+    worthy = {title: chart for title, (worth, chart) in CHARTS.items() if len(survey) and worth(survey)}
+    return {title: partial(_figure, chart, survey) for title, chart in worthy.items()}
+
+
+def _figure(chart: Chart, survey: Survey, *, dark: bool) -> Figure:
     palette = DARK if dark else LIGHT
-    figures = {}
-    for title, (worth, chart) in CHARTS.items():
-        if worth(survey):
-            figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
-            axes = figure.subplots()
-            _clean(axes, palette)
-            chart(survey, axes, palette)
-            figures[title] = figure
-    return figures
+    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+    axes = figure.subplots()
+    _clean(axes, palette)
+    chart(survey, axes, palette)
+    return figure
 
 
 def _sizes(survey: Survey, axes: Axes, palette: Palette) -> None:

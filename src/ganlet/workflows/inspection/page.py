@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from importlib import resources
-from string import Template
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from markupsafe import Markup
 
 from ganlet.data.inspection.finding import Finding
 from ganlet.images import enlarge, grid, png_bytes
-from ganlet.runs.markup import data_uri, escaped, still
-from ganlet.runs.plots import figure_png
+from ganlet.runs.markup import chart, data_uri, render, still
 from ganlet.workflows.inspection.charts import charts
 from ganlet.workflows.inspection.words import cost_text, details, facts, summary, value_text
 
@@ -46,121 +44,52 @@ def page(inspection: Inspection, pictures: Pictures, config: str) -> str:
     """The page as HTML; `pictures` are those of `wanted_pictures` that could be read, `config` the advice as YAML."""
     from ganlet import __version__
 
-    template = Template((resources.files("ganlet.runs") / "report.html").read_text("utf-8"))
-    sections = [section(inspection, pictures) for section in SECTIONS]
-    return template.substitute(
-        title=escaped(f"Pictures of {inspection.survey.source}"),
-        lead=f'<p class="lead">{escaped(summary(inspection))}</p>',
-        sections="\n".join(text for text in [*sections, _config(config)] if text),
-        footer=f"Made by ganlet inspect {escaped(__version__)}. This page is one file: keep it, send it.",
-    )
-
-
-def _findings(inspection: Inspection, pictures: Pictures) -> str:
-    found = "\n".join(_finding(inspection, finding, pictures) for finding in inspection.findings)
-    nothing = "<p>Nothing remarkable: no broken files, no copies, nothing blank, no odd sizes.</p>"
-    return f"<section>\n<h2>What was found</h2>\n{found or nothing}\n</section>"
-
-
-def _finding(inspection: Inspection, finding: Finding, pictures: Pictures) -> str:
-    why = dict(finding.lines) if finding.numbers else {}
-    groups = "".join(_group(inspection, group, pictures, why) for group in _shown_groups(finding))
-    return f"""<div class="finding">
-<h3><span class="tag tag-{finding.severity}">{finding.severity}</span> {escaped(finding.title)}</h3>
-<p>{escaped(finding.meaning)} <strong>Next:</strong> {escaped(finding.next)}</p>
-{f'<div class="thumbs">{groups}</div>' if groups else ""}
-{_names(details(inspection, finding))}
-</div>"""
-
-
-def _group(inspection: Inspection, group: Sequence[int], pictures: Pictures, why: Mapping[str, str]) -> str:
-    figures = []
-    for number in group:
-        if number in pictures:
-            name = inspection.survey.name(number)
-            words = f"<br>{escaped(why[name])}" if name in why else ""
-            source = data_uri(png_bytes(pictures[number]), "png")
-            figures.append(
-                f'<figure><img src="{source}" alt=""><figcaption>{escaped(name)}{words}</figcaption></figure>'
-            )
-    return f'<div class="group">{"".join(figures)}</div>' if figures else ""
-
-
-def _names(lines: Sequence[str]) -> str:
-    """All names that a finding is about, folded away."""
-    if not lines:
-        return ""
-    listed = "\n".join(escaped(line) for line in lines[:LISTED])
-    more = f"\nand {len(lines) - LISTED:,} more: see ganlet inspect --json" if len(lines) > LISTED else ""
-    return f"<details><summary>All {len(lines):,} by name</summary><pre>{listed}{more}</pre></details>"
-
-
-def _pictures(inspection: Inspection, pictures: Pictures) -> str:
-    chosen = [pictures[number] for number in _contact(len(inspection.survey)) if number in pictures]
-    if not chosen:
-        return ""
-    sheet = enlarge(grid(np.stack(chosen), CONTACT_COLUMNS), SHEET_SIDE)
-    mean = np.rint(inspection.survey.sample.mean(axis=0)).astype(np.uint8)
-    average = data_uri(png_bytes(enlarge(mean, MEAN_SIDE)), "png")
-    return f"""<section>
-<h2>What is in there</h2>
-<figure><img class="print" src="{still(png_bytes(sheet))}" alt="Contact sheet">
-<figcaption>{len(chosen)} of them, evenly chosen, whole and on their background.</figcaption></figure>
-<div class="pair mean"><figure><img class="print" src="{average}" alt="Mean picture">
-<figcaption>The <strong>mean picture</strong>: what all have in common. {escaped(_mirroring(inspection))}</figcaption>
-</figure><div><table>
-{_rows(facts(inspection))}
-</table></div></div>
-</section>"""
-
-
-def _mirroring(inspection: Inspection) -> str:
-    examination = inspection.examination
-    if examination is None or examination.mirror_accuracy is None:
-        return ""
-    return f"A simple judge tells them from their mirror images in {examination.mirror_accuracy:.0%} of the cases."
-
-
-def _charts(inspection: Inspection, pictures: Pictures) -> str:
-    if not len(inspection.survey):
-        return ""
-    light, dark = (
-        {title: data_uri(figure_png(figure), "png") for title, figure in charts(inspection.survey, dark=night).items()}
-        for night in (False, True)
-    )
-    figures = "\n".join(
-        f'<figure><h3>{title}</h3><picture><source media="(prefers-color-scheme: dark)" srcset="{dark[title]}">'
-        f'<img src="{source}" alt="Chart: {title}"></picture></figure>'
-        for title, source in light.items()
-    )
-    return f'<section>\n<h2>In numbers</h2>\n<div class="pair">\n{figures}\n</div>\n</section>'
-
-
-def _advice(inspection: Inspection, pictures: Pictures) -> str:
-    if inspection.config is None:
-        return ""
+    survey, examination = inspection.survey, inspection.examination
+    chosen = [pictures[number] for number in _contact(len(survey)) if number in pictures]
     advice = {f"{item.setting} = {value_text(item.value)}": item.why for item in inspection.advice}
     cost = {} if inspection.cost is None else {"On this machine": cost_text(inspection)}
-    return f"""<section>
-<h2>What fits</h2>
-<table>
-{_rows(advice | cost)}
-</table>
-<div class="commands"><div><p>Train with that:</p><pre>{escaped(inspection.command)}</pre></div></div>
-</section>"""
-
-
-def _config(config: str) -> str:
-    if not config:
-        return ""
-    lines = "\n".join(escaped(line) for line in config.splitlines())
-    return f"<section>\n<details><summary>The same as a config file</summary><pre>{lines}</pre></details>\n</section>"
-
-
-def _rows(table: Mapping[str, str]) -> str:
-    return "\n".join(
-        f'<tr><th scope="row">{escaped(heading)}</th><td>{escaped(text)}</td></tr>' for heading, text in table.items()
+    return render(
+        "inspection.html",
+        title=f"Pictures of {survey.source}",
+        maker=f"ganlet inspect {__version__}",
+        summary=summary(inspection),
+        findings=[
+            (finding, _thumbnails(inspection, finding, pictures), details(inspection, finding))
+            for finding in inspection.findings
+        ],
+        listed=LISTED,
+        contact=still(png_bytes(enlarge(grid(np.stack(chosen), CONTACT_COLUMNS), SHEET_SIDE))) if chosen else None,
+        num_shown=len(chosen),
+        mean=_mean(inspection) if chosen else None,
+        mirror_accuracy=examination and examination.mirror_accuracy,
+        facts=facts(inspection),
+        charts={title: chart(draw) for title, draw in charts(survey).items()},
+        advice=advice | cost,
+        command=inspection.command,
+        config=config.splitlines(),
     )
+
+
+def _mean(inspection: Inspection) -> Markup:
+    mean = np.rint(inspection.survey.sample.mean(axis=0)).astype(np.uint8)
+    return data_uri(png_bytes(enlarge(mean, MEAN_SIDE)), "png")
+
+
+def _thumbnails(
+    inspection: Inspection, finding: Finding, pictures: Pictures
+) -> list[list[tuple[str, str | None, Markup]]]:
+    """Name, words and picture of what a finding shows, by group."""
+    name = inspection.survey.name
+    why = dict(finding.lines) if finding.numbers else {}
+    groups = [
+        [
+            (name(number), why.get(name(number)), data_uri(png_bytes(pictures[number]), "png"))
+            for number in group
+            if number in pictures
+        ]
+        for group in _shown_groups(finding)
+    ]
+    return [group for group in groups if group]
 
 
 def _contact(count: int) -> list[int]:
@@ -174,7 +103,3 @@ def _shown_groups(finding: Finding) -> list[Sequence[int]]:
     if finding.groups:
         return [group[:SHOWN_OF_GROUP] for group in finding.groups[:SHOWN_GROUPS]]
     return [[number] for number in finding.numbers[:SHOWN]]
-
-
-# The page from top to bottom; a section that has nothing to say returns an empty text.
-SECTIONS: tuple[Callable[[Inspection, Pictures], str], ...] = (_findings, _pictures, _charts, _advice)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ganlet.data.inspection.examination import overview
 from ganlet.data.inspection.finding import Finding
 from ganlet.data.spec import shown
-from ganlet.runs.story import duration
+from ganlet.runs.markup import duration
 
 if TYPE_CHECKING:
     from ganlet.workflows.inspecting import Inspection
