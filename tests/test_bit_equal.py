@@ -16,7 +16,35 @@ from recorded.cases import CASES, NOT_EXACT, PRESETS, differences, read_record, 
 
 # Differences that are meant, {pattern of names of cases: {what: why}}, where `what` is a member of the checkpoint,
 # "samples", "images_seen", or "rows NAME". Once all is as it shall be, record these cases anew and empty this.
-INTENDED: dict[str, dict[str, str]] = {}
+_MEAN = "means over all of an iteration's steps, where it was those of the last one"
+_ROWS = {
+    "discriminator": ("discriminator_loss", "real_logit", "fake_logit", "real_probability", "fake_probability")
+    + ("discriminator_gradient_norm", "gradient_penalty", "r1", "label_loss", "real_sign"),
+    "generator": ("generator_loss", "generator_gradient_norm", "fake_label_loss"),
+}
+_OF_DISCRIMINATOR = {f"rows {name}": _MEAN for name in _ROWS["discriminator"]}
+_OF_BOTH = _OF_DISCRIMINATOR | {f"rows {name}": _MEAN for name in _ROWS["generator"]}
+_OF_PASSES = {"rows discriminator_gradient_norm": "the mean over all passes, where it was that of the first one"}
+_AUTOCAST = "the generator's backward pass ran inside autocast, which is for forward passes"
+_IN_BF16 = {
+    what: _AUTOCAST
+    for what in ("average", "discriminator", "discriminator_optimizer", "generator", "generator_optimizer", "samples")
+} | {what: _AUTOCAST for what in _OF_BOTH}
+INTENDED: dict[str, dict[str, str]] = {
+    "preset/deep-wgan-gp": _OF_DISCRIMINATOR,
+    "preset/sngan": _OF_DISCRIMINATOR,
+    "n-critic*/*": _OF_DISCRIMINATOR,
+    "n-generator/*": _OF_BOTH,
+    "accumulate-four/*": _OF_BOTH,
+    "several-steps/*": _OF_BOTH,
+    "dcgan/dropout": _OF_DISCRIMINATOR,
+    "style/mixing-labels": _OF_BOTH,
+    "growing/spectral": _OF_DISCRIMINATOR,
+    "data/all": _OF_BOTH,
+    "preset/tutorial-faces": _OF_PASSES,
+    "passes*/*": _OF_PASSES,
+    "bf16/*": _IN_BF16,
+}
 
 # In the default share: all presets, a spread of all else, and what has no second case.
 EVERY_NTH = 13

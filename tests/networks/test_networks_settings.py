@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 from typing import get_args
 
 import pytest
@@ -30,7 +31,15 @@ def test_what_settings_may_name_is_what_there_is(names, choices):
 @each_side_and_kind
 def test_a_kind_stands_in_the_registry_by_its_own_name(side, kind):
     assert REGISTRIES[side][kind]().kind == kind
-    assert REGISTRIES[side][kind](kind=kind).module().__name__ == REGISTRIES[side][kind].__name__.replace("Config", "")
+
+
+@each_side_and_kind
+def test_a_kind_grows_if_it_says_so(side, kind):
+    settings = REGISTRIES[side][kind]()
+    takes = inspect.signature(settings.module()).parameters
+    assert ("grow_from" in takes) == settings.grows
+    if settings.grows:
+        assert settings.module()(size=32, width=2, grow_from=8).num_stages == 3
 
 
 def test_all_but_norms_for_styles_take_labels_in_every_way():
@@ -112,9 +121,11 @@ def test_one_number_is_both_sides_of_a_picture(side, kind):
 
 @each_side_and_kind
 def test_a_constructor_has_the_defaults_of_the_config(side, kind):
-    own = REGISTRIES[side][kind]()
-    explicit = own.module()(size=16, **own.arguments())
-    shapes = [(name, tensor.shape) for name, tensor in explicit.state_dict().items()]
-    assert [(name, tensor.shape) for name, tensor in made_by_hand(side, kind).state_dict().items()] == shapes
+    settings = REGISTRIES[side][kind]()
+    parameters = inspect.signature(settings.module()).parameters
+    defaults = {name: parameters[name].default for name in settings.arguments()}
+    assert defaults == settings.arguments()
+    assert all(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in parameters.values())
     if side == "generator":
-        assert made_by_hand(side, kind).latents == explicit.latents
+        latents = made_by_hand(side, kind).latents
+        assert (latents.size, latents.kind, latents.mixing) == (settings.latent_size, settings.latents, 0.0)

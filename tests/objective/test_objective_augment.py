@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-from typing import get_args
-
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from torch.autograd import gradcheck, gradgradcheck
 
-from ganlet.objective.settings import Policy
-from ganlet.objective.augment import NUM_DRAWS, POLICIES, augment
+from ganlet.objective.augment import NUM_DRAWS, POLICIES, augment, augmented
+from ganlet.objective.penalties import Consistency
+from ganlet.objective.settings import AugmentConfig
 
 EVERY = tuple(POLICIES)
 ALWAYS, NEVER = torch.tensor(1.0), torch.tensor(0.0)
@@ -97,8 +97,12 @@ def by_loops(policy, images, random):
     )
 
 
-def test_the_policies_are_those_of_the_config():
-    assert set(POLICIES) == set(get_args(Policy)) == set(BY_LOOPS)
+@pytest.mark.parametrize("settings", [AugmentConfig, Consistency])
+def test_the_policies_are_those_of_the_config(settings):
+    assert settings(policies=EVERY).policies == EVERY
+    with pytest.raises(ValidationError, match="'color', 'translation' or 'cutout'"):
+        settings(policies=["blur"])
+    assert set(POLICIES) == set(BY_LOOPS)
 
 
 @each_policy
@@ -260,7 +264,7 @@ def test_no_gradient_is_collected_by_index():
         if node := waiting.pop():
             names.add(node.name())
             waiting += [parent for parent, _ in node.next_functions]
-    assert "_ShiftBackward" in names
+    assert "ShiftBackward" in names
     assert not [name for name in names if "Index" in name or "Gather" in name or "Scatter" in name]
 
 
@@ -282,3 +286,36 @@ def test_nothing_looks_at_values_or_leaves_the_device(channels):
     found.sum().backward()
     assert found.shape == images.shape
     assert images.grad is not None
+
+
+# For loops of one's own
+
+
+def test_random_numbers_may_come_from_a_generator():
+    images = pictures(6, 3, 9, 12)
+    random = torch.rand(6, NUM_DRAWS, generator=torch.Generator().manual_seed(4))
+    found = augmented(images, EVERY, 0.6, torch.Generator().manual_seed(4))
+    assert torch.equal(found, augment(images, random, torch.tensor(0.6), EVERY))
+    assert not torch.equal(found, images)
+    assert torch.equal(augmented(images, strength=0.0), images)
+
+
+def test_without_a_generator_they_come_from_the_global_stream():
+    images = pictures(6, 3, 9, 12)
+    torch.manual_seed(4)
+    first, second = augmented(images), augmented(images)
+    torch.manual_seed(4)
+    assert torch.equal(augmented(images), first)
+    assert not torch.equal(second, first)
+    assert torch.equal(augmented(images, EVERY, 1.0, torch.Generator().manual_seed(4)), first)
+
+
+def test_one_policy_may_be_given_by_its_name():
+    images = pictures(6, 3, 9, 12)
+    for policy in EVERY:
+        one, several = (
+            augmented(images, names, 1.0, torch.Generator().manual_seed(4)) for names in (policy, (policy,))
+        )
+        assert torch.equal(one, several)
+    with pytest.raises(ValueError, match="there is no policy 'blur', only color, translation, cutout"):
+        augmented(images, ("color", "blur"))

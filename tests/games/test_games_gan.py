@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import nn
 
-from ganlet.objective.settings import ObjectiveConfig
 from ganlet.engine.window import MEASURED
 from ganlet.networks import build_discriminator, build_generator
 from ganlet.networks.interfaces import Discriminator, Judgement
@@ -20,6 +19,7 @@ from ganlet.objective import (
 from ganlet.objective.augment import NUM_DRAWS, augment
 from ganlet.objective.losses import Bce, Hinge, Relativistic
 from ganlet.objective.penalties import R1, R2
+from ganlet.objective.settings import ObjectiveConfig
 from ganlet.workflows.configuring import make_config
 
 
