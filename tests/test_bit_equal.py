@@ -50,6 +50,7 @@ INTENDED: dict[str, dict[str, str]] = {
 EVERY_NTH = 13
 OTHERS = [name for name in CASES if name not in PRESETS]
 SHARE = {*PRESETS, *OTHERS[::EVERY_NTH], "growing/averages", "init-from/wider", "rollback/mlp-mlp"}
+SHARE.discard("schedule/plateau")  # measuring takes longer than ten others
 
 RECORD = read_record()
 
