@@ -79,7 +79,9 @@ class Gan(Game):
                     yield Turn("discriminator", *self.discriminator_loss(discriminator, part, inputs, step, number))
 
         assert batch is not None, "there is always at least one discriminator step"
-        held_out = self._held_out_logit(discriminator, inputs, batch.random)
+        held_out = {}
+        if "held_out" in inputs.images:
+            held_out = self._held_out_logit(discriminator, inputs, batch.random)
         for turn in range(self.config.train.n_generator):
             batch = replace(batch, fake=fake, random=inputs.random_at(n_critic + turn))
             latents = inputs.random["latents"][n_critic - 1 + turn].chunk(parts_of_batch)
@@ -108,8 +110,17 @@ class Gan(Game):
             real_logits, real_labels = self._judged(discriminator, real, batch)
             fake_logits, fake_labels = self._judged(discriminator, fake, batch)
 
-            total = loss.discriminator(*self._flipped(real_logits, fake_logits, batch)).mean()
-            parts = {"discriminator_loss": total.detach(), **_readings(real_logits.detach(), fake_logits.detach())}
+            sides = real_logits, fake_logits
+            if self.objective.label_flips:
+                sides = self._flipped(*sides, batch)
+            total = loss.discriminator(*sides).mean()
+            parts = {
+                "discriminator_loss": total.detach(),
+                "real_logit": real_logits.detach().mean(),
+                "fake_logit": fake_logits.detach().mean(),
+                "real_probability": real_logits.detach().sigmoid().mean(),
+                "fake_probability": fake_logits.detach().sigmoid().mean(),
+            }
             if self.objective.augment.policies:
                 parts |= {"augment_strength": inputs.memory["strength"].clone()}
                 parts |= {"real_sign": real_logits.detach().sign().mean()}
@@ -172,10 +183,7 @@ class Gan(Game):
 
     def _flipped(self, real: torch.Tensor, fake: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits with some pairs exchanged: as if their labels had been noted the wrong way round, for every loss."""
-        share = self.objective.label_flips
-        if not share:
-            return real, fake
-        flips = batch.random["label_flips"] < share
+        flips = batch.random["label_flips"] < self.objective.label_flips
         return torch.where(flips, fake, real), torch.where(flips, real, fake)
 
     def _label_loss(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
@@ -188,8 +196,6 @@ class Gan(Game):
     @torch.no_grad()
     def _held_out_logit(self, discriminator: nn.Module, inputs: Inputs, random: Mapping[str, torch.Tensor]) -> Tensors:
         """The mean logit of pictures that training does not show, as it would be among training pictures."""
-        if "held_out" not in inputs.images:
-            return {}
         batch = Batch(inputs.real(stream="held_out"), None, inputs.labels_at(stream="held_out"), random)
         # Augmented too: else the discriminator would tell what is augmented from what is not.
         shown = self.seen(batch.real, REAL, batch, inputs)
@@ -289,15 +295,6 @@ class Gan(Game):
 def average_member(half_life: int) -> str:
     """The member of a checkpoint that holds the further average of that half-life."""
     return f"average_{half_life}"
-
-
-def _readings(real: torch.Tensor, fake: torch.Tensor) -> Tensors:
-    return {
-        "real_logit": real.mean(),
-        "fake_logit": fake.mean(),
-        "real_probability": real.sigmoid().mean(),
-        "fake_probability": fake.sigmoid().mean(),
-    }
 
 
 def _of_the_best(losses: torch.Tensor, logits: torch.Tensor, share: torch.Tensor) -> torch.Tensor:

@@ -84,7 +84,7 @@ def train(
     require_extractor(config)
     path = Path(out) if out is not None else default_run_path(Path("runs"), config.preset or "run")
     require_new(path)
-    packs = given.packs(config, reporter) or {"real": open_pictures(config, reporter)}
+    packs = {"real": open_pictures(config, reporter)} if dataset is None else given.packs(config, reporter)
     config = resolved(given.noted(config), packs["real"])
     followed = followed_pictures(config, packs["real"])
     for note in [*without_effect(config), *label_notes(packs["real"], config.data), *given.notes()]:
