@@ -26,10 +26,9 @@ _OF_DISCRIMINATOR = {f"rows {name}": _MEAN for name in _ROWS["discriminator"]}
 _OF_BOTH = _OF_DISCRIMINATOR | {f"rows {name}": _MEAN for name in _ROWS["generator"]}
 _OF_PASSES = {"rows discriminator_gradient_norm": "the mean over all passes, where it was that of the first one"}
 _AUTOCAST = "the generator's backward pass ran inside autocast, which is for forward passes"
-_IN_BF16 = {
-    what: _AUTOCAST
-    for what in ("average", "discriminator", "discriminator_optimizer", "generator", "generator_optimizer", "samples")
-} | {what: _AUTOCAST for what in _OF_BOTH}
+_IN_BF16 = dict.fromkeys(
+    ("average", "discriminator", "discriminator_optimizer", "generator", "generator_optimizer", "samples"), _AUTOCAST
+) | dict.fromkeys(_OF_BOTH, _AUTOCAST)
 INTENDED: dict[str, dict[str, str]] = {
     "preset/deep-wgan-gp": _OF_DISCRIMINATOR,
     "preset/sngan": _OF_DISCRIMINATOR,

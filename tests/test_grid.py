@@ -15,7 +15,6 @@ import pytest
 import torch
 
 from ganlet.config import resolve, validate
-from ganlet.networks.settings import DiscriminatorSettings, GeneratorSettings
 from ganlet.config.tree import merge
 from ganlet.data.feed import Feed
 from ganlet.data.labels import label_names, label_vectors
@@ -23,9 +22,10 @@ from ganlet.data.spec import Pack
 from ganlet.engine.loop import run_loop
 from ganlet.engine.state import build_state
 from ganlet.errors import ConfigError
-from ganlet.networks import DISCRIMINATORS, GENERATORS
 from ganlet.networks.batch_statistics import BATCH_STATISTICS
-from ganlet.objective import LOSSES, PENALTIES
+from ganlet.networks.settings import DISCRIMINATORS, GENERATORS, DiscriminatorSettings, GeneratorSettings
+from ganlet.objective.losses import LOSSES
+from ganlet.objective.penalties import PENALTIES
 from ganlet.runs.weights import load_generator_file, save_generator
 from ganlet.workflows.configuring import make_config, nested
 
@@ -71,7 +71,7 @@ def config_of(generator: str, discriminator: str, changes: dict[str, object]):
 def begin(config):
     pack = pictures()
     feed = Feed(pack, size=SIZE, seed=0, labels=label_vectors(pack, config.data))
-    return build_state(config, CPU), feed
+    return build_state(config, CPU), {"real": feed}
 
 
 def copies(state):
@@ -80,32 +80,32 @@ def copies(state):
 
 def works(config, tmp_path) -> None:
     """Two steps with finite gradients in every parameter, a bit-equal resume, and weights that can be exported."""
-    state, feed = begin(config)
+    state, feeds = begin(config)
     middle: dict[str, object] = {}
 
-    def stop(moment):
-        middle.update(copies(moment.state)) if not middle else None
+    def remember(event):
+        middle.update(copies(event.state)) if not middle else None
 
-    run_loop(config, state, feed, [stop])
-    for side in ("generator", "discriminator"):
-        for name, parameter in getattr(state, side).named_parameters():
+    run_loop(state, feeds, [remember])
+    for side, network in state.networks.items():
+        for name, parameter in network.named_parameters():
             assert parameter.grad is not None, f"{side}/{name} got no gradient"
             assert parameter.grad.isfinite().all(), f"{side}/{name}"
     row = state.window.read()
     assert all(math.isfinite(value) for value in row.values()), row
 
     state, _ = begin(config)
-    run_loop(config, state, feed)
+    run_loop(state, feeds)
     resumed, _ = begin(config)
     resumed.load(middle, BATCH * config.train.n_critic)
-    run_loop(config, resumed, feed)
+    run_loop(resumed, feeds)
     ours, theirs = state.members(), resumed.members()
     assert [f"{m}/{n}" for m in ours for n in ours[m] if not torch.equal(ours[m][n], theirs[m][n])] == []
 
-    path = tmp_path / "generator.safetensors"
-    save_generator(path, state.average.state_dict(), config.model_dump_json())
+    path, average = tmp_path / "generator.safetensors", state.averages["average"].state_dict()
+    save_generator(path, average, config.model_dump_json())
     tensors, _ = load_generator_file(path)
-    assert all(torch.equal(tensors[name], tensor) for name, tensor in state.average.state_dict().items())
+    assert all(torch.equal(tensors[name], tensor) for name, tensor in average.items())
 
 
 @pytest.mark.parametrize(("labels", "condition", "judgement"), CONDITIONINGS)

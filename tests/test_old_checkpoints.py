@@ -6,7 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
+from ganlet.config import validate
+from ganlet.engine.state import build_state
+from ganlet.runs import checkpoint
 from recorded.cases import NOT_EXACT, differences, read_record, same_machine
 from recorded.old_runs import FOLDERS, RECORD, RUNS, go_on
 
@@ -20,6 +24,18 @@ def test_an_old_run_goes_on_to_the_same_end(name, tmp_path):
     record = read_record(RECORD)
     found = go_on(name, tmp_path)
     assert differences(record["cases"][name], found, exact=same_machine(record["environment"])) == {}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_tensor_of_an_old_checkpoint_is_taken_over(name):
+    folder = FOLDERS / name
+    saved = checkpoint.load(folder / "checkpoints")
+    state = build_state(validate(saved.meta["config"]))
+    state.load(saved.members, saved.images_seen)
+    mine = state.members()
+    assert mine.keys() == saved.members.keys()
+    different = [f"{m}/{n}" for m in mine for n in mine[m] if not torch.equal(mine[m][n], saved.members[m][n])]
+    assert (different, state.images_seen) == ([], saved.images_seen)
 
 
 def test_every_old_run_is_gone_on_with():

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 EPOCHS = re.compile(r"^\s*(\d{1,9}(?:\.\d{1,9})?)\s*epochs?\s*$")
 MAX_IMAGES = 10**15  # what a float counts exactly, and more than anybody has time for
@@ -61,7 +61,10 @@ def as_size(size: int | tuple[int, int]) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class OneOf:
-    """Marks a field that holds one of the kinds of a registry: `Annotated[Loss, OneOf(LOSSES)]`."""
+    """Marks a field that holds one of the kinds of a registry: `Annotated[Loss, OneOf(LOSSES)]`.
+
+    The registry is asked whenever a value is read, so that kinds may join it after the config's classes are defined.
+    """
 
     registry: Mapping[str, type[Settings]]
 
@@ -69,8 +72,27 @@ class OneOf:
         return id(self.registry)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        choices = {name: handler.generate_schema(kind) for name, kind in self.registry.items()}
-        return core_schema.tagged_union_schema(choices, discriminator="kind")
+        return core_schema.no_info_plain_validator_function(self._read)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        choices = {name: kind.__pydantic_core_schema__ for name, kind in self.registry.items()}
+        union = handler(core_schema.tagged_union_schema(choices, discriminator="kind"))
+        for name, place in union["discriminator"]["mapping"].items():
+            handler.resolve_ref_schema({"$ref": place})["properties"]["kind"]["const"] = name
+        return union
+
+    def _read(self, value: object) -> Settings:
+        """A group of values, or settings, as the kind that it names. Its errors are pydantic's own."""
+        if not isinstance(value, dict | Settings):
+            raise PydanticKnownError("model_attributes_type")
+        kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+        if isinstance(value, dict) and "kind" not in value:
+            raise PydanticKnownError("union_tag_not_found", {"discriminator": "'kind'"})
+        if not isinstance(kind, str) or kind not in self.registry:
+            known = ", ".join(self.registry)
+            context = {"discriminator": "'kind'", "tag": str(kind), "expected_tags": known}
+            raise PydanticKnownError("union_tag_invalid", context)
+        return self.registry[kind].model_validate(value)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,13 @@ from ganlet.cli.listing import THINGS
 from ganlet.config import presets
 from ganlet.config.tree import paths
 from ganlet.data.source import SOURCES
-from ganlet.networks import DISCRIMINATORS, GENERATORS
-from ganlet.objective import LOSSES, PENALTIES
+from ganlet.games import GAMES
+from ganlet.metrics.features import EXTRACTORS
+from ganlet.metrics.suite import METRICS
+from ganlet.networks.optimizers import SCHEDULES
+from ganlet.networks.settings import DISCRIMINATORS, GENERATORS
+from ganlet.objective.losses import LOSSES
+from ganlet.objective.penalties import PENALTIES
 
 
 def rows(outcome):
@@ -23,7 +28,10 @@ def rows(outcome):
         ("presets", presets.names()),
         ("losses", LOSSES),
         ("penalties", PENALTIES),
+        ("schedules", SCHEDULES),
+        ("games", GAMES),
         ("datasets", SOURCES),
+        ("metrics", [*METRICS, *(f"extractor={name}" for name in EXTRACTORS)]),
         (
             "networks",
             [f"generator.kind={kind}" for kind in GENERATORS]
@@ -91,8 +99,8 @@ def test_no_line_stands_twice(settings):
 
 def test_kinds_stand_in_brackets_where_not_all_have_it(settings):
     listed = dict(settings)
-    assert listed["generator.kind"] == "mlp, dcgan, resnet, style"
-    assert listed["generator.optimizer.schedule.kind"] == "constant, cosine, linear, multistep, plateau"
+    assert listed["generator.kind"] == ", ".join(GENERATORS)
+    assert listed["generator.optimizer.schedule.kind"] == ", ".join(SCHEDULES)
     assert not listed["generator.latent_size"].startswith("(")
     assert not listed["generator.optimizer.schedule.warmup"].startswith("(")
     assert not listed["objective.penalties.0.every"].startswith("(")
@@ -100,7 +108,8 @@ def test_kinds_stand_in_brackets_where_not_all_have_it(settings):
     assert listed["generator.optimizer.schedule.milestones"].startswith("(multistep) ")
     # The same name with another meaning.
     widths = [text.split("  ")[0] for path, text in settings if path == "generator.width"]
-    assert widths == ["(mlp) 256", "(dcgan, resnet, style) 64"]
+    others = ", ".join(kind for kind in GENERATORS if kind != "mlp")
+    assert widths == ["(mlp) 256", f"({others}) 64"]
 
 
 def test_defaults_are_listed(settings):

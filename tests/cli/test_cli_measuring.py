@@ -33,7 +33,7 @@ def make(tmp_path_factory, tiny_config, source):
     def make(name):
         changes = {"data.source": str(source), "data.num_images": None, "train.total_images": 32}
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(training, "finish", lambda session, state: None)
+            patch.setattr(training, "redraw", lambda *_: None)
             return library.train(tiny_config(changes), tmp_path_factory.mktemp("runs") / name, device="cpu").path
 
     return make

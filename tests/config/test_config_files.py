@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from ganlet.config import RunConfig, build_config, dump_yaml, files, parse_override, parse_yaml, presets, validate
 from ganlet.config.tree import paths
 from ganlet.errors import ConfigError
+from ganlet.networks.settings import GENERATORS
+from ganlet.objective.losses import LOSSES, Hinge
+from ganlet.objective.penalties import PENALTIES
 from ganlet.workflows.configuring import make_config
+
+
+def one_of(registry: dict) -> str:
+    """What is told of the kinds there are."""
+    return f"one of {', '.join(sorted(registry))}"
 
 
 def problems(*layers: dict) -> list[str]:
@@ -74,7 +82,7 @@ def test_all_problems_are_told_at_once():
         }
     )
     assert sorted(found) == [
-        "generator.kind: 'dgcan' is not known; one of dcgan, mlp, resnet, style; did you mean dcgan?",
+        f"generator.kind: 'dgcan' is not known; {one_of(GENERATORS)}; did you mean dcgan?",
         "objective.penalties.0.wait: unknown key; did you mean objective.penalties.0.weight?",
         "objective.penalties.1.weight: greater than 0, got 0",
         "seed: greater than or equal to 0, got -1",
@@ -142,27 +150,30 @@ def test_an_unknown_key_names_the_nearest_known_one(tree, problem):
     [
         (
             {"objective": {"loss": {"kind": "bc"}}},
-            "objective.loss.kind: 'bc' is not known; one of bce, hinge, lsgan, relativistic, wasserstein; "
-            "did you mean bce?",
+            f"objective.loss.kind: 'bc' is not known; {one_of(LOSSES)}; did you mean bce?",
         ),
         (
             {"objective": {"loss": {"kind": None}}},
-            "objective.loss.kind: None is not known; one of bce, hinge, lsgan, relativistic, wasserstein",
+            f"objective.loss.kind: None is not known; {one_of(LOSSES)}",
         ),
         (
             {"objective": {"penalties": [{"kind": "gp"}]}},
-            "objective.penalties.0.kind: 'gp' is not known; "
-            "one of consistency, dragan, gradient_penalty, lecam, r1, r2",
+            f"objective.penalties.0.kind: 'gp' is not known; {one_of(PENALTIES)}",
         ),
         (
             {"objective": {"penalties": [{"weight": 1}]}},
-            "objective.penalties.0.kind: must be given; one of consistency, dragan, gradient_penalty, lecam, r1, r2",
+            f"objective.penalties.0.kind: must be given; {one_of(PENALTIES)}",
+        ),
+        (
+            {"objective": {"loss": {"kind": ["bce"]}}},
+            f"objective.loss.kind: ['bce'] is not known; {one_of(LOSSES)}; did you mean bce?",
         ),
         (
             {"objective": {"penalties": ["r1"]}},
             "objective.penalties.0: keys and values, got 'r1'; did you mean objective.penalties.0.kind=r1?",
         ),
         ({"objective": {"penalties": 3}}, "objective.penalties: a list, got 3"),
+        ({"objective": {"penalties": [None]}}, "objective.penalties.0: keys and values, got None"),
         (
             {"objective": {"loss": "bce"}},
             "objective.loss: keys and values, got 'bce'; did you mean objective.loss.kind=bce?",
@@ -307,3 +318,22 @@ def test_any_overrides_give_a_config_or_a_config_error(overrides):
 def test_a_kind_given_without_its_key_is_understood():
     with pytest.raises(ConfigError, match=r"did you mean objective\.loss\.kind=hinge\?"):
         build_config([{"objective": {"loss": "hinge"}}])
+
+
+def test_a_kind_may_be_given_as_an_object_from_python():
+    config = make_config(overrides={"objective.loss": Hinge(), "objective.penalties": [PENALTIES["r1"](weight=3)]})
+    assert config == make_config(
+        overrides={"objective.loss.kind": "hinge", "objective.penalties": [{"kind": "r1", "weight": 3}]}
+    )
+    assert validate(parse_yaml(dump_yaml(config), "config.yaml")) == config
+
+
+def test_an_object_that_is_no_such_kind_is_refused():
+    assert problems({"objective": {"loss": PENALTIES["r1"]()}}) == [
+        f"objective.loss.kind: 'r1' is not known; {one_of(LOSSES)}"
+    ]
+    assert problems({"objective": {"loss": RunConfig()}}) == [
+        f"objective.loss.kind: None is not known; {one_of(LOSSES)}"
+    ]
+    (problem,) = problems({"objective": {"loss": LOSSES["bce"](kind="hinge")}})
+    assert problem.startswith("objective.loss: ")

@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganlet.config import RunConfig, build_config, resolve
-from ganlet.settings import MAX_IMAGES, epochs_to_images
 from ganlet.config.tree import flatten
 from ganlet.errors import ConfigError
+from ganlet.settings import MAX_IMAGES, epochs_to_images
 from ganlet.workflows.configuring import make_config
 
 

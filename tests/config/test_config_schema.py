@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ganlet.config import RunConfig
-from ganlet.data.settings import MAX_SIDE, MIN_SIDE, DataConfig
-from ganlet.networks.optimizers import ScheduleSettings
 from ganlet.config.tree import flatten, kinds
+from ganlet.data.settings import MAX_SIDE, MIN_SIDE, DataConfig
 from ganlet.errors import ConfigError
+from ganlet.networks.optimizers import SCHEDULES, OptimizerConfig, Schedule
+from ganlet.networks.settings import DISCRIMINATORS
 from ganlet.workflows.configuring import make_config
 
 
@@ -75,9 +76,8 @@ def test_no_learning_rate_is_anything_but_a_positive_number(lr):
 
 
 def test_every_schedule_has_what_all_have():
-    schedules = kinds(RunConfig().generator.optimizer.__class__.model_fields["schedule"].annotation)
-    assert set(schedules) == {"constant", "cosine", "linear", "multistep", "plateau"}
-    assert all(issubclass(schedule, ScheduleSettings) for schedule in schedules.values())
+    assert kinds(OptimizerConfig.model_fields["schedule"]) == SCHEDULES
+    assert all(issubclass(schedule, Schedule) for schedule in SCHEDULES.values())
 
 
 def test_forms_get_a_json_schema_with_ranges_texts_and_kinds():
@@ -87,7 +87,12 @@ def test_forms_get_a_json_schema_with_ranges_texts_and_kinds():
     batch_size = schema["$defs"]["TrainConfig"]["properties"]["batch_size"]
     assert (batch_size["minimum"], batch_size["maximum"], batch_size["default"]) == (2, 65_536, 64)
     assert batch_size["description"]
-    assert set(schema["properties"]["discriminator"]["discriminator"]["mapping"]) == {"mlp", "dcgan", "resnet"}
+    places = schema["properties"]["discriminator"]["discriminator"]["mapping"]
+    assert places.keys() == DISCRIMINATORS.keys()
+    for kind, place in places.items():
+        definition = schema["$defs"][place.rpartition("/")[2]]
+        assert definition["properties"]["kind"]["const"] == definition["properties"]["kind"]["default"] == kind
+        assert definition["title"] == DISCRIMINATORS[kind].__name__
 
 
 def test_defaults_are_no_more_than_what_is_written_in_the_schema():

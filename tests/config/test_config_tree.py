@@ -1,16 +1,19 @@
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganlet.config import RunConfig, build_config, differences
-from ganlet.settings import Settings
-from ganlet.networks.settings import DcganGeneratorConfig, MlpGeneratorConfig
-from ganlet.config.tree import flatten, kinds, merge, paths
+from ganlet.config.schema import TrainConfig
+from ganlet.config.tree import child_model, flatten, group, kinds, merge, paths
 from ganlet.errors import ConfigError
+from ganlet.networks.settings import GENERATORS, DcganGeneratorConfig, MlpGeneratorConfig
+from ganlet.objective.penalties import PENALTIES
+from ganlet.objective.settings import ObjectiveConfig
+from ganlet.settings import OneOf, Settings
 
 # A preset, as far as other kinds are concerned: nothing in it has its default value.
 PRESET = {
@@ -81,32 +84,57 @@ def test_an_item_of_a_list_is_changed_by_its_place():
     assert [penalty.kind for penalty in build_config([PRESET, more]).objective.penalties] == ["r1", "r2"]
 
 
-class Fine(Settings):
-    kind: Literal["fine"] = "fine"
+class Inner(Settings):
+    kind: str
+
+
+class Fine(Inner):
+    kind: str = "fine"
     depth: int = 1
 
 
-class Coarse(Settings):
-    kind: Literal["coarse"] = "coarse"
+class Finer(Fine):
+    kind: str = "finer"
 
 
-class Plain(Settings):
-    kind: Literal["plain"] = "plain"
+class Coarse(Inner):
+    kind: str = "coarse"
+    depth: int = 7
 
 
-class Nested(Settings):
-    kind: Literal["nested"] = "nested"
-    inner: Fine | Coarse = Fine()
+INNER: dict[str, type[Inner]] = {"fine": Fine, "finer": Finer, "coarse": Coarse}
+
+
+class Outer(Settings):
+    kind: str
+
+
+class Plain(Outer):
+    kind: str = "plain"
+
+
+class Nested(Outer):
+    kind: str = "nested"
+    inner: Annotated[Inner, OneOf(INNER)] = Fine()
+
+
+OUTER: dict[str, type[Outer]] = {"plain": Plain, "nested": Nested}
 
 
 class Whole(Settings):
-    outer: Plain | Nested = Plain()
+    outer: Annotated[Outer, OneOf(OUTER)] = Plain()
 
 
 def test_a_new_kind_starts_from_its_defaults_inside_too():
     overlay = {"outer": {"kind": "nested", "inner": {"depth": 3}}}
     merged = merge(Whole().model_dump(), overlay, Whole)
     assert merged == {"outer": {"kind": "nested", "inner": {"kind": "fine", "depth": 3}}}
+
+
+@pytest.mark.parametrize(("new", "depth"), [("finer", 1), ("coarse", 7)])
+def test_a_kind_made_of_another_one_takes_over_no_more_than_any_other(new, depth):
+    base = Nested(inner=Fine(depth=3)).model_dump()
+    assert merge(base, {"inner": {"kind": new}}, Nested)["inner"] == {"kind": new, "depth": depth}
 
 
 def test_merging_leaves_its_arguments_alone():
@@ -135,8 +163,8 @@ def test_flattening_loses_nothing(tree):
     for path, value in flatten(tree).items():
         *groups, leaf = path.split(".")
         node = rebuilt
-        for group in groups:
-            node = node.setdefault(group, {})
+        for key in groups:
+            node = node.setdefault(key, {})
         node[leaf] = value
     assert rebuilt == tree
 
@@ -153,9 +181,9 @@ def test_lists_of_groups_are_flattened_and_other_lists_are_not():
 def test_paths_know_which_kinds_have_them():
     known = paths()
     assert known["seed"] == known["generator.optimizer.lr"] == frozenset()
-    assert known["generator.latent_size"] == known["generator.kind"] == {"mlp", "dcgan", "resnet", "style"}
+    assert known["generator.latent_size"] == known["generator.kind"] == GENERATORS.keys()
     assert known["generator.upsample"] == {"dcgan"}
-    assert known["objective.penalties.weight"] == {"r1", "r2", "gradient_penalty", "dragan", "consistency", "lecam"}
+    assert known["objective.penalties.weight"] == PENALTIES.keys()
     assert known["discriminator.optimizer.schedule.milestones"] == {"multistep"}
 
 
@@ -165,12 +193,32 @@ def test_every_path_of_a_config_is_known():
     assert schema <= paths().keys()
 
 
-def test_kinds_are_the_members_of_a_union():
-    annotation = RunConfig.model_fields["generator"].annotation
-    found = kinds(annotation)
-    assert found.keys() == {"mlp", "dcgan", "resnet", "style"}
-    assert (found["mlp"], found["dcgan"]) == (MlpGeneratorConfig, DcganGeneratorConfig)
-    assert kinds(int) == {}
+def test_kinds_are_those_of_the_registry_that_a_field_names():
+    fields, of_objective = RunConfig.model_fields, ObjectiveConfig.model_fields
+    assert kinds(fields["generator"]) == GENERATORS
+    assert kinds(of_objective["penalties"]) == PENALTIES  # those of a list's items
+    for field in (fields["seed"], fields["train"], of_objective["passes"], of_objective["top_k"]):
+        assert kinds(field) == {}
+
+
+def test_a_group_is_a_field_that_always_holds_the_same_class():
+    fields = RunConfig.model_fields
+    assert group(fields["train"]) is TrainConfig
+    assert group(fields["seed"]) is group(fields["generator"]) is group(fields["preset"]) is None
+
+
+def test_the_model_of_a_key_is_chosen_by_its_kind():
+    assert child_model(RunConfig, "generator", {"kind": "mlp"}) is MlpGeneratorConfig
+    assert child_model(RunConfig, "train", {"batch_size": 3}) is TrainConfig
+    for key, values in (
+        ("generator", {}),
+        ("generator", {"kind": "unheard of"}),
+        ("generator", {"kind": ["mlp"]}),
+        ("generator", None),
+        ("seed", 3),
+        ("unheard of", {}),
+    ):
+        assert child_model(RunConfig, key, values) is None
 
 
 def test_differences_name_every_path_with_old_and_new():

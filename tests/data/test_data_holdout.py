@@ -4,8 +4,8 @@ import struct
 import numpy as np
 import pytest
 
-from ganlet.data.settings import DataConfig
 from ganlet.data.holdout import held_out
+from ganlet.data.settings import DataConfig
 from ganlet.data.source import open_source
 from ganlet.errors import DataError
 from ganlet.images import middles

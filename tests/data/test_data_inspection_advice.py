@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganlet.data.settings import DataConfig
 from ganlet.data.inspection.advice import advise
 from ganlet.data.inspection.examination import examine
 from ganlet.data.inspection.survey import survey
 from ganlet.data.inspection.symmetry import mirror_accuracy
+from ganlet.data.settings import DataConfig
 from ganlet.data.spec import Source, SourcePicture
 
 

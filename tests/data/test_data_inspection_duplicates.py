@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganlet.data.settings import DataConfig
 from ganlet.data.inspection import hashing
 from ganlet.data.inspection.duplicates import find_duplicates, stars
 from ganlet.data.inspection.hashing import bit_counts, near_pairs, perceptual_hashes
 from ganlet.data.inspection.survey import survey
+from ganlet.data.settings import DataConfig
 from ganlet.data.source import find_source
 from ganlet.data.spec import Source, SourcePicture
 

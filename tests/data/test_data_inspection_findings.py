@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganlet.data.settings import DataConfig
 from ganlet.data.inspection.examination import examine
 from ganlet.data.inspection.findings import CHECKS, find
 from ganlet.data.inspection.outliers import find_outliers
 from ganlet.data.inspection.survey import survey
+from ganlet.data.settings import DataConfig
 from ganlet.data.source import find_source
 from ganlet.data.spec import Source, SourcePicture
 

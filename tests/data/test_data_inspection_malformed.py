@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from malformed import KINDS, bad_files, make_awkward_entries, write
 
-from ganlet.data.settings import DataConfig
 from ganlet.data.folder import open_folder
 from ganlet.data.inspection.examination import examine, overview
 from ganlet.data.inspection.findings import find
 from ganlet.data.inspection.survey import survey
+from ganlet.data.settings import DataConfig
 from ganlet.data.source import find_source
 from ganlet.data.spec import Source
 

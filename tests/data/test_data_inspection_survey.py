@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganlet.data.settings import DataConfig
 from ganlet.data.inspection import survey as module
 from ganlet.data.inspection.examination import class_counts, overview
 from ganlet.data.inspection.survey import pictures_at, survey
+from ganlet.data.settings import DataConfig
 from ganlet.data.source import find_source
 from ganlet.data.spec import Source, SourcePicture
 

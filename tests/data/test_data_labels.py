@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ganlet.data.settings import DataConfig
 from ganlet.data import smileys
 from ganlet.data.labels import LabelVectors, label_names, label_notes, label_vectors
+from ganlet.data.settings import DataConfig
 from ganlet.data.spec import Pack
 from ganlet.errors import DataError
 

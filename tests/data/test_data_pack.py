@@ -326,8 +326,8 @@ def test_a_flipped_bit_in_the_pictures_is_seen_and_told(write_folder, open_pack,
 
 
 def test_who_waits_for_a_build_does_not_build_again(write_folder, pictures, cache, monkeypatch):
-    from ganlet.data.settings import DataConfig
     from ganlet.data import pack
+    from ganlet.data.settings import DataConfig
     from ganlet.data.source import open_source
 
     config = DataConfig(source=str(write_folder(pictures)))

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from ganlet.data.settings import DataConfig
 from ganlet.data import ring
 from ganlet.data.holdout import held_out
+from ganlet.data.settings import DataConfig
 from ganlet.data.source import find_source
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ganlet.data.settings import MIN_SIDE
 from ganlet.data import smileys
+from ganlet.data.settings import MIN_SIDE
 from ganlet.data.smiley_shapes import Shape, arc, bar, circle, common, ellipse, grown, point
 
 TURN = np.linspace(0, 2 * np.pi, 4001)

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganlet.data.settings import DataConfig
 from ganlet.data import smileys
-from ganlet.data.source import SOURCES, absolute_source, find_source, require_batch
+from ganlet.data.memory import hold
+from ganlet.data.settings import DataConfig
+from ganlet.data.source import SOURCES, absolute_source, find_source, has_test_split, require_batch
+from ganlet.data.spec import Source, SourceKind, SourcePicture
 from ganlet.errors import DataError
 
 
@@ -136,6 +138,7 @@ def every_source(tmp_path, write_folder, noise):
     return {
         "smileys": "smileys",
         "ring": "ring",
+        "memory": hold(noise(4, 8, 8, 3)),
         "stacked": f"stacked:{idx}",
         "folder": folder,
         "zip": shutil.make_archive(str(tmp_path / "archive"), "zip", folder),
@@ -153,6 +156,67 @@ def test_every_kind_of_source_is_opened_and_cached(kind, every_source, open_pack
     assert pack.summary["kind"] == again.summary["kind"] == kind
     assert len(open_pack(every_source[kind], num_images=2)) == 2
     assert not calls
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_every_kind_knows_its_own_and_nobody_takes_it_before(kind, every_source):
+    source = str(every_source[kind])
+    assert SOURCES[kind].matches(source)
+    assert next(name for name, other in SOURCES.items() if other.matches(source)) == kind
+    assert find_source(DataConfig(source=source)).kind == kind
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_no_kind_takes_what_is_not_there(kind, tmp_path):
+    for source in ("smilies", str(tmp_path / "nowhere"), "stackd:mnist", "", "\0"):
+        assert not SOURCES[kind].matches(source) or (kind, source) == ("folder", "")  # the current folder
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_every_kind_means_the_same_from_every_folder_once_it_is_absolute(kind, every_source, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = str(every_source[kind]).replace(f"{tmp_path}/", "")
+    absolute = absolute_source(source)
+    identity = find_source(DataConfig(source=source)).identity
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert find_source(DataConfig(source=absolute)).identity == identity
+    assert absolute_source(absolute) == absolute
+
+
+def test_only_some_have_pictures_for_test(every_source):
+    assert {kind for kind, source in every_source.items() if has_test_split(DataConfig(source=str(source)))} == {
+        "smileys"
+    }
+    (every_source["idx"] / "t10k-images-idx3-ubyte").touch()
+    (every_source["cifar10"] / "cifar-10-batches-bin" / "test_batch.bin").touch()
+    assert {kind for kind, source in every_source.items() if has_test_split(DataConfig(source=str(source)))} == {
+        "smileys",
+        "stacked",
+        "idx",
+        "cifar10",
+    }
+
+
+def test_a_kind_of_source_of_ones_own(open_pack, monkeypatch):
+    def pictures():
+        return iter([SourcePicture(grey(shade), label=shade % 2) for shade in range(4)])
+
+    mine = SourceKind(
+        "shades of grey",
+        matches=lambda text: text == "shades",
+        open=lambda config: Source("shades", "1", 4, pictures, ("even", "odd"), channels=1),
+        absolute=lambda text: text,
+    )
+    with pytest.raises(DataError, match="no such source"):
+        open_pack("shades")
+    monkeypatch.setitem(SOURCES, "shades", mine)
+    pack = open_pack("shades", size=8)
+    assert (pack.summary["kind"], len(pack), pack.label_names) == ("shades", 4, ("even", "odd"))
+    assert absolute_source("shades") == "shades"
+    with pytest.raises(DataError, match="no such source") as caught:
+        open_pack("shade")
+    assert caught.value.hint == "did you mean shades?"
 
 
 def test_a_file_of_idx_pictures_may_be_named(every_source, open_pack):
@@ -211,6 +275,25 @@ def test_paths_become_absolute_also_those_of_digits(tmp_path, monkeypatch):
     assert absolute_source("stacked:mnist") == f"stacked:{tmp_path}/mnist"
     assert absolute_source("stacked:~/mnist") == f"stacked:{tmp_path}/home/mnist"
     assert absolute_source(f"stacked:{tmp_path}/mnist") == f"stacked:{tmp_path}/mnist"
+
+
+def test_a_path_that_no_system_takes_becomes_absolute_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert absolute_source("x" * 300) == f"{tmp_path}/{'x' * 300}"
+
+
+@pytest.mark.parametrize("prefix", ["", "stacked:"])
+def test_a_source_that_may_not_be_read_is_named(prefix, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    for kind in ("cifar10", "stacked"):
+        replaced = SourceKind("", matches=SOURCES[kind].matches, open=refuse)
+        monkeypatch.setitem(SOURCES, kind, replaced)
+    monkeypatch.setattr("ganlet.data.known.find_cifar", lambda folder: folder)
+    with pytest.raises(DataError, match="cannot be read") as caught:
+        find_source(DataConfig(source=f"{prefix}{tmp_path}"))
+    assert (caught.value.where, caught.value.got) == (str(tmp_path), "Permission denied")
 
 
 def test_digits_that_are_not_there(tmp_path):

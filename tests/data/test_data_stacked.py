@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ganlet.data.settings import DataConfig
 from ganlet.data import stacked
 from ganlet.data.holdout import held_out
+from ganlet.data.settings import DataConfig
 from ganlet.data.source import find_source, open_source
 from ganlet.errors import DataError
 

@@ -13,12 +13,11 @@ import torch
 from ganlet.config import resolve
 from ganlet.data.feed import Feed
 from ganlet.engine.distributed import ALONE, ranks
-from ganlet.engine.loop import run_loop
+from ganlet.engine.loop import AGREE_EVERY, run_loop
 from ganlet.engine.signals import StopRequest
 from ganlet.engine.state import build_state
-from ganlet.engine.wishes import AGREE_EVERY
 from ganlet.errors import TrainingError
-from ganlet.objective import Objective
+from ganlet.games import Gan
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
@@ -70,12 +69,12 @@ def train(config, pack, here, hook=None, stop=None, double=False):
         torch.Tensor.float = torch.Tensor.double
     state = build_state(config, torch.device("cpu"))
     feed = Feed(pack, size=config.data.size, seed=config.seed, flip=config.data.flip)
-    outcome = run_loop(config, state, feed, [hook] if hook else [], here, stop)
+    ended = run_loop(state, {"real": feed}, [hook] if hook else [], here, stop)
     return {
         "members": state.members(),
         "row": state.window.read(),
         "images_seen": state.images_seen,
-        "outcome": (outcome.finished, outcome.signal_number, outcome.reason),
+        "ended": (ended.finished, ended.signal_number, ended.reason),
     }
 
 
@@ -100,7 +99,7 @@ def test_two_ranks_train_what_one_would_train_alone(tmp_path, resolved, pack, do
 
 
 def hook_at(rank, here):
-    return lambda moment: "enough" if here.rank == rank and moment.images_seen >= 32 else None
+    return lambda event: "enough" if here.rank == rank and event.images_seen >= 32 else None
 
 
 def with_hook(config, pack, here):
@@ -114,7 +113,7 @@ def test_batch_statistics_are_averaged_and_a_hook_stops_all(tmp_path, resolved, 
         for name, tensor in tensors.items():
             assert torch.equal(tensor, second["members"][member][name]), f"{member}/{name}"
     assert first["images_seen"] == second["images_seen"] == 16 * AGREE_EVERY
-    assert (first["outcome"], second["outcome"]) == ((False, 0, None), (False, 0, "enough"))
+    assert (first["ended"], second["ended"]) == ((False, 0, None), (False, 0, "enough"))
 
 
 def with_signal(config, pack, here):
@@ -132,21 +131,21 @@ def _average_of_ranks(here):
 def test_a_signal_at_one_rank_stops_all(tmp_path, resolved, pack):
     config = resolved({"generator.norm": "none", "train.total_images": 16 * 20})
     for result in together(partial(with_signal, config, pack), tmp_path):
-        assert result["outcome"] == (False, 15, None)
+        assert result["ended"] == (False, 15, None)
         assert result["images_seen"] == 16 * AGREE_EVERY
         assert torch.equal(result["average"][0], torch.full((2, 3), 0.5))
         assert result["average"][1] == 2.0
 
 
 def with_failure(config, pack, here):
-    judge, calls = Objective.for_generator, []
+    judge, calls = Gan.generator_loss, []
 
     def spoiled(self, *arguments):
         calls.append(here.rank)
         total, parts = judge(self, *arguments)
         return (total + torch.inf if here.rank == 1 and len(calls) == 3 else total), parts
 
-    Objective.for_generator = spoiled
+    Gan.generator_loss = spoiled
     try:
         return train(config, pack, here)
     except TrainingError as error:

@@ -8,19 +8,23 @@ from __future__ import annotations
 import pytest
 import torch
 
+from ganlet import randomness
 from ganlet.data.feed import Feed
-from ganlet.engine import draws, loop
+from ganlet.engine import inputs, loop, state
 from ganlet.errors import CheckpointError
-from ganlet.objective import Objective
+from ganlet.games import Gan, gan
+from ganlet.networks import latents
+from ganlet.networks.optimizers import Schedule
 
-MIDDLE, BATCH = 32, 8
+MIDDLE = 32
 
 # Everything that a run can carry from one iteration to the next, or that depends on the clock.
 EVERYTHING = {
     "train.total_images": 64,
-    "train.batch_size": BATCH,
+    "train.batch_size": 8,
     "train.n_critic": 2,
     "train.n_generator": 2,
+    "train.growing": {"every": 8, "fade": 40},
     "data.flip": True,
     "data.labels": "classes",
     "generator.dropout": 0.1,
@@ -70,17 +74,20 @@ PIECES = {
     "the anchors of the logits": lambda member, name: name.endswith("_anchor"),
 }
 
-# What depends on the clock: (where it lives, name, which argument is the clock, how many images a tick).
+# What depends on the clock: where it lives or is used, its name, and which argument is the clock.
 CLOCKED = {
-    "learning rates": (loop, "rate_factor", 1, 1),
-    "dropout": (loop, "seed_layers", 1, 1),
-    "lazy penalties": (Objective, "due", 1, BATCH),
-    "latents and instance noise": (draws, "draw", 3, 1),
-    "the level of the noise": (draws, "noise_level", 2, 1),
-    "the ramp of the average": (draws, "ema_weight", 2, 1),
-    "the share that the generator learns from": (draws, "top_share", 2, 1),
-    "the order of the pictures": (Feed, "images", 1, 1),
-    "the order of the labels": (Feed, "labels", 1, 1),
+    "learning rates": (Schedule, "at", 1),
+    "dropout": (loop, "derive", 2),
+    "lazy penalties": (Gan, "due", 1),
+    "latents": (latents, "draw", 3),
+    "instance noise, flips and what penalties need": (randomness, "draw", 3),
+    "levels": (Gan, "levels", 1),
+    "the level of the noise": (gan, "noise_level", 2),
+    "the ramp of the average": (inputs, "ema_weight", 2),
+    "the share that the generator learns from": (gan, "top_share", 2),
+    "the stage of growing": (state, "growth", 2),
+    "the order of the pictures": (Feed, "images", 1),
+    "the order of the labels": (Feed, "labels", 1),
 }
 
 
@@ -125,12 +132,12 @@ def test_leaving_the_clock_out_is_seen(begin, straight, saved, unequal):
 
 @pytest.mark.parametrize("what", CLOCKED)
 def test_whatever_would_start_counting_anew_is_seen(begin, straight, saved, unequal, monkeypatch, what):
-    home, name, position, images_a_tick = CLOCKED[what]
+    home, name, position = CLOCKED[what]
     function = getattr(home, name)
 
     def forgetful(*arguments):
         changed = list(arguments)
-        changed[position] -= MIDDLE // images_a_tick
+        changed[position] -= MIDDLE
         return function(*changed)
 
     monkeypatch.setattr(home, name, forgetful)
@@ -152,21 +159,20 @@ def test_what_a_checkpoint_holds_is_everything_that_a_step_changes(begin):
     state = training.state
     training.run_until(MIDDLE)
     held = {tensor.data_ptr() for tensors in state.members().values() for tensor in tensors.values()}
-    live = [state.window.sums, state.window.counts, *state.course.tensors().values()]
-    live += state.adaptive.tensors().values()
-    for network in (state.generator, state.discriminator, *state.averages):
+    live = [state.window.sums, state.window.counts, *state.counts.values(), *state.memory.values()]
+    for network in (*state.networks.values(), *state.averages.values()):
         buffers = [buffer for name, buffer in network.named_buffers() if name != "fade.share"]  # set by the clock
         live += [*network.parameters(), *buffers]
-    for optimizer in (state.generator_optimizer, state.discriminator_optimizer):
+    for optimizer in state.optimizers.values():
         live += [value for entries in optimizer.state.values() for value in entries.values()]
     assert {tensor.data_ptr() for tensor in live} == held
 
 
 def test_saved_tensors_are_taken_over_in_place(begin, saved):
     training = begin(EVERYTHING)
-    before = {id(tensor): tensor.data_ptr() for tensor in training.state.generator.parameters()}
+    before = {id(tensor): tensor.data_ptr() for tensor in training.state.networks["generator"].parameters()}
     training.state.load(saved, MIDDLE)
-    after = training.state.generator.parameters()
+    after = training.state.networks["generator"].parameters()
     assert {id(tensor): tensor.data_ptr() for tensor in after} == before
     assert training.state.images_seen == MIDDLE
 

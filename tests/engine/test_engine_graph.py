@@ -8,16 +8,18 @@ import pytest
 import torch
 
 from ganlet.engine import graph, loop
-from ganlet.engine.draws import Draws
-from ganlet.engine.graph import GraphRunner, clone_inputs, copy_inputs
-from ganlet.engine.state import TrainState
-from ganlet.objective import build_objective
+from ganlet.engine.distributed import ALONE
+from ganlet.engine.graph import GraphRunner, copy_inputs
+from ganlet.engine.inputs import InputMaker
+from ganlet.engine.state import TrainState, build_state
+from ganlet.engine.step import iterate
 
 LAZY = {
     "generator.dropout": 0.2,
     "objective.penalties": [{"kind": "r1", "weight": 0.5, "every": 3}],
     "objective.instance_noise": {"sigma": 0.3, "until": 80},
 }
+CAPTURED = {**LAZY, "train.cuda_graph": True}
 
 
 class Recording:
@@ -26,20 +28,15 @@ class Recording:
     capturing: Recording | None = None
 
     def replay(self) -> None:
-        self.iteration(*self.arguments)
+        iterate(*self.arguments)
 
 
-class Recordable:
+def recordable(*arguments):
     """An iteration that is recorded instead of carried out while a graph is being captured."""
-
-    def __init__(self, iteration):
-        self.iteration = iteration
-
-    def __call__(self, *arguments):
-        if Recording.capturing:
-            Recording.capturing.iteration, Recording.capturing.arguments = self.iteration, arguments
-        else:
-            self.iteration(*arguments)
+    if Recording.capturing:
+        Recording.capturing.arguments = arguments
+    else:
+        iterate(*arguments)
 
 
 @contextlib.contextmanager
@@ -54,9 +51,15 @@ class Stream:
         """Nothing runs beside anything here."""
 
 
+class Gpu(str):
+    """Where tensors are, under the name of another kind of device."""
+
+    type = "cuda"
+
+
 @pytest.fixture
 def runners(monkeypatch):
-    """Let the loop run captured iterations; holds the runners that it has built."""
+    """Let the loop take the CPU for a GPU and capture iterations; holds the runners that it has built."""
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Recording)
     monkeypatch.setattr(torch.cuda, "graph", capture)
     monkeypatch.setattr(torch.cuda, "Stream", Stream)
@@ -64,13 +67,16 @@ def runners(monkeypatch):
     monkeypatch.setattr(torch.cuda, "stream", lambda stream: contextlib.nullcontext())
     monkeypatch.setattr(torch.cuda, "get_rng_state", torch.get_rng_state)
     monkeypatch.setattr(torch.cuda, "set_rng_state", torch.set_rng_state)
+    monkeypatch.setattr(TrainState, "device", Gpu("cpu"))
+    monkeypatch.setattr(graph, "iterate", recordable)
+    monkeypatch.setattr(loop, "iterate", None)  # nothing simply runs
     built = []
 
-    def build_runner(iteration, state: TrainState, *, cuda_graph: bool):
-        built.append(GraphRunner(Recordable(iteration), state))
+    def build_runner(state, ranks):
+        built.append(GraphRunner(state, ranks))
         return built[-1]
 
-    monkeypatch.setattr(loop, "build_runner", build_runner)
+    monkeypatch.setattr(loop, "GraphRunner", build_runner)
     return built
 
 
@@ -82,7 +88,7 @@ def eager(begin):
 
 
 def test_replayed_iterations_are_the_eager_ones(begin, eager, unequal, runners):
-    training = begin(LAZY)
+    training = begin(CAPTURED)
     training.run()
     assert unequal(eager, training.snapshot()) == []
     # The penalty is due or not, and there is noise or not any more.
@@ -90,15 +96,15 @@ def test_replayed_iterations_are_the_eager_ones(begin, eager, unequal, runners):
 
 
 def test_a_resumed_run_replays_them_too(begin, eager, unequal, runners):
-    saved = begin(LAZY).run_until(64)
-    training = begin(LAZY)
+    saved = begin(CAPTURED).run_until(64)
+    training = begin(CAPTURED)
     training.state.load(saved, 64)
     training.run()
     assert unequal(eager, training.snapshot()) == []
 
 
 def test_each_pattern_of_due_penalties_has_a_graph_of_its_own(begin, runners):
-    training = begin({**LAZY, "train.n_critic": 2, "objective.instance_noise": {"sigma": 0.0}})
+    training = begin({**CAPTURED, "train.n_critic": 2, "objective.instance_noise": {"sigma": 0.0}})
     training.run()
     patterns = {tuple(len(step) for step in due) for due, *_ in runners[0].graphs}
     assert patterns == {(0, 0), (0, 1), (1, 0)}
@@ -106,14 +112,13 @@ def test_each_pattern_of_due_penalties_has_a_graph_of_its_own(begin, runners):
 
 def inputs_at(begin, images_seen):
     training = begin(LAZY)
-    needs = build_objective(training.config).needs
-    return Draws(training.config, training.feed, torch.device("cpu"), needs=needs).at(images_seen)
+    return InputMaker(training.state.game, training.state, training.feeds).at(images_seen)
 
 
 @pytest.mark.parametrize("images_seen", [0, 96])
 def test_copies_are_equal_and_of_their_own(begin, images_seen):
     inputs = inputs_at(begin, images_seen)
-    static = clone_inputs(inputs)
+    static = inputs.map(torch.clone)
     assert static.tensors().keys() == inputs.tensors().keys()
     for name, theirs in inputs.tensors().items():
         mine = static.tensors()[name]
@@ -122,7 +127,7 @@ def test_copies_are_equal_and_of_their_own(begin, images_seen):
 
 
 def test_new_inputs_take_the_place_of_the_old_ones(begin):
-    static, later = clone_inputs(inputs_at(begin, 0)), inputs_at(begin, 32)
+    static, later = inputs_at(begin, 0).map(torch.clone), inputs_at(begin, 32)
     places = [tensor.data_ptr() for tensor in static.tensors().values()]
     copy_inputs(static, later)
     assert [tensor.data_ptr() for tensor in static.tensors().values()] == places
@@ -131,14 +136,20 @@ def test_new_inputs_take_the_place_of_the_old_ones(begin):
         copy_inputs(static, inputs_at(begin, 96))
 
 
-def test_without_a_gpu_iterations_simply_run(begin):
+def test_without_a_gpu_or_where_the_config_does_not_ask_for_it_iterations_simply_run(begin, monkeypatch):
     called = []
-    run = graph.build_runner(lambda *arguments: called.append(arguments), "state", cuda_graph=False)
-    run("inputs", "due")
-    assert called == [("state", "inputs", "due")]
+    monkeypatch.setattr(loop, "GraphRunner", None)
+    monkeypatch.setattr(loop, "iterate", lambda state, inputs, ranks: called.append((state, inputs.due, ranks)))
+    for changes, device in ((CAPTURED, "cpu"), (LAZY, Gpu("cpu"))):
+        training = begin({**changes, "train.total_images": 32})
+        monkeypatch.setattr(TrainState, "device", torch.device(device) if device == "cpu" else device)
+        training.run()
+        due = [training.state.game.due(seen) for seen in (0, 16)]
+        assert called == [(training.state, each, ALONE) for each in due]
+        called.clear()
 
 
-GROWING = {"train.growing": {"every": 32, "fade": 32}, "train.total_images": 160}
+GROWING = {"train.growing": {"every": 32, "fade": 32}, "train.total_images": 160, "train.cuda_graph": True}
 
 
 @pytest.fixture(scope="module")
@@ -152,14 +163,14 @@ def test_each_stage_of_growing_has_a_graph_of_its_own(begin, grown, unequal, run
     recorded_at, record = [], GraphRunner._record
 
     def noted(runner, *arguments):
-        recorded_at.append(runner.state.generator.stage)
+        recorded_at.append(runner.state.networks["generator"].stage)
         return record(runner, *arguments)
 
     monkeypatch.setattr(GraphRunner, "_record", noted)
     training = begin(GROWING)
     training.run()
     assert recorded_at == [0, 1]
-    assert {stage for *_, stage in runners[0].graphs} == {1}  # those of the stage before are given up
+    assert {stages for *_, stages in runners[0].graphs} == {(1, 1)}  # those of the stage before are given up
     assert unequal(grown, training.snapshot()) == []
 
 
@@ -189,17 +200,17 @@ FAMILY = {
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", FAMILY)
-def test_replayed_iterations_are_those_that_simply_run(begin, unequal, name):
+def test_replayed_iterations_are_those_that_simply_run(begin, unequal, monkeypatch, name):
     from ganlet.engine.devices import set_determinism
-    from ganlet.engine.loop import run_loop
-    from ganlet.engine.state import build_state
 
-    ends = []
+    ends, recorded, record = [], [], GraphRunner._record
+    monkeypatch.setattr(GraphRunner, "_record", lambda *arguments: recorded.append(1) or record(*arguments))
     for cuda_graph in (False, True):
         training = begin({**FAMILY[name], "train.cuda_graph": cuda_graph})
         device = torch.device("cuda", 0)
         set_determinism(training.config, device)
         training.state = build_state(training.config, device)
-        run_loop(training.config, training.state, training.feed)
+        training.run()
         ends.append(training.snapshot())
+        assert bool(recorded) == cuda_graph
     assert unequal(*ends) == []

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
+from ganlet.data.feed import Feed
+from ganlet.data.spec import Pack
 from ganlet.engine.schedule import growth
-from ganlet.objective import Adaptive
-from ganlet.objective.adaptive import READING_HALF_LIFE, build_adaptation
+from ganlet.objective import adaptive
+from ganlet.objective.adaptive import READING_HALF_LIFE
 
 NO_STATISTICS = {"generator.norm": "group", "discriminator.norm": "none"}
 
@@ -43,7 +46,7 @@ def test_more_generator_steps_change_it_more_and_use_other_latents(begin):
         1,
     ]
     weight = "from_latent.weight"
-    assert not torch.equal(once.state.generator.state_dict()[weight], twice.state.generator.state_dict()[weight])
+    assert not torch.equal(once.snapshot()["generator"][weight], twice.snapshot()["generator"][weight])
 
 
 def test_several_passes_are_several_discriminator_steps(begin):
@@ -64,42 +67,46 @@ def test_one_plain_pass_is_what_there_is_without_any(begin, unequal):
 def test_the_critics_weights_are_clipped_and_the_generators_are_not(begin):
     training = begin({"objective.loss": {"kind": "wasserstein", "clip": 0.01}, "discriminator.norm": "none"})
     training.run()
-    weights = torch.cat([weight.detach().flatten() for weight in training.state.discriminator.parameters()])
+    weights = torch.cat([weight.detach().flatten() for weight in training.state.networks["discriminator"].parameters()])
     assert weights.abs().max() == pytest.approx(0.01)
     assert (weights.abs() == weights.abs().max()).float().mean() > 0.02
-    assert max(parameter.abs().max() for parameter in training.state.generator.parameters()) > 0.02
+    assert max(parameter.abs().max() for parameter in training.state.networks["generator"].parameters()) > 0.02
 
 
 def test_gradients_are_cut_off_at_a_size(begin):
     training = begin({"generator.optimizer.clip_value": 1e-4, "train.total_images": 16})
     training.run()
-    gradients = torch.cat([parameter.grad.flatten() for parameter in training.state.generator.parameters()])
-    assert gradients.abs().max() == pytest.approx(1e-4)
-    others = torch.cat([parameter.grad.flatten() for parameter in training.state.discriminator.parameters()])
-    assert others.abs().max() > 1e-3
+    largest = {
+        name: max(parameter.grad.abs().max() for parameter in network.parameters())
+        for name, network in training.state.networks.items()
+    }
+    assert largest["generator"] == pytest.approx(1e-4)
+    assert largest["discriminator"] > 1e-3
 
 
 def test_each_average_is_what_it_would_be_alone(begin):
     several = begin({"generator.ema": {"half_life": 64, "more_half_lives": [16, 200]}})
     several.run()
-    for half_life, average in {64: several.state.average, **several.state.more_averages}.items():
+    averages = several.snapshot()
+    for half_life, member in ((64, "average"), (16, "average_16"), (200, "average_200")):
         alone = begin({"generator.ema": {"half_life": half_life}})
         alone.run()
-        for name, tensor in alone.state.average.state_dict().items():
-            assert torch.equal(average.state_dict()[name], tensor), (half_life, name)
+        for name, tensor in alone.snapshot()["average"].items():
+            assert torch.equal(averages[member][name], tensor), (half_life, name)
 
 
 def test_labels_reach_both_networks(begin, unequal):
     runs = []
     for seed in (0, 1):
         training = begin({"data.labels": "classes", "train.total_images": 32})
-        labels = training.feed.labels
+        feed = training.feeds["real"]
+        labels = feed.labels
         if seed:
-            training.feed.labels = lambda *arguments, labels=labels: labels(*arguments).roll(1, dims=1)
+            feed.labels = lambda *arguments, labels=labels: labels(*arguments).roll(1, dims=1)
         training.run()
         runs.append(training.snapshot())
     changed = unequal(*runs)
-    assert "generator/latents.embedding.weight" in changed or any("embedding" in name for name in changed)
+    assert any(name.startswith("generator/") and "embedding" in name for name in changed)
     assert "discriminator/head.projection.weight" in changed
 
 
@@ -128,7 +135,7 @@ def test_a_run_that_grows_resumes_exactly_within_a_fade(begin, unequal, kind):
     straight, stopped, resumed = (begin(changes) for _ in range(3))
     straight.run()
     members = stopped.run_until(80)
-    assert (stopped.state.generator.stage, float(stopped.state.average.fade.share)) == (1, 0.5)
+    assert (stopped.state.networks["generator"].stage, float(stopped.state.averages["average"].fade.share)) == (1, 0.5)
     resumed.state.load(members, 80)
     resumed.run()
     assert unequal(straight.snapshot(), resumed.snapshot()) == []
@@ -155,11 +162,10 @@ def test_finer_layers_wait_until_it_is_their_turn(begin):
 
 
 def adapt(settings, **measured):
-    adaptive = Adaptive(settings, torch.device("cpu"))
-    adaptation = build_adaptation(settings)
+    memory = {name: torch.tensor(value) for name, value in adaptive.initial(settings).items()}
     for _ in range(40):
-        adaptation(adaptive, {name: torch.tensor(value) for name, value in measured.items()}, 100)
-    return adaptive
+        adaptive.follow(settings, memory, {name: torch.tensor(value) for name, value in measured.items()}, 100)
+    return memory
 
 
 @pytest.fixture
@@ -197,35 +203,34 @@ def test_a_discriminator_that_is_fooled_memorises_nothing(augmenting):
 
 def test_anchors_follow_the_logits(tiny_config):
     settings = tiny_config({"objective.penalties": [{"kind": "lecam", "half_life": 400}]}).objective
-    adaptive = adapt(settings, real_logit=2.0, fake_logit=-4.0)
+    memory = adapt(settings, real_logit=2.0, fake_logit=-4.0)
     share = 1 - 0.5 ** (4_000 / 400)
-    assert float(adaptive["real_anchor"]) == pytest.approx(2.0 * share)
-    assert float(adaptive["fake_anchor"]) == pytest.approx(-4.0 * share)
-    assert float(adaptive["strength"]) == 1.0
+    assert float(memory["real_anchor"]) == pytest.approx(2.0 * share)
+    assert float(memory["fake_anchor"]) == pytest.approx(-4.0 * share)
+    assert float(memory["strength"]) == 1.0
 
 
 def test_without_adaptation_there_is_none(tiny_config):
-    fixed = {"policies": ["color"], "adaptive": "none"}
-    assert build_adaptation(tiny_config({"objective.augment": fixed}).objective) is None
+    measured = {"real_sign": 1.0, "real_logit": 2.0, "fake_logit": -4.0, "held_out_logit": 1.0}
+    for augment in ({"policies": ["color"], "adaptive": "none"}, {"policies": [], "adaptive": "sign"}):
+        settings = tiny_config({"objective.augment": {**augment, "strength": 0.5}}).objective
+        memory = {name: float(value) for name, value in adapt(settings, **measured).items()}
+        assert memory == adaptive.initial(settings)
+        assert memory["strength"] == 0.5
 
 
 def test_a_look_at_held_out_pictures_leaves_no_trace(begin, unequal):
-    from ganlet.data.feed import Feed
-
     augment = {"policies": ["color"], "adaptive": "held_out", "target": 0.99}
     changes = {"objective.augment": augment, "discriminator": {"spectral": True}}
     runs = []
-    for used in (False, True):
+    for seed in (7, 8):
         training = begin(changes)
-        unseen = Feed(_other_pictures(training), size=(16, 16), seed=1) if used else None
-        if used:
-            training.run(held_out=unseen)
-            assert "held_out_logit" in training.state.window.read()
-        else:
-            training.run(held_out=Feed(_other_pictures(training, seed=8), size=(16, 16), seed=2))
+        training.feeds["held_out"] = Feed(_other_pictures(seed), size=(16, 16), seed=seed)
+        training.run()
         runs.append(training.snapshot())
+        assert "held_out_logit" in training.state.window.read()
     # Other held-out pictures change the readings, but nothing that is trained: the strength is at its upper bound.
-    assert {name.partition("/")[0] for name in unequal(*runs)} <= {"adaptive", "window"}
+    assert {name.partition("/")[0] for name in unequal(*runs)} == {"adaptive", "window"}
 
 
 def test_held_out_pictures_are_shown_as_training_pictures_are(begin):
@@ -233,15 +238,12 @@ def test_held_out_pictures_are_shown_as_training_pictures_are(begin):
     changes = {"objective.augment": augment, "objective.instance_noise": {"sigma": 0.5}, "train.total_images": 16}
     training = begin({**changes, "discriminator.optimizer.lr": 1e-12})
     # The very pictures of training: were they shown otherwise, the difference would be taken for overfitting.
-    training.run(held_out=training.feed)
+    training.feeds["held_out"] = training.feeds["real"]
+    training.run()
     row = training.state.window.read()
     assert row["held_out_logit"] == pytest.approx(row["real_logit"], rel=1e-4)
 
 
-def _other_pictures(training, seed=7):
-    import numpy as np
-
-    from ganlet.data.spec import Pack
-
+def _other_pictures(seed):
     pictures = np.random.default_rng(seed).integers(0, 256, (24, 16, 16, 3), dtype=np.uint8)
     return Pack(pictures, None, (), None, "others", {})

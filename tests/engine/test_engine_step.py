@@ -1,169 +1,248 @@
-"""An iteration against the plain loop of the DCGAN tutorial, in float64."""
+"""What one iteration does to players, averages and the log, whatever the game."""
 
 from __future__ import annotations
 
-import copy
-
 import pytest
 import torch
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch import nn
 
 from ganlet.engine.distributed import ALONE
-from ganlet.engine.draws import Draws
-from ganlet.engine.optimizers import Clip
-from ganlet.engine.schedule import ema_weight
-from ganlet.engine.step import Iteration
-from ganlet.objective import Shown, build_objective
+from ganlet.engine.inputs import InputMaker
+from ganlet.engine.step import iterate
+from ganlet.errors import TrainingError
+from ganlet.games import Batch, Game, Gan, Inputs, Turn
+from ganlet.objective.adaptive import READING_HALF_LIFE
 
-RATE, BETAS = 1e-2, (0.5, 0.9)
-OPTIMIZER = {"lr": RATE, "beta1": BETAS[0], "beta2": BETAS[1]}
-ITERATIONS = 5
+BLANK = Inputs(images={"real": torch.zeros(1, 2, 1, 1, 1, dtype=torch.uint8)})
 
-CONFIGS = {
-    "plain": {},
-    "several critic steps": {"train.n_critic": 3},
-    "group norm, no batch statistics": {"generator.norm": "group", "discriminator.norm": "none"},
-    "lazy penalties": {
-        "objective.penalties": [{"kind": "r1", "weight": 0.3, "every": 3}, {"kind": "r2", "weight": 0.1}],
-        "train.n_critic": 2,
-    },
-    "instance noise": {"objective.instance_noise": {"sigma": 0.4, "until": 48}},
-    "label smoothing": {"objective.loss": {"kind": "bce", "label_smoothing": 0.1}},
-    "clipping": {"generator.optimizer.clip_norm": 0.01, "discriminator.optimizer.clip_norm": 0.02},
+
+def loss_of(net: nn.Module, shift: float = 0.0) -> torch.Tensor:
+    return net(torch.linspace(-2, 2, 12).view(4, 3) + shift).square().sum()
+
+
+class Linear(Game):
+    """One small network, that has to minimise whatever `losses` say."""
+
+    draws = judges = None
+    losses = (loss_of,)
+
+    def networks(self):
+        net = nn.Linear(3, 2)
+        with torch.no_grad():
+            for number, parameter in enumerate(net.parameters()):
+                parameter.copy_(torch.linspace(-1, 1 + number, parameter.numel()).view_as(parameter))
+        return {"generator": net}
+
+    def play(self, networks, inputs):
+        for loss in self.losses:
+            yield Turn("generator", loss(networks["generator"]), {})
+
+
+@pytest.fixture
+def descending(begin):
+    """A state of that game, and its network."""
+
+    def descending(**settings):
+        optimizer = {"lr": 0.01, "beta1": 0.3, "beta2": 0.9, "eps": 1e-6, **settings}
+        state = begin({"generator.optimizer": optimizer}, game=Linear).state
+        return state, state.networks["generator"]
+
+    return descending
+
+
+# The step of a player
+
+
+def test_a_step_is_torchs_adam_along_the_gradient_of_this_loss_alone(descending):
+    state, ours = descending()
+    theirs = Linear.networks(None)["generator"]
+    reference = torch.optim.Adam(theirs.parameters(), lr=0.01, betas=(0.3, 0.9), eps=1e-6)
+    for step in range(5):
+        state.game.losses = [lambda net, step=step: loss_of(net, step)]
+        iterate(state, BLANK)
+        reference.zero_grad()
+        loss_of(theirs, step).backward()
+        reference.step()
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-6, atol=1e-7)
+
+
+def test_the_norm_is_that_of_all_gradients_before_clipping(descending):
+    state, net = descending(clip_norm=0.5)
+    iterate(state, BLANK)
+    row = state.window.read()
+    fresh = Linear.networks(None)["generator"]
+    loss_of(fresh).backward()
+    expected = torch.cat([parameter.grad.flatten() for parameter in fresh.parameters()]).norm()
+    assert row["generator_gradient_norm"] == pytest.approx(float(expected), rel=1e-6)
+    assert row["generator_loss"] == pytest.approx(loss_of(fresh).item(), rel=1e-6)
+    clipped = torch.cat([parameter.grad.flatten() for parameter in net.parameters()]).norm()
+    torch.testing.assert_close(clipped, torch.tensor(0.5), rtol=1e-4, atol=0)
+    assert row["failed_steps"] == 0
+
+
+class Opposite:
+    """Two ranks that agree on the opposite of every gradient."""
+
+    rank, world = 0, 2
+
+    def average(self, tensors):
+        for tensor in tensors:
+            tensor.neg_()
+
+
+def test_the_step_follows_the_gradients_that_all_ranks_agreed_on(descending):
+    for ranks, rises in ((ALONE, False), (Opposite(), True)):
+        state, net = descending()
+        state.game.losses = [lambda net: net(torch.ones(1, 3)).sum()]
+        before = net.weight.clone()
+        iterate(state, BLANK, ranks)
+        assert ((net.weight > before) == rises).all()
+
+
+def spoiled(net: nn.Module, how: str) -> torch.Tensor:
+    loss = loss_of(net)
+    if how == "the loss is infinite":
+        return loss + torch.inf
+    if how == "the loss is not a number":
+        return loss * torch.nan
+    return loss + (net.bias.sum() * 0).sqrt()  # 0, but its gradient is 0 * infinity
+
+
+@pytest.mark.parametrize("how", ["the loss is infinite", "the loss is not a number", "only a gradient is not finite"])
+def test_what_is_not_finite_never_reaches_the_weights(descending, how):
+    state, _ = descending()
+    iterate(state, BLANK)
+    before = {m: {n: t.clone() for n, t in tensors.items()} for m, tensors in state.members().items()}
+    state.game.losses = [lambda net: spoiled(net, how)]
+    with pytest.raises(TrainingError, match="generator's loss or gradient is not finite"):
+        iterate(state, BLANK)
+    after = state.members()
+    assert all(torch.equal(tensor, after[m][name]) for m, tensors in before.items() for name, tensor in tensors.items())
+
+
+def test_with_accumulation_a_player_steps_when_its_losses_have_come_along_their_mean_gradient(begin):
+    state = begin({"train.accumulate": 2}, game=Linear).state
+    whole = begin(game=Linear).state
+    shifts = (0.0, 1.0, 2.0, 3.0)
+    state.game.losses = [lambda net, shift=shift: loss_of(net, shift) for shift in shifts]
+    whole.game.losses = [
+        lambda net, pair=pair: (loss_of(net, pair[0]) + loss_of(net, pair[1])) / 2 for pair in (shifts[:2], shifts[2:])
+    ]
+    iterate(state, BLANK)
+    iterate(whole, BLANK)
+    assert state.members()["generator_optimizer"]["step/weight"] == 2
+    for name, tensor in whole.members()["generator"].items():
+        torch.testing.assert_close(state.members()["generator"][name], tensor, rtol=1e-6, atol=1e-7)
+    rows = state.window.read(), whole.window.read()
+    for name in ("generator_loss", "generator_gradient_norm"):
+        assert rows[0][name] == pytest.approx(rows[1][name], rel=1e-5)
+
+
+# What is measured
+
+
+class Told(Gan):
+    """The game, noting down every turn, and the gradient that each step was taken along."""
+
+    def play(self, networks, inputs):
+        self.told, self.norms = [], {"discriminator": [], "generator": []}
+        for turn in super().play(networks, inputs):
+            parts = {name: float(value) for name, value in (turn.parts or {}).items()}
+            self.told.append((turn.player, parts))
+            yield turn
+            if sum(player == turn.player for player, _ in self.told) % self.config.train.accumulate == 0:
+                gradients = [parameter.grad.flatten() for parameter in networks[turn.player].parameters()]
+                self.norms[turn.player].append(float(torch.cat(gradients).norm()))
+
+    def values(self, name):
+        return [parts[name] for _, parts in self.told if name in parts]
+
+
+SEVERAL = {
+    "train.n_critic": 2,
+    "train.n_generator": 3,
+    "train.accumulate": 2,
+    "objective.penalties": [
+        {"kind": "r1", "weight": 0.5},
+        {"kind": "gradient_penalty", "every": 2},
+        {"kind": "lecam", "half_life": 100},
+    ],
+    "objective.augment": {"policies": ["color"], "adaptive": "sign", "strength": 0.5, "speed": 400},
 }
 
 
-class Textbook:
-    """Radford et al. 2015 as everybody writes it down: nothing reused that the tutorial does not reuse."""
+@pytest.mark.parametrize("passes", [[], [{}, {"noise": 0.5}]])
+def test_what_is_logged_is_the_mean_over_all_steps_and_memory_follows_it(begin, passes):
+    training = begin({**SEVERAL, "objective.passes": passes}, game=Told)
+    state, maker = training.state, InputMaker(training.state.game, training.state, training.feeds)
+    initial = {name: float(value) for name, value in state.memory.items()}
+    iterate(state, maker.at(0))
+    row, game = state.window.read(), state.game
 
-    def __init__(self, config, generator, discriminator):
-        self.config = config
-        self.generator, self.discriminator = generator, discriminator
-        self.average = {name: tensor.clone() for name, tensor in generator.state_dict().items()}
-        self.generator_adam = torch.optim.Adam(generator.parameters(), lr=RATE, betas=BETAS)
-        self.discriminator_adam = torch.optim.Adam(discriminator.parameters(), lr=RATE, betas=BETAS)
+    # Two critic steps of two parts, of which several passes measure but once; three generator steps of two parts.
+    per_iteration = {"real_logit": 4, "fake_logit": 4, "real_sign": 4, "discriminator_loss": 4, "r1": 4, "lecam": 4}
+    per_iteration |= {"gradient_penalty": 2, "generator_loss": 6}
+    for name, number in per_iteration.items():
+        values = game.values(name)
+        assert len(values) == number, name
+        assert row[name] == pytest.approx(sum(values) / number, rel=1e-5, abs=1e-7), name
+        if name not in ("real_sign", "lecam"):
+            assert row[name] != pytest.approx(values[-1], rel=1e-4), name  # or else the last step would do
+    for player, steps in (("discriminator", 2 * max(1, len(passes))), ("generator", 3)):
+        norms = game.norms[player]
+        assert len(norms) == steps
+        assert row[f"{player}_gradient_norm"] == pytest.approx(sum(norms) / steps, rel=1e-5)
+        assert row[f"{player}_gradient_norm"] != pytest.approx(norms[-1], rel=1e-4)
 
-    def iterate(self, inputs, images_seen):
-        size = self.config.train.batch_size
-        for step in range(self.config.train.n_critic):
-            real = inputs.real[step].permute(0, 3, 1, 2).double() / 127.5 - 1
-            fake = self.generator(inputs.latents[step])
-            self.discriminator_adam.zero_grad()
-            smoothing = self.config.objective.loss.label_smoothing
-            noise = inputs.random.get("instance_noise")
-            self.judge(
-                real, None if noise is None else noise[step, :, 0], 1.0 - smoothing, images_seen // size + step, "r1"
-            )
-            self.judge(
-                fake.detach(), None if noise is None else noise[step, :, 1], 0.0, images_seen // size + step, "r2"
-            )
-            self.clip("discriminator")
-            self.discriminator_adam.step()
-        self.generator_adam.zero_grad()
-        noise = inputs.random.get("instance_noise")
-        shown = fake if noise is None else fake + noise[-1, :, 1] * inputs.levels["instance_noise"]
-        logits = self.discriminator(shown)
-        binary_cross_entropy_with_logits(logits, torch.ones_like(logits)).backward()
-        self.clip("generator")
-        self.generator_adam.step()
-        self.move_average(images_seen + self.config.train.n_critic * size)
-
-    def judge(self, images, noise, target, step, penalty):
-        """Backward of one half of the discriminator's loss."""
-        if noise is not None:
-            images = images + noise * self.config.objective.instance_noise.sigma * self.fading
-        images.requires_grad_()
-        logits = self.discriminator(images)
-        loss = binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
-        for settings in self.config.objective.penalties:
-            if settings.kind == penalty and step % settings.every == 0:
-                (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
-                norm = gradient.square().sum() / len(images)
-                loss = loss + settings.weight * settings.every * norm / 2
-        loss.backward()
-
-    def clip(self, side):
-        limit = getattr(self.config, side).optimizer.clip_norm
-        if limit is not None:
-            torch.nn.utils.clip_grad_norm_(getattr(self, side).parameters(), limit)
-
-    def move_average(self, images_seen):
-        new_images = self.config.train.n_critic * self.config.train.batch_size
-        weight = ema_weight(64, 0.1, images_seen, new_images)
-        for name, tensor in self.generator.state_dict().items():
-            self.average[name] = (
-                self.average[name] + weight * (tensor - self.average[name]) if tensor.is_floating_point() else tensor
-            )
+    # The anchors and the reading move towards these means, by 32 images.
+    for side in ("real", "fake"):
+        mean = sum(game.values(f"{side}_logit")) / 4
+        assert float(state.memory[f"{side}_anchor"]) == pytest.approx(mean * (1 - 0.5 ** (32 / 100)), rel=1e-5)
+    sign = sum(game.values("real_sign")) / 4 * (1 - 0.5 ** (32 / READING_HALF_LIFE))
+    assert float(state.memory["real_sign"]) == pytest.approx(sign, rel=1e-5, abs=1e-7)
+    assert float(state.memory["strength"]) == pytest.approx(initial["strength"] - 32 / 400, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-def test_iterations_are_those_of_the_textbook(begin, double, name):
-    both = {"generator.optimizer": OPTIMIZER, "discriminator.optimizer": OPTIMIZER}
-    training = begin(both | CONFIGS[name])
-    config, state = training.config, training.state
-    textbook = Textbook(config, copy.deepcopy(state.generator), copy.deepcopy(state.discriminator))
-    clips = {f"{side}_clip": Clip(getattr(config, side).optimizer.clip_norm) for side in ("generator", "discriminator")}
-    iteration = Iteration(build_objective(config), ALONE, **clips)
-    draws = Draws(config, training.feed, torch.device("cpu"), needs=iteration.objective.needs)
-    n_critic, batch = config.train.n_critic, config.train.batch_size
-    for number in range(ITERATIONS):
-        images_seen = number * n_critic * batch
-        inputs = draws.at(images_seen)
-        textbook.fading = max(0.0, 1 - images_seen / 48)
-        first = images_seen // batch
-        iteration(state, inputs, tuple(iteration.objective.due(first + step) for step in range(n_critic)))
-        textbook.iterate(inputs, images_seen)
-    members = state.members()
-    for network, expected in (
-        ("generator", textbook.generator.state_dict()),
-        ("discriminator", textbook.discriminator.state_dict()),
-        ("average", textbook.average),
-    ):
-        for key, tensor in expected.items():
-            torch.testing.assert_close(members[network][key], tensor, rtol=0, atol=1e-12, msg=f"{network}/{key}")
-    moved = (state.generator.from_latent.weight - begin(both | CONFIGS[name]).state.generator.from_latent.weight).abs()
-    assert moved.max() > RATE  # or else nothing was compared
-
-
-def test_what_is_logged_is_what_happened(begin, double):
-    training = begin({"objective.penalties": [{"kind": "r1", "weight": 0.5}], "generator.norm": "none"})
-    state = training.state
-    generator, discriminator = copy.deepcopy(state.generator), copy.deepcopy(state.discriminator)
-    inputs = Draws(training.config, training.feed, torch.device("cpu")).at(0)
-    iteration = Iteration(build_objective(training.config), ALONE)
-    iteration(state, inputs, (iteration.objective.due(0),))
+def test_a_row_is_the_mean_over_all_steps_of_all_its_iterations(begin):
+    training = begin(SEVERAL, game=Told)
+    state, maker = training.state, InputMaker(training.state.game, training.state, training.feeds)
+    values = {"real_logit": [], "generator_loss": [], "gradient_penalty": []}
+    for images_seen in (0, 32, 64):
+        iterate(state, maker.at(images_seen))
+        for name, kept in values.items():
+            kept += state.game.values(name)
     row = state.window.read()
-    real = (inputs.real[0].permute(0, 3, 1, 2).double() / 127.5 - 1).requires_grad_()
-    fake = generator(inputs.latents[0])
-    real_logits, fake_logits = discriminator(real), discriminator(fake.detach())
-    (gradient,) = torch.autograd.grad(real_logits.sum(), real)
-    expected = {
-        "real_logit": real_logits.mean(),
-        "fake_logit": fake_logits.mean(),
-        "real_probability": real_logits.sigmoid().mean(),
-        "fake_probability": fake_logits.sigmoid().mean(),
-        "discriminator_loss": -real_logits.sigmoid().log().mean() - (1 - fake_logits.sigmoid()).log().mean(),
-        "r1": gradient.square().sum() / 16 / 2,
-        "failed_steps": 0.0,
-    }
-    for name, value in expected.items():
-        assert row[name] == pytest.approx(torch.as_tensor(value).item(), rel=1e-12), name
-    # The generator's step comes after the discriminator's: its logits are those of the new one.
-    logits = state.discriminator.train()(fake)
-    assert row["generator_loss"] == pytest.approx(-logits.sigmoid().log().mean().item(), rel=1e-12)
+    assert [len(kept) for kept in values.values()] == [12, 18, 6]
+    for name, kept in values.items():
+        assert row[name] == pytest.approx(sum(kept) / len(kept), rel=1e-5)
+
+
+# The other player
+
+
+class OnlyTheGenerator(Gan):
+    """The game, in which the discriminator never takes a step."""
+
+    def play(self, networks, inputs):
+        return (turn for turn in super().play(networks, inputs) if turn.player == "generator")
 
 
 def test_the_discriminator_takes_no_gradient_from_the_generators_step(begin):
-    training = begin()
-    training.run_until(16)
-    gradients = [parameter.grad.clone() for parameter in training.state.discriminator.parameters()]
-    assert all(parameter.requires_grad for parameter in training.state.discriminator.parameters())
-    before = training.snapshot()["discriminator"]
-    state = training.state
-    iteration = Iteration(build_objective(training.config), ALONE)
-    fake = state.generator(torch.randn(4, 4, generator=torch.Generator().manual_seed(0)))
-    iteration._generator_step(state, Shown(fake.detach(), fake, None, {}, {}), None, [])
-    for parameter, gradient in zip(state.discriminator.parameters(), gradients, strict=True):
-        assert torch.equal(parameter.grad, gradient)
-    weights = {name for name, _ in state.discriminator.named_parameters()}
-    assert all(torch.equal(before[name], state.discriminator.state_dict()[name]) for name in weights)
+    training = begin(game=OnlyTheGenerator)
+    state, discriminator = training.state, training.state.networks["discriminator"]
+    before = training.snapshot()
+    training.run_until(32)
+    assert all(parameter.grad is None for parameter in discriminator.parameters())
+    weights = {name for name, _ in discriminator.named_parameters()}
+    assert all(torch.equal(before["discriminator"][name], discriminator.state_dict()[name]) for name in weights)
+    after = training.snapshot()["generator"]
+    assert all(not torch.equal(before["generator"][name], after[name]) for name in after if name.endswith("weight"))
+
+    for parameter in discriminator.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    fake = state.networks["generator"](torch.randn(4, 4, generator=torch.Generator().manual_seed(0)))
+    loss, _ = state.game.generator_loss(discriminator, Batch(fake.detach(), fake), BLANK)
+    loss.backward()
+    assert all(parameter.requires_grad for parameter in discriminator.parameters())
+    assert all((parameter.grad == 1).all() for parameter in discriminator.parameters())

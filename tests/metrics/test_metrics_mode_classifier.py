@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from ganlet.data.settings import DataConfig
 from ganlet.data import smileys
+from ganlet.data.settings import DataConfig
 from ganlet.data.source import open_source
 from ganlet.data.spec import Pack
 from ganlet.data.stacked import stacked_names

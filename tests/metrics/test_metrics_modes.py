@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganlet.data.settings import DataConfig
 from ganlet.data import smileys
+from ganlet.data.settings import DataConfig
 from ganlet.data.source import open_source
 from ganlet.data.spec import Pack
 from ganlet.data.stacked import stacked_names

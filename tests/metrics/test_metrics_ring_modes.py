@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from ganlet.data.settings import DataConfig
 from ganlet.data import ring
+from ganlet.data.settings import DataConfig
 from ganlet.data.source import open_source
 from ganlet.metrics.mode_classifier import open_mode_classifier
 from ganlet.metrics.ring_modes import RingModes

@@ -100,8 +100,9 @@ def by_loops(policy, images, random):
 @pytest.mark.parametrize("settings", [AugmentConfig, Consistency])
 def test_the_policies_are_those_of_the_config(settings):
     assert settings(policies=EVERY).policies == EVERY
-    with pytest.raises(ValidationError, match="'color', 'translation' or 'cutout'"):
+    with pytest.raises(ValidationError) as caught:
         settings(policies=["blur"])
+    assert all(f"'{policy}'" in str(caught.value) for policy in POLICIES)
     assert set(POLICIES) == set(BY_LOOPS)
 
 
@@ -313,9 +314,7 @@ def test_without_a_generator_they_come_from_the_global_stream():
 def test_one_policy_may_be_given_by_its_name():
     images = pictures(6, 3, 9, 12)
     for policy in EVERY:
-        one, several = (
-            augmented(images, names, 1.0, torch.Generator().manual_seed(4)) for names in (policy, (policy,))
-        )
-        assert torch.equal(one, several)
+        alone = augmented(images, policy, 1.0, torch.Generator().manual_seed(4))
+        assert torch.equal(alone, augmented(images, (policy,), 1.0, torch.Generator().manual_seed(4)))
     with pytest.raises(ValueError, match="there is no policy 'blur', only color, translation, cutout"):
         augmented(images, ("color", "blur"))

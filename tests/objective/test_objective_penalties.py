@@ -361,20 +361,18 @@ def test_what_looks_beyond_the_step_says_so(kind, step):
     assert asked_for == {need.name for need in DEFAULTS[kind].needs} | anchors
 
 
-@pytest.mark.parametrize("kind", PENALTIES)
-def test_a_penalty_that_bounds_the_slope_grows_with_it(kind):
-    penalty = DEFAULTS[kind]
+@some_penalties(lambda penalty: penalty.bounds_slope)
+def test_a_penalty_that_bounds_the_slope_grows_with_it(penalty):
+    def value(scale, shift):
+        def critic(images):
+            return scale * uneven(images) + shift
 
-    def value(scale):
-        return penalty(
-            asked(lambda images: scale * uneven(images) + 50, pictures(1), pictures(2), **random_of(penalty))
-        )
+        return penalty(asked(critic, pictures(1), pictures(2), **random_of(penalty)))
 
-    # A critic that is steep everywhere; a constant on top says nothing about its slope.
-    steep, steeper = value(20.0), value(40.0)
-    assert penalty.bounds_slope == penalty.differentiates
-    if penalty.bounds_slope:
-        assert (steeper > 3 * steep).all()
+    # Of a critic that is steep everywhere. A constant on top says nothing about its slope.
+    steep, steeper = value(20.0, 0.0), value(40.0, 0.0)
+    assert (steeper > 3 * steep).all()
+    torch.testing.assert_close(value(20.0, 50.0), steep)
 
 
 def noted(changes):
@@ -385,6 +383,7 @@ def noted(changes):
 @pytest.mark.parametrize("kind", PENALTIES)
 def test_norms_over_the_batch_beside_a_penalty_for_each_picture_are_noted_with_every_loss(loss, kind):
     per_sample = kind in ("gradient_penalty", "dragan")
+    assert PENALTIES[kind].per_sample == per_sample
     objective = {"loss": {"kind": loss}, "penalties": [{"kind": kind}]}
     notes = noted({"objective": objective, "discriminator.norm": "batch"})
     assert len(notes) == per_sample

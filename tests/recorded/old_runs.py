@@ -4,6 +4,9 @@ The folders in checkpoints/ were made at commit 7bb7e6a, and old_runs.json says 
 
     OMP_NUM_THREADS=1 python tests/recorded/old_runs.py NAME ...
 
+What "everything" comes to was recorded once more when the augmentation and the anchors of the logits, which it adapts
+over two critic steps an iteration, began to follow both of these steps. Its folder is the old one.
+
 Never make one anew because it cannot be read any more: that it can is what they are for. A format that is no more
 written keeps its folder, and a new one gets another beside it.
 """

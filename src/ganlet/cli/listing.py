@@ -22,7 +22,7 @@ from ganlet.settings import Settings
 def list_things(
     what: Annotated[
         str,
-        typer.Argument(help="presets, networks, losses, penalties, schedules, games, datasets, metrics, settings."),
+        typer.Argument(help="presets, networks, losses, penalties, schedules, games, datasets, metrics or settings."),
     ] = "presets",
 ) -> None:
     """Show what there is to choose from."""
@@ -44,7 +44,12 @@ def _presets() -> list[tuple[str, str]]:
 
 
 def _kinds(registry: Mapping[str, type[Settings]]) -> list[tuple[str, str]]:
-    return [(name, (kind.__doc__ or "").strip().splitlines()[0]) for name, kind in sorted(registry.items())]
+    return [(name, _summary(kind)) for name, kind in sorted(registry.items())]
+
+
+def _summary(kind: type) -> str:
+    """The first line of a class's docstring, if it has one."""
+    return next(iter((kind.__doc__ or "").strip().splitlines()), "")
 
 
 def _networks() -> list[tuple[str, str]]:
@@ -55,7 +60,7 @@ def _networks() -> list[tuple[str, str]]:
 def _games() -> list[tuple[str, str]]:
     from ganlet.games import GAMES
 
-    return [(name, (game.__doc__ or "").strip().splitlines()[0]) for name, game in GAMES.items()]
+    return [(name, _summary(game)) for name, game in GAMES.items()]
 
 
 def _datasets() -> list[tuple[str, str]]:

@@ -86,7 +86,7 @@ def without_effect(config: RunConfig) -> list[str]:
 
 def measuring_decides(config: RunConfig) -> bool:
     """Whether the outcome of a run depends on the measured distance: then no measurement may be left out."""
-    waiting = config.evaluate.patience is not None or bool(plateau_schedules(config))
+    waiting = config.evaluate.patience is not None or any(schedule.waits for schedule in _schedules(config).values())
     return waiting or config.health.action == "rollback"
 
 

@@ -129,14 +129,15 @@ def _config_error(problems: list[str], count: int) -> ConfigError:
 def _describe(problem: Any) -> str:
     """One line for one pydantic error: dotted path, what is wrong, range or nearest known key."""
     kind, value = problem["type"], problem["input"]
-    parts = _written(problem["loc"])
+    parts = [str(part) for part in problem["loc"]]
     path = ".".join(parts)
     if kind == "extra_forbidden":
         return f"{path}: unknown key{_suggest(parts)}"
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         known = sorted(paths()[_in_schema([*parts, "kind"])])
-        wrong = f"{_shown(value['kind'])} is not known" if "kind" in value else "must be given"
-        close = nearest(str(value.get("kind")), known)
+        given = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+        wrong = "must be given" if kind == "union_tag_not_found" else f"{_shown(given)} is not known"
+        close = nearest(str(given), known)
         return f"{path}.kind: {wrong}; one of {', '.join(known)}" + (f"; did you mean {close}?" if close else "")
     if kind == "missing":
         return f"{path}: must be given"
@@ -150,19 +151,6 @@ def _describe(problem: Any) -> str:
 def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
-
-
-def _written(location: tuple[int | str, ...]) -> list[str]:
-    """The path as a person wrote it: pydantic adds the kind of a union to it, which is no key."""
-    parts: list[str] = []
-    at_union = False
-    for step in location:
-        if at_union and isinstance(step, str):
-            at_union = False
-            continue
-        parts.append(str(step))
-        at_union = _in_schema([*parts, "kind"]) in paths()
-    return parts
 
 
 def _in_schema(parts: list[str]) -> str:

@@ -45,8 +45,8 @@ def merge(base: Tree, overlay: Mapping[str, Any], model: type[Settings] | None =
     """`base` with `overlay` on top, key by key.
 
     Where the overlay chooses another `kind`, the new kind starts from its own defaults and takes over only what every
-    kind has (its base class): a preset's network settings must not become errors, or mean something else, because
-    somebody asked for another network.
+    kind has (that of the class which the field names): a preset's network settings must not become errors, or mean
+    something else, because somebody asked for another network.
     """
     merged = dict(base)
     for key, value in overlay.items():
@@ -61,8 +61,9 @@ def merge(base: Tree, overlay: Mapping[str, Any], model: type[Settings] | None =
         tagged = value if "kind" in value or not isinstance(old, Mapping) else old
         new_model = child_model(model, key, tagged) if model else None
         old = dict(old) if isinstance(old, Mapping) else {}
-        if new_model is not None and "kind" in value and old.get("kind") != value["kind"]:
-            shared = {name: item for name, item in old.items() if name in new_model.__bases__[0].model_fields}
+        if model and new_model and "kind" in value and old.get("kind") != value["kind"]:
+            of_every_kind = getattr(model.model_fields[key].annotation, "model_fields", ())
+            shared = {name: item for name, item in old.items() if name in of_every_kind}
             old = {**_defaults(new_model), **shared}
         merged[key] = merge(old, value, new_model)
     return merged

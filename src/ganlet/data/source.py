@@ -39,7 +39,10 @@ def has_test_split(config: DataConfig) -> bool:
 
 def absolute_source(source: str) -> str:
     """A source that means the same from every working folder: paths become absolute."""
-    kind = _kind(source)
+    try:
+        kind = _kind(source)
+    except OSError:  # a path, of which nobody can tell what is there
+        kind = None
     return str(Path(source).expanduser().absolute()) if kind is None else kind.absolute(source)
 
 
@@ -62,7 +65,7 @@ def find_source(config: DataConfig) -> Source:
         if kind is not None:
             return kind.open(config)
     except PermissionError as error:
-        where = shown(Path(config.source).expanduser())
+        where = shown(_path(config.source))
         raise DataError("The source cannot be read.", where=where, got=error.strerror) from error
     except FileNotFoundError:
         pass
@@ -73,10 +76,13 @@ def _kind(source: str) -> SourceKind | None:
     return next((kind for kind in SOURCES.values() if kind.matches(source)), None)
 
 
+def _path(source: str) -> Path:
+    return Path(source.removeprefix(stacked.STACKED)).expanduser()
+
+
 def _missing(source: str) -> DataError:
     """An error that names the source meant, if a name like it is there."""
-    prefix = stacked.STACKED if source.startswith(stacked.STACKED) else ""
-    path = Path(source.removeprefix(prefix)).expanduser()
+    prefix, path = stacked.STACKED if source.startswith(stacked.STACKED) else "", _path(source)
     if path.is_file():
         return DataError(
             "The source is a file of no known kind.",

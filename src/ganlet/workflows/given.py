@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from torch import nn
 
 from ganlet.config import RunConfig
-from ganlet.data.memory import MEMORY, hold
+from ganlet.data.memory import hold
 from ganlet.data.spec import Pack
 from ganlet.errors import ConfigError, RunError
 from ganlet.games import GAMES, Game
@@ -55,21 +56,25 @@ class Given:
                 hint=f"ganlet.resume(path, {', '.join(f'{name}=...' for name in missing)}) from Python",
             )
 
-    def noted(self, config: RunConfig) -> RunConfig:
-        """The config with a source that stands for pictures in memory."""
-        if self.dataset is None:
-            return config
-        streams = self.dataset if isinstance(self.dataset, Mapping) else {"real": self.dataset}
-        return _with_source(config, hold(streams["real"]))
-
-    def packs(self, config: RunConfig, reporter: Reporter) -> dict[str, Pack]:
-        """The pictures that were handed in, by stream; nothing where the config says where they are."""
+    @cached_property
+    def sources(self) -> dict[str, str]:
+        """The pictures that were handed in as sources, by stream; nothing where the config says where they are."""
         if self.dataset is None:
             return {}
         streams = self.dataset if isinstance(self.dataset, Mapping) else {"real": self.dataset}
         if "real" not in streams:
             raise ConfigError("A dataset of several streams needs one that is called real.", got=", ".join(streams))
-        return {name: open_pictures(_with_source(config, hold(one)), reporter) for name, one in streams.items()}
+        return {name: hold(one) for name, one in streams.items()}
+
+    def noted(self, config: RunConfig) -> RunConfig:
+        """The config with a source that stands for pictures in memory."""
+        if self.dataset is None:
+            return config
+        return _with_source(config, self.sources["real"])
+
+    def packs(self, config: RunConfig, reporter: Reporter) -> dict[str, Pack]:
+        """The pictures that were handed in, by stream; nothing where the config says where they are."""
+        return {name: open_pictures(_with_source(config, one), reporter) for name, one in self.sources.items()}
 
     def game(self, config: RunConfig) -> Game:
         """The game of a resolved config, with the networks that were handed in."""
@@ -84,8 +89,3 @@ class Given:
 
 def _with_source(config: RunConfig, source: str) -> RunConfig:
     return config.model_copy(update={"data": config.data.model_copy(update={"source": source})})
-
-
-def is_held(source: str) -> bool:
-    """Whether a source stands for pictures in memory."""
-    return source.startswith(MEMORY)

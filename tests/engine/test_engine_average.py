@@ -1,9 +1,14 @@
+"""Moving averages of weights: what samples are drawn with."""
+
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
-from ganlet.engine.ema import start_average, update_average
+from ganlet.engine.average import EMA
+from ganlet.engine.state import start_average
+from ganlet.engine.step import update_average
 
 
 def network() -> nn.Module:
@@ -20,20 +25,7 @@ def shown(net: nn.Module, seed: int) -> None:
             parameter.add_(torch.randn(parameter.shape, generator=random))
 
 
-def test_it_is_a_frozen_copy_in_evaluation_mode():
-    net = network()
-    average = start_average(net)
-    assert not average.training
-    assert net.training
-    assert not any(parameter.requires_grad for parameter in average.parameters())
-    assert all(parameter.requires_grad for parameter in net.parameters())
-    before = average[0].weight.clone()
-    shown(net, 1)
-    assert torch.equal(average[0].weight, before)
-    assert not torch.equal(average[0].weight, net[0].weight)
-
-
-def test_it_is_what_a_plain_loop_computes():
+def test_an_average_is_what_a_plain_loop_computes():
     net = network()
     average = start_average(net)
     expected = {name: tensor.double() for name, tensor in net.state_dict().items()}
@@ -59,7 +51,7 @@ def test_a_share_of_one_is_a_copy():
         torch.testing.assert_close(average.state_dict()[name], tensor, rtol=0, atol=1e-6)
 
 
-def test_it_leaves_the_network_alone():
+def test_an_average_leaves_the_network_alone():
     net = network()
     average = start_average(net)
     shown(net, 1)
@@ -89,3 +81,27 @@ def shown_vectors(net: nn.Module, seed: int) -> None:
     with torch.no_grad():
         net.parametrizations.weight.original.add_(torch.randn(5, 6, generator=random))
     net(torch.randn(3, 6, generator=random))
+
+
+# For loops of one's own
+
+
+@pytest.mark.parametrize("ramp_up", [0.0, 0.5])
+def test_an_average_of_ones_own_is_that_of_a_run(begin, ramp_up):
+    training = begin({"generator.ema": {"half_life": 64, "ramp_up": ramp_up}, "train.n_critic": 2})
+    mine = EMA(training.state.networks["generator"], half_life=64, ramp_up=ramp_up)
+    training.run(lambda event: mine.update(event.images_seen - event.before))
+    assert mine.images_seen == training.state.images_seen == 160
+    for name, tensor in training.state.averages["average"].state_dict().items():
+        assert torch.equal(mine.module.state_dict()[name], tensor), name
+    assert not torch.equal(mine.module.from_latent.weight, training.state.networks["generator"].from_latent.weight)
+
+
+def test_without_a_half_life_an_average_is_the_network():
+    net = network()
+    mine = EMA(net, half_life=0)
+    shown(net, 1)
+    mine.update(1)
+    for name, tensor in net.state_dict().items():
+        torch.testing.assert_close(mine.module.state_dict()[name], tensor, rtol=0, atol=1e-6)
+    assert not mine.module.training
