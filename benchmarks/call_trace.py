@@ -33,7 +33,7 @@ from ganlet.cli.training import train
 
 # What is looked out for, by file and name: to be changed with the code.
 BATCH = ("data/feed.py", "images")  # the real pictures of a step: a turn of the loop goes from one call to the next
-TOUCH = ("images.py", "to_network")  # the first thing done with these pictures
+TOUCH = ("games/gan.py", "play")  # the first thing done with these pictures
 LOOK = ("networks/", ("judge", "forward"), "Discriminator")  # a method of a class whose name ends so
 STEP = inspect.unwrap(torch.optim.Adam.step).__code__  # the discriminator's, then the generator's
 

@@ -18,8 +18,10 @@ from recorded.cases import CASES, NOT_EXACT, PRESETS, differences, read_record, 
 # "samples", "images_seen", or "rows NAME". Once all is as it shall be, record these cases anew and empty this.
 _MEAN = "means over all of an iteration's steps, where it was those of the last one"
 _ROWS = {
-    "discriminator": ("discriminator_loss", "real_logit", "fake_logit", "real_probability", "fake_probability")
-    + ("discriminator_gradient_norm", "gradient_penalty", "r1", "label_loss", "real_sign"),
+    "discriminator": (
+        *("discriminator_loss", "real_logit", "fake_logit", "real_probability", "fake_probability"),
+        *("discriminator_gradient_norm", "gradient_penalty", "r1", "label_loss", "real_sign"),
+    ),
     "generator": ("generator_loss", "generator_gradient_norm", "fake_label_loss"),
 }
 _OF_DISCRIMINATOR = {f"rows {name}": _MEAN for name in _ROWS["discriminator"]}

@@ -20,6 +20,7 @@ from ganlet.objective import settings as objective
 from ganlet.settings import Settings
 from ganlet.workflows import training
 from ganlet.workflows.configuring import make_config
+from ganlet.workflows.measuring import Measurer
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = {command.name for command in app.registered_commands}
@@ -49,6 +50,7 @@ def test_the_library_example_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     assert '"train.total_images": 20_000' in code
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(training, "redraw", lambda *_: None)
+    monkeypatch.setattr(Measurer, "__call__", lambda self, event: None)  # longer than all the rest, and no part of it
     exec(code.replace('"train.total_images": 20_000', small), {})
     assert "(16, 32, 32, 3)" in capsys.readouterr().out
     assert (tmp_path / "runs" / "faces" / "generator.safetensors").exists()
@@ -65,6 +67,7 @@ PROGRAMS = {
 def test_the_programs_of_the_guide_run(title, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(training, "redraw", lambda *_: None)
+    monkeypatch.setattr(Measurer, "__call__", lambda self, event: None)  # longer than all the rest, and no part of it
     kept = dict(losses.LOSSES)
     try:
         exec(PROGRAMS[title].replace('"train.total_images": 4_000', '"train.total_images": 640'), {})

@@ -291,7 +291,7 @@ def test_norms_shared_by_several_processes_wait_for_nobody(monkeypatch):
 
 
 class Failing(nn.Module):
-    def forward(self, latents, labels):
+    def forward(self, latents):
         raise RuntimeError("no memory")
 
 
