@@ -118,3 +118,9 @@ def test_hidden_layers_end_with_dropout():
     ]  # fmt: skip
     assert layers[2].bias is None
     assert layers[-1].p == 0.3
+
+
+def test_the_four_kernels_of_a_subpixel_convolution_start_equal_also_when_it_is_made_by_hand():
+    weight = SubpixelConvolution(2, 3, bias=True).weight.unflatten(0, (3, 4))
+    assert torch.equal(weight, weight[:, :1].expand_as(weight))
+    assert not torch.equal(weight[0], weight[1])

@@ -34,6 +34,11 @@ class SubpixelConvolution(nn.Conv2d):
     def __init__(self, before: int, after: int, *, bias: bool) -> None:
         super().__init__(before, 4 * after, 3, padding=1, bias=bias)
 
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        with torch.no_grad():
+            self.weight.copy_(self.weight[::4].repeat_interleave(4, dim=0))
+
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         return functional.pixel_shuffle(super().forward(input), 2)
 
