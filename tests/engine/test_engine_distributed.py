@@ -31,7 +31,8 @@ SHARED_OUT = {
     "generator.optimizer.clip_norm": 0.5,
     "discriminator": {"norm": "instance", "spectral": True},
     "objective.loss": {"kind": "relativistic"},
-    "objective.penalties": [{"kind": "r1", "weight": 0.5, "every": 2}],
+    "objective.penalties": [{"kind": "r1", "weight": 0.5, "every": 2}, {"kind": "lecam", "half_life": 50}],
+    "objective.augment": {"policies": ["color"], "adaptive": "sign", "strength": 0.5, "speed": 2_000},
     "objective.instance_noise": {"sigma": 0.3},
 }
 

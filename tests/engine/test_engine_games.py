@@ -13,6 +13,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 from ganlet.data.feed import Feed
 from ganlet.data.spec import Pack
 from ganlet.engine.loop import Reduce, StopReason
+from ganlet.errors import ConfigError
 from ganlet.games import Average, Game, Player, Turn
 from ganlet.networks.zoo import build_network
 from ganlet.randomness import Numbers
@@ -297,3 +298,20 @@ def test_what_a_game_does_not_declare_is_a_mistake(begin_game):
 
     with pytest.raises(AssertionError, match=r"does not declare .*cycle"):
         begin_game(Undeclared).run()
+
+
+def test_a_game_that_does_not_cut_its_batch_is_refused_where_parts_are_asked_for(begin):
+    changes = {"train.accumulate": 2}
+    with pytest.raises(ConfigError, match="does not cut its batch") as caught:
+        begin(changes, game=TwoGenerators).run()
+    assert caught.value.where == "train.accumulate"
+
+
+def test_members_of_one_name_are_refused(begin):
+    class Colliding(TwoGenerators):
+        def averages(self):
+            return {"discriminator": Average("generator", 32)}
+
+    with pytest.raises(ConfigError, match="one name") as caught:
+        begin({}, game=Colliding)
+    assert caught.value.got == "discriminator"

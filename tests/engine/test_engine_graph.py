@@ -140,9 +140,9 @@ def test_without_a_gpu_or_where_the_config_does_not_ask_for_it_iterations_simply
     called = []
     monkeypatch.setattr(loop, "GraphRunner", None)
     monkeypatch.setattr(loop, "iterate", lambda state, inputs, ranks: called.append((state, inputs.due, ranks)))
-    for changes, device in ((CAPTURED, "cpu"), (LAZY, Gpu("cpu"))):
+    for changes, device in ((CAPTURED, torch.device("cpu")), (LAZY, Gpu("cpu"))):
         training = begin({**changes, "train.total_images": 32})
-        monkeypatch.setattr(TrainState, "device", torch.device(device) if device == "cpu" else device)
+        monkeypatch.setattr(TrainState, "device", device)
         training.run()
         due = [training.state.game.due(seen) for seen in (0, 16)]
         assert called == [(training.state, each, ALONE) for each in due]

@@ -19,6 +19,7 @@ from ganlet.games import GAMES, Average, Game, Player
 from ganlet.randomness import derive
 
 Members = dict[str, dict[str, torch.Tensor]]
+KEPT_MEMBERS = ("window", "adaptive", "course")  # beside networks, averages and optimisers
 
 
 @dataclass
@@ -141,6 +142,9 @@ def build_state(config: RunConfig, device: torch.device | str = "cpu", game: Gam
         if freeze := getattr(settings, "freeze", ()):
             _freeze(networks[name], freeze, f"{name}.freeze")
     players, averaged = game.players(networks), game.averages()
+    members = [*networks, *averaged, *(f"{player}_optimizer" for player in players), *KEPT_MEMBERS]
+    if twice := {name for name in members if members.count(name) > 1}:
+        raise ConfigError("Two members of a checkpoint have one name.", where="game", got=", ".join(sorted(twice)))
     optimizers = {
         name: build_optimizer([p for net in player.networks for p in networks[net].parameters()], player.optimizer)
         for name, player in players.items()

@@ -14,7 +14,7 @@ from torch import nn
 
 from ganlet.engine.distributed import ALONE, Ranks
 from ganlet.engine.state import TrainState
-from ganlet.errors import TrainingError
+from ganlet.errors import ConfigError, TrainingError
 from ganlet.games import Inputs, Turn
 
 UNIT_VECTORS = ("._u", "._v")  # of torch's spectral_norm
@@ -40,6 +40,15 @@ def iterate(state: TrainState, inputs: Inputs, ranks: Ranks = ALONE) -> None:
             norm, failed = optimizer_step(state, player, losses.pop(player), parameters, ranks)
             measured[f"{player}_gradient_norm"].append(norm)
             failures.append(failed)
+
+    if unfinished := [player for player, held in losses.items() if held]:
+        raise ConfigError(
+            "The game does not cut its batch into parts.",
+            where="train.accumulate",
+            got=f"another number of losses of {', '.join(unfinished)}",
+            expected=f"a multiple of {accumulate} for each player",
+            hint="--set train.accumulate=1",
+        )
 
     # One value of each name stays what it is; of several, their sum counts so many times.
     sums = {name: torch.stack(values).sum() if len(values) > 1 else values[0] for name, values in measured.items()}

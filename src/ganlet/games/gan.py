@@ -209,19 +209,23 @@ class Gan(Game):
         data, growing = self.config.data, self.config.train.growing
         assert data.channels != "auto", "the config must be resolved first"
         sides = {"generator": self.config.generator, "discriminator": self.config.discriminator}
-        return {
-            name: self.given(name)
-            or build_network(
-                settings,
-                size=data.size,
-                channels=data.channels,
-                num_labels=data.num_labels,
-                grow_from=growing.start if growing.every else None,
-                seed=self.config.seed,
-                name=name,
+        networks = {}
+        for name, settings in sides.items():
+            given = self.given(name)
+            networks[name] = (
+                given
+                if given is not None
+                else build_network(
+                    settings,
+                    size=data.size,
+                    channels=data.channels,
+                    num_labels=data.num_labels,
+                    grow_from=growing.start if growing.every else None,
+                    seed=self.config.seed,
+                    name=name,
+                )
             )
-            for name, settings in sides.items()
-        }
+        return networks
 
     def players(self, networks: Networks) -> dict[str, Player]:
         discriminator = Player(("discriminator",), self.config.discriminator.optimizer, self.objective.loss.weight_clip)
