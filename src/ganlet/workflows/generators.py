@@ -160,7 +160,7 @@ def game_of(config: RunConfig, record: Mapping[str, Any], where: Path) -> Game:
             "Parts of this run were handed in from Python, and its config does not describe them.",
             where=where,
             got=parts,
-            expected="the same objects again: ganlet.open_run(path, generator=...) or ganlet.load(path, generator=...)",
+            expected=f"the same objects again: ganlet.open_run(path, {', '.join(f'{name}=...' for name in given)})",
         )
     return Gan(config)
 

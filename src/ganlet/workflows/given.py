@@ -83,7 +83,8 @@ class Given:
         generator = handed.get("generator")
         if generator is not None and not hasattr(generator, "latents"):
             settings = config.generator
-            generator.latents = Latents(settings.latent_size, settings.latents)  # pyright: ignore[reportArgumentType]
+            size = getattr(generator, "latent_size", settings.latent_size)
+            generator.latents = Latents(int(size), settings.latents)  # pyright: ignore[reportArgumentType]
         return (self.game_class or GAMES["gan"])(config, handed)
 
 
