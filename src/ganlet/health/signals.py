@@ -26,7 +26,7 @@ DARKEST, BRIGHTEST = -0.98, 0.98  # beyond these, tanh is saturated
 
 
 @dataclass(frozen=True)
-class Specimen:
+class ProbeBatch:
     """What is looked at at one moment: images (N, C, H, W) in [-1, 1].
 
     `train` and `held_out` are real, seen and never seen in training; `raw` is drawn by the generator of the moment as
@@ -43,7 +43,7 @@ class Specimen:
     held_out_labels: torch.Tensor | None = None
 
 
-def judgement(discriminator: Discriminator, specimen: Specimen, boundary: float | None = 0.0) -> Signals:
+def judgement(discriminator: Discriminator, probe: ProbeBatch, boundary: float | None = 0.0) -> Signals:
     """How the discriminator tells real pictures from generated ones, and known real ones from unknown.
 
     `separation` is the chance that it finds a real picture more real than a generated one (the area under its ROC
@@ -53,11 +53,11 @@ def judgement(discriminator: Discriminator, specimen: Specimen, boundary: float 
     standard deviation of logits within each side, a unit for the distance between the sides.
     """
     with torch.no_grad(), batch_statistics(discriminator):
-        train = discriminator(specimen.train, specimen.train_labels).float()
-        fake = discriminator(specimen.raw, specimen.labels).float()
+        train = discriminator(probe.train, probe.train_labels).float()
+        fake = discriminator(probe.raw, probe.labels).float()
         held_out = None
-        if specimen.held_out is not None:
-            held_out = discriminator(specimen.held_out, specimen.held_out_labels).float()
+        if probe.held_out is not None:
+            held_out = discriminator(probe.held_out, probe.held_out_labels).float()
     signals = {
         "real_logit": float(train.mean()),
         "fake_logit": float(fake.mean()),

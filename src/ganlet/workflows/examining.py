@@ -17,7 +17,7 @@ from ganlet.health import signals
 from ganlet.health.label_signals import RealByLabel, label_effect, other_labels
 from ganlet.health.leaks import NUM_FITTED, LeakTest, fit_leak_tests, leaks
 from ganlet.health.logits import boundary
-from ganlet.health.signals import Signals, Specimen
+from ganlet.health.signals import ProbeBatch, Signals
 from ganlet.images import middles, to_network, to_packed
 from ganlet.metrics.features import full_precision
 from ganlet.networks import Generator
@@ -85,7 +85,7 @@ class Examiner:
         """All signals of this moment. Changes nothing in the state."""
         shown_by = state.average if self.config.evaluate.weights == "ema" else state.generator
         shown, found = signals.as_shown(shown_by, self.latents, self.labels)
-        specimen = Specimen(
+        probe = ProbeBatch(
             train=to_network(self.train),
             raw=signals.as_trained(state.generator, self.latents, self.labels),
             shown=shown,
@@ -95,12 +95,12 @@ class Examiner:
             held_out_labels=self.held_out_labels,
         )
         loss = self.config.objective.loss
-        found |= signals.judgement(state.discriminator, specimen, boundary(self.config))
-        found |= signals.appearance(specimen.train, shown)
-        found["raw_rough_diversity"] = signals.rough_diversity(specimen.train, specimen.raw)
+        found |= signals.judgement(state.discriminator, probe, boundary(self.config))
+        found |= signals.appearance(probe.train, shown)
+        found["raw_rough_diversity"] = signals.rough_diversity(probe.train, probe.raw)
         if self.before is not None:
-            found["movement"] = signals.movement(self.before, specimen.raw, specimen.train)
-        self.before = specimen.raw
+            found["movement"] = signals.movement(self.before, probe.raw, probe.train)
+        self.before = probe.raw
         if self.features is not None:
             features = self._features(to_packed(shown))
             assert features is not None
