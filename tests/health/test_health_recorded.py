@@ -66,12 +66,12 @@ BEYOND |= {
 }  # fmt: skip
 
 
-def judged(history, facts):
+def judged(history, info):
     """All verdicts on each signal alone; in short those on it in other runs and on some pairs; and all that is said."""
     alone, others, said = {}, {}, set()
 
     def brief(name, rows, settings):
-        verdicts = diagnose(rows, facts(SETTINGS[settings], 500)).verdicts
+        verdicts = diagnose(rows, info(SETTINGS[settings], 500)).verdicts
         said.update(
             (one.kind, one.severity, one.words, one.advice.words, one.command)
             for one in verdicts
@@ -82,7 +82,7 @@ def judged(history, facts):
         )
 
     for name, (look, row) in BEYOND.items():
-        alone[name] = diagnose(history(look, row, onset=20_000), facts()).as_json()["verdicts"]
+        alone[name] = diagnose(history(look, row, onset=20_000), info()).as_json()["verdicts"]
         for settings in SETTINGS:
             brief(name, history(look, row), settings)
             brief(f"{name}, by the log", history(look, row, onset=40_000, looks=False), settings)
@@ -92,8 +92,8 @@ def judged(history, facts):
     return {"alone": alone, "others": others, "said": {" | ".join(words): "" for words in sorted(said)}}
 
 
-def test_the_same_verdicts_as_ever(history, facts, tmp_path):
-    found = json.loads(json.dumps(judged(history, facts)))
+def test_the_same_verdicts_as_ever(history, info, tmp_path):
+    found = json.loads(json.dumps(judged(history, info)))
     (tmp_path / "recorded.json").write_text(json.dumps(found, indent=0, ensure_ascii=False) + "\n")
     expected = json.loads(RECORDED.read_text())
     for part in expected:

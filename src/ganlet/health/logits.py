@@ -6,7 +6,7 @@ import statistics
 
 from ganlet.config import RunConfig
 from ganlet.config.objective import BceConfig, RelativisticConfig, WassersteinConfig
-from ganlet.health.case import Case, points
+from ganlet.health.history import RunHistory, points
 
 BOUNDARIES = {"bce": 0.0, "hinge": 0.0, "lsgan": 0.5}
 UNITS = {"bce": 1.0, "relativistic": 1.0, "hinge": 1.0, "lsgan": 0.5}
@@ -18,15 +18,15 @@ def boundary(config: RunConfig) -> float | None:
     return BOUNDARIES.get(config.objective.loss.kind)
 
 
-def unit(case: Case) -> float | None:
+def unit(history: RunHistory) -> float | None:
     """A distance between real and fake logits that is worth the name; None where nothing tells.
 
     For log-odds and hinge it is 1, for least squares half of the way from mark to mark; for a critic, whose logits may
     be of any size, the spread of its logits within each side.
     """
-    known = UNITS.get(case.facts.config.objective.loss.kind)
+    known = UNITS.get(history.config.objective.loss.kind)
     if known is None:
-        spreads = [value for _, value in points(case.all_looks, "logit_spread")[-3:]]
+        spreads = [value for _, value in points(history.all_looks, "logit_spread")[-3:]]
         known = statistics.median(spreads) if spreads else None
     return known
 
