@@ -37,13 +37,13 @@ from ganlet.config.tree import merge
 from ganlet.data.feed import Feed
 from ganlet.engine.loop import Event
 from ganlet.errors import TrainingError
-from ganlet.health.case import Facts
-from ganlet.health.conditional import CLASS_COLLAPSE, IGNORED
-from ganlet.health.critics import UNBOUNDED
-from ganlet.health.faults import LEAK, OVERFITTING, WRONG_COLOURS
-from ganlet.health.illnesses import COLLAPSE, DIVERGENCE, OSCILLATION, STRONG, STUCK, WEAK
-from ganlet.health.progress import FINISHED, UNDER_TRAINED
+from ganlet.health.history import RunInfo
+from ganlet.health.image_rules import LEAK, OVERFITTING, WRONG_COLOURS
+from ganlet.health.label_rules import CLASS_COLLAPSE, IGNORED
+from ganlet.health.progress_rules import FINISHED, UNDER_TRAINED
+from ganlet.health.training_rules import COLLAPSE, DIVERGENCE, OSCILLATION, STRONG, STUCK, WEAK
 from ganlet.health.verdicts import replay
+from ganlet.health.wgan_rules import UNBOUNDED
 from ganlet.images import to_network, to_packed
 from ganlet.networks.conditioning import ConditionalNorm
 from ganlet.objective.augment import NUM_DRAWS, augment
@@ -324,10 +324,10 @@ class Judged:
 def judge(record: dict[str, Any]) -> Judged:
     """Replay a run look by look. Numbers that are not finite are found by the engine, at once."""
     case = CASES[record["case"]]
-    facts = Facts(validate(yaml.safe_load(record["config"])), record["num_pictures"])
+    info = RunInfo(validate(yaml.safe_load(record["config"])), record["num_pictures"])
     named, noticed, delay = {}, {}, None
     rows = sorted(record["rows"], key=lambda row: row["images_seen"])
-    for diagnosis in replay(rows, facts):
+    for diagnosis in replay(rows, info):
         for verdict in diagnosis.verdicts:
             if verdict.severity == "healthy" or verdict.kind in (UNDER_TRAINED, FINISHED):
                 continue

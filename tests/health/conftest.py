@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ganlet.config import RunConfig
-from ganlet.health.case import Facts
+from ganlet.health.history import RunInfo
 from ganlet.workflows.configuring import make_config
 
 TOTAL, EVERY_LOOK, EVERY_ROW = 90_000, 4_000, 1_000
@@ -55,13 +55,13 @@ def value_at(value: Any, images: int) -> Any:
 
 
 @pytest.fixture(scope="session")
-def facts() -> Callable[..., Facts]:
-    """Facts of a run of `quick`, with settings changed by dotted path."""
+def info() -> Callable[..., RunInfo]:
+    """What is known of a run of `quick`, with settings changed by dotted path."""
 
-    def facts(changes: dict[str, object] | None = None, num_pictures: int = 50_000) -> Facts:
-        return Facts(config_of("quick", changes), num_pictures)
+    def info(changes: dict[str, object] | None = None, num_pictures: int = 50_000) -> RunInfo:
+        return RunInfo(config_of("quick", changes), num_pictures)
 
-    return facts
+    return info
 
 
 def config_of(preset: str, changes: dict[str, object] | None = None) -> RunConfig:

@@ -6,11 +6,14 @@ import pytest
 
 from ganlet.config import parse_override, resolve, validate
 from ganlet.config.tree import differences, flatten, merge
-from ganlet.health import advice
+from ganlet.health.advice import GRADIENT_PENALTY, R1, first_of
 from ganlet.health.findings import Advice, Evidence, set_options
+from ganlet.health.rules import Finding
+from ganlet.health.verdicts import RULES
 from ganlet.workflows.configuring import make_config
 
-ALL = [value for name, value in vars(advice).items() if name.startswith(("against_", "to_")) and callable(value)]
+ALL = {f"{rule.kind}: {rule.words} ({place})": rule.advice for place, rule in enumerate(RULES)}
+WITHOUT_CHANGE = ("Look at samples/real.png", "Nothing to change")
 CHANGES = [
     {},
     {"train.n_critic": 5},
@@ -27,15 +30,16 @@ CHANGES = [
     {"data.labels": "classes", "data.label_names": ["a", "b"], "discriminator.condition": "classifier"},
     {"objective.augment.policies": ["color", "cutout"], "objective.augment.strength": 0.4},
 ]
-MORE = {  # what some of them are told besides the config
-    advice.against_standstill: [(True,), (False,)],
-    advice.against_leaks: [(("cutout",),), (("color", "cutout"),)],
-    advice.against_collapsed_classes: [(True,), (False,)],
-}
 
 
-def given(function, config):
-    return [function(config, *more) for more in MORE.get(function, [()])]
+def given(advice, config, named="cutout"):
+    return advice(config, Finding(0, (), named=named)) if callable(advice) else first_of(advice, config)
+
+
+def against(beginning):
+    """The advice of the rule whose kind and words begin so."""
+    (found, *_) = [advice for name, advice in ALL.items() if name.startswith(beginning)]
+    return found
 
 
 def applied(config, command):
@@ -48,60 +52,59 @@ def applied(config, command):
 
 
 @pytest.mark.parametrize("changes", CHANGES, ids=str)
-@pytest.mark.parametrize("function", ALL, ids=lambda function: function.__name__)
-def test_every_advice_can_be_pasted_and_changes_what_it_says(function, changes):
+@pytest.mark.parametrize("name", ALL)
+def test_every_advice_can_be_pasted_and_changes_what_it_says(name, changes):
     for preset in ("quick", "classic"):
         written = make_config(preset, overrides=changes)
         config = resolve(
             written, num_pictures=60_000, channels=3, label_names=("a", "b") if "data.labels" in changes else None
         )
-        if function is advice.against_leaks and not config.objective.augment.policies:
+        policies = config.objective.augment.policies
+        if name.startswith("augmentation leaks") and not policies:
             continue
-        for plan in given(function, config):
+        for named in ("cutout", "color, cutout"):
+            plan = given(ALL[name], config, named)
             changed = differences(config, applied(config, plan.command))
             said = set(flatten(plan.change))
             assert {next((path for path in said if key.startswith(path)), key) for key in changed} == said
-            assert bool(changed) == (function is not advice.against_bad_loading)
+            assert bool(changed) == (not plan.words.startswith(WITHOUT_CHANGE))
             assert plan.words.endswith(".")
 
 
 @pytest.mark.parametrize(
-    ("function", "changes", "command"),
+    ("rule", "changes", "command"),
     [
-        (advice.against_collapse, {"objective.penalties": []}, f"objective.penalties={advice.R1}"),
-        (advice.against_collapse, {}, "generator.optimizer.lr=0.0008"),
-        (advice.against_strong_discriminator, {"train.n_critic": 2}, "train.n_critic=1"),
-        (advice.against_strong_discriminator, {"discriminator.optimizer.lr": 1}, "discriminator.optimizer.lr=0.0008"),
-        (advice.against_strong_discriminator, {"objective.penalties": [], "discriminator.optimizer.lr": 4e-4},
-         f"objective.penalties={advice.R1}"),
-        (advice.against_weak_discriminator, {}, "discriminator.optimizer.lr=0.0016"),
-        (advice.against_weak_discriminator, {"discriminator.optimizer.lr": 2e-3}, "train.n_critic=2"),
-        (advice.against_unrest, {"generator.optimizer.beta1": 0.9}, "generator.optimizer.beta1=0.5"),
-        (advice.against_checkerboard, {"generator.upsample": "transposed"}, "generator.upsample=nearest"),
-        (advice.against_overfitting, {}, "data.flip=true"),
-        (advice.against_wrong_colours, {"discriminator.norm": "instance"}, "discriminator.norm=batch"),
-        (advice.to_train_longer, {}, "train.total_images=180000"),
-        (advice.against_collapse, {"objective.penalties": [], "objective.loss.kind": "wasserstein"},
-         f"objective.penalties={advice.GRADIENT_PENALTY}"),
-        (advice.against_weak_discriminator, {"objective.penalties": [{"kind": "gradient_penalty"}]},
+        ("mode collapse", {"objective.penalties": []}, f"objective.penalties={R1}"),
+        ("mode collapse", {}, "generator.optimizer.lr=0.0008"),
+        ("discriminator too strong", {"train.n_critic": 2}, "train.n_critic=1"),
+        ("discriminator too strong", {"discriminator.optimizer.lr": 1}, "discriminator.optimizer.lr=0.0008"),
+        ("discriminator too strong", {"objective.penalties": [], "discriminator.optimizer.lr": 4e-4},
+         f"objective.penalties={R1}"),
+        ("discriminator too weak", {}, "discriminator.optimizer.lr=0.0016"),
+        ("discriminator too weak", {"discriminator.optimizer.lr": 2e-3}, "train.n_critic=2"),
+        ("oscillation", {"generator.optimizer.beta1": 0.9}, "generator.optimizer.beta1=0.5"),
+        ("checkerboard", {"generator.upsample": "transposed"}, "generator.upsample=nearest"),
+        ("overfitting: Many", {}, "data.flip=true"),
+        ("wrong colours: The", {"discriminator.norm": "instance"}, "discriminator.norm=batch"),
+        ("under-trained", {}, "train.total_images=180000"),
+        ("mode collapse", {"objective.penalties": [], "objective.loss.kind": "wasserstein"},
+         f"objective.penalties={GRADIENT_PENALTY}"),
+        ("discriminator too weak", {"objective.penalties": [{"kind": "gradient_penalty"}]},
          "discriminator.optimizer.lr=0.0016"),
-        (advice.against_ignored_labels, {}, "discriminator.condition=classifier"),
-        (advice.against_ignored_labels, {"discriminator.condition": "classifier"}, "objective.classifier_weight=2"),
-        (lambda config: advice.against_collapsed_classes(config, True), {}, "generator.condition=norm"),
-        (lambda config: advice.against_collapsed_classes(config, False), {"data.labels": "classes"},
-         "data.balance=true"),
-        (lambda config: advice.against_leaks(config, ["cutout"]), {"objective.augment.policies": ["cutout"]},
-         "objective.augment.strength=0.5"),
-        (lambda config: advice.against_leaks(config, ["cutout"]),
-         {"objective.augment.policies": ["color", "cutout"], "objective.augment.strength": 0.5},
+        ("labels ignored", {}, "discriminator.condition=classifier"),
+        ("labels ignored", {"discriminator.condition": "classifier"}, "objective.classifier_weight=2"),
+        ("class collapsed: Labels", {}, "generator.condition=norm"),
+        ("class collapsed: Of some", {"data.labels": "classes"}, "data.balance=true"),
+        ("augmentation leaks", {"objective.augment.policies": ["cutout"]}, "objective.augment.strength=0.5"),
+        ("augmentation leaks", {"objective.augment.policies": ["color", "cutout"], "objective.augment.strength": 0.5},
          "objective.augment.policies=[color]"),
-        (lambda config: advice.against_leaks(config, ["cutout"]),
-         {"objective.augment.policies": ["color", "cutout"], "objective.augment.adaptive": "sign"},
-         "objective.augment.policies=[color]"),
+        ("augmentation leaks", {"objective.augment.policies": ["color", "cutout"],
+                                "objective.augment.adaptive": "sign"}, "objective.augment.policies=[color]"),
     ],
 )  # fmt: skip
-def test_the_first_thing_to_try(function, changes, command):
-    assert shlex.split(function(make_config("quick", overrides=changes)).command) == ["--set", command]
+def test_the_first_thing_to_try(rule, changes, command):
+    plan = given(against(rule), make_config("quick", overrides=changes))
+    assert shlex.split(plan.command) == ["--set", command]
 
 
 def test_small_rates_are_written_so_that_they_are_read_as_numbers():

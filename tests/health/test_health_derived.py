@@ -2,25 +2,25 @@ from __future__ import annotations
 
 import pytest
 
-from ganlet.health.case import Case
-from ganlet.health.derived import DERIVED, latest, series
-from ganlet.health.thresholds import Thresholds
-
-LIMITS = Thresholds(early_steps=0, early_share=0.0, swing_rows=3, swing_looks=3)
+from ganlet.health import derived
+from ganlet.health.history import RunHistory
+from ganlet.health.signal_table import SIGNALS, latest, series
 
 
 @pytest.fixture
-def values(facts):
+def values(info, monkeypatch):
     """The values of a derived signal, from looks, log rows and measurements at 1000, 2000 ... images."""
+    monkeypatch.setattr(derived, "SWING_ROWS", 3)
+    monkeypatch.setattr(derived, "SWING_LOOKS", 3)
 
-    def values(name, looks=(), steps=(), measurements=(), events=(), limits=LIMITS):
+    def values(name, looks=(), steps=(), measurements=(), events=()):
         rows = []
         for event, of_event in (("health", looks), (None, steps), ("measurement", measurements)):
             for place, row in enumerate(of_event, 1):
                 rows.append({"images_seen": 1_000 * place, **({"event": event} if event else {}), **row})
         rows.sort(key=lambda row: row["images_seen"])
-        case = Case.read([*rows, *events], facts(), limits)
-        return [(images // 1_000, value) for images, value in series(case, name)]
+        history = RunHistory.read([*rows, *events], info(), early=0)
+        return [(images // 1_000, value) for images, value in series(history, name)]
 
     return values
 
@@ -125,15 +125,15 @@ def test_disagreement_is_the_gap_in_training_where_looks_are_fooled(values):
     assert values("disagreement", looks, steps) == [(1, 0.0), (2, 5.0), (3, 6.0)]
 
 
-def test_a_signal_is_looked_for_in_all_rows(values, facts):
+def test_a_signal_is_looked_for_in_all_rows(values, info):
     assert values("separation", of("separation", 0.9)) == [(1, 0.9)]
     assert values("generator_loss", steps=of("generator_loss", 2.0)) == [(1, 2.0)]
     assert values("value", measurements=of("value", 3.0)) == [(1, 3.0)]
     assert values("nothing") == []
-    looks = [{"event": "health", "images_seen": place, "signal": float(place)} for place in (1, 2, 3, 4)]
-    case = Case.read(looks, facts(), LIMITS)
-    assert (latest(case, "signal"), latest(case, "signal", 2), latest(case, "other")) == (3.0, 3.5, None)
+    looks = [{"event": "health", "images_seen": place, "copies": float(place)} for place in (1, 2, 3, 4)]
+    history = RunHistory.read(looks, info(), early=0)
+    assert (latest(history, "copies"), latest(history, "copies", 2), latest(history, "distance")) == (3.0, 3.5, None)
 
 
 def test_every_derived_signal_is_empty_without_rows(values):
-    assert all(values(name) == [] for name in DERIVED)
+    assert all(values(name) == [] for name, signal in SIGNALS.items() if signal.derive)

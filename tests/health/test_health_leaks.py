@@ -5,8 +5,8 @@ import torch
 from torch.nn import functional
 
 from ganlet.health import leaks
+from ganlet.health.image_rules import LEAKED_BESIDE
 from ganlet.health.leaks import fit_leak_tests
-from ganlet.health.thresholds import THRESHOLDS
 from ganlet.objective.augment import NUM_DRAWS, augment
 
 ALL = ("color", "translation", "cutout")
@@ -48,7 +48,7 @@ def test_a_policy_that_leaks_is_told_from_the_others(policy, tests):
     found = leaks.leaks(tests, augmented(discs(200, seed=1), (policy,)))
     assert found[f"leak_{policy}"] > 0.85
     others = [share for name, share in found.items() if name != f"leak_{policy}"]
-    assert max(others) < THRESHOLDS.leaked_beside * found[f"leak_{policy}"]
+    assert max(others) < LEAKED_BESIDE * found[f"leak_{policy}"]
 
 
 @pytest.mark.parametrize("share", [0.25, 0.5])

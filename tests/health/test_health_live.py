@@ -22,14 +22,14 @@ def told(news):
     return {moment: [verdict.kind for verdict in now.verdicts] for moment, now in news.items() if now.verdicts}
 
 
-def test_a_healthy_run_is_left_alone(history, facts):
-    news = at_each_look(LiveDoctor(facts(), "stop"), history())
+def test_a_healthy_run_is_left_alone(history, info):
+    news = at_each_look(LiveDoctor(info(), "stop"), history())
     assert told(news) == {}
     assert all(now.reason is None and now.lines == [] and now.rows == [] for now in news.values())
 
 
-def test_a_verdict_is_told_once(history, facts):
-    news = at_each_look(LiveDoctor(facts()), history(COLLAPSED, onset=40_000))
+def test_a_verdict_is_told_once(history, info):
+    news = at_each_look(LiveDoctor(info()), history(COLLAPSED, onset=40_000))
     assert told(news) == {44_000: ["mode collapse"]}
     (line,) = news[44_000].lines
     assert line.startswith("mode collapse (since 40,000 images): ")
@@ -40,23 +40,23 @@ def test_a_verdict_is_told_once(history, facts):
     assert (row["severity"], row["since"]) == ("serious", 40_000)
 
 
-def test_it_is_told_again_when_it_returns_after_some_looks(history, facts):
+def test_it_is_told_again_when_it_returns_after_some_looks(history, info):
     rows = history(COLLAPSED, onset=20_000, until=32_000)
     rows += [row for row in history(COLLAPSED, onset=64_000) if row["images_seen"] > 32_000]
-    assert told(at_each_look(LiveDoctor(facts()), rows)) == {
+    assert told(at_each_look(LiveDoctor(info()), rows)) == {
         24_000: ["mode collapse"],
         68_000: ["mode collapse"],
     }
 
 
-def test_a_flickering_verdict_is_not_told_again_and_again(history, facts):
+def test_a_flickering_verdict_is_not_told_again_and_again(history, info):
     rows = history({"duplicates": lambda images: 0.5 if images // 4_000 % 4 else 0.0})
-    assert list(told(at_each_look(LiveDoctor(facts()), rows)).values()) == [["mode collapse"]]
+    assert list(told(at_each_look(LiveDoctor(info()), rows)).values()) == [["mode collapse"]]
 
 
-def test_what_has_become_serious_is_told_anew(history, facts):
+def test_what_has_become_serious_is_told_anew(history, info):
     rows = history({"duplicates": lambda images: 0.5 if images < 60_000 else 0.95}, onset=20_000)
-    news = at_each_look(LiveDoctor(facts()), rows)
+    news = at_each_look(LiveDoctor(info()), rows)
     assert told(news) == {28_000: ["mode collapse"], 64_000: ["mode collapse"]}
     assert [news[moment].verdicts[0].severity for moment in told(news)] == ["notice", "serious"]
 
@@ -73,20 +73,20 @@ def test_what_has_become_serious_is_told_anew(history, facts):
         ({"checkerboard": 9.0}, {}, False),
     ],
 )
-def test_a_reason_to_act_is_given_only_for_what_does_not_pass(look, row, hopeless, action, history, facts):
-    news = at_each_look(LiveDoctor(facts(), action), history(look, row, onset=40_000))
+def test_a_reason_to_act_is_given_only_for_what_does_not_pass(look, row, hopeless, action, history, info):
+    news = at_each_look(LiveDoctor(info(), action), history(look, row, onset=40_000))
     reasons = [now.reason for now in news.values() if now.reason]
     assert bool(reasons) == (hopeless and action != "warn")
     assert all(reason.split(":")[0] in ("mode collapse", "divergence") for reason in reasons)
 
 
-def test_the_vanishing_generator_is_hopeless_too(history, facts):
-    news = at_each_look(LiveDoctor(facts(), "stop"), history({"separation": 1.0, "distance": 1.3}))
+def test_the_vanishing_generator_is_hopeless_too(history, info):
+    news = at_each_look(LiveDoctor(info(), "stop"), history({"separation": 1.0, "distance": 1.3}))
     assert next(now.reason for now in news.values() if now.reason).startswith("discriminator too strong: ")
 
 
-def test_after_a_rollback_it_is_told_again(history, facts):
-    doctor = LiveDoctor(facts())
+def test_after_a_rollback_it_is_told_again(history, info):
+    doctor = LiveDoctor(info())
     rows = history(COLLAPSED, onset=40_000, until=44_000)
     assert told(at_each_look(doctor, rows)) == {44_000: ["mode collapse"]}
     doctor.went_back()
@@ -101,12 +101,12 @@ def test_after_a_rollback_it_is_told_again(history, facts):
     assert told(news) == {44_000: ["mode collapse"]}
 
 
-def test_a_resumed_doctor_tells_what_the_first_one_would_have_told(history, facts):
+def test_a_resumed_doctor_tells_what_the_first_one_would_have_told(history, info):
     rows = history({"duplicates": lambda images: 0.5 if images < 60_000 else 0.95}, onset=20_000)
-    straight = at_each_look(LiveDoctor(facts()), rows)
+    straight = at_each_look(LiveDoctor(info()), rows)
     for seam in (24_000, 28_000, 52_000, 64_000):
         before = [row for row in rows if row["images_seen"] <= seam]
-        doctor = LiveDoctor(facts())
+        doctor = LiveDoctor(info())
         doctor.catch_up(before)
         for place, row in enumerate(rows, 1):
             if row.get("event") == "health" and row["images_seen"] > seam:

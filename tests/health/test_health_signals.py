@@ -7,7 +7,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ganlet.games import Gan
 from ganlet.health import signals
-from ganlet.health.signals import Specimen
+from ganlet.health.signals import ProbeBatch
 
 
 def images(count=16, channels=3, side=16, seed=0):
@@ -43,7 +43,7 @@ class Brightness(nn.Module):
 
 def test_judgement_of_bright_and_dark_pictures():
     bright, dark = torch.full((4, 3, 8, 8), 0.5), torch.full((4, 3, 8, 8), -0.25)
-    found = signals.judgement(Brightness(), Specimen(train=bright, raw=dark, shown=dark, held_out=dark))
+    found = signals.judgement(Brightness(), ProbeBatch(train=bright, raw=dark, shown=dark, held_out=dark))
     assert found == pytest.approx(
         {
             "real_logit": 0.5,
@@ -55,24 +55,24 @@ def test_judgement_of_bright_and_dark_pictures():
             "recognition": 1.0,
         }
     )
-    assert "recognition" not in signals.judgement(Brightness(), Specimen(bright, dark, dark))
+    assert "recognition" not in signals.judgement(Brightness(), ProbeBatch(bright, dark, dark))
 
 
 def test_each_picture_is_judged_with_its_own_labels():
     same, ones, twos = torch.zeros(4, 3, 8, 8), torch.ones(4, 1), torch.full((4, 1), 2.0)
-    specimen = Specimen(same, same, same, held_out=same, train_labels=twos, labels=ones, held_out_labels=3 * ones)
-    found = signals.judgement(Brightness(), specimen)
+    probe = ProbeBatch(same, same, same, held_out=same, train_labels=twos, labels=ones, held_out_labels=3 * ones)
+    found = signals.judgement(Brightness(), probe)
     assert (found["real_logit"], found["fake_logit"], found["held_out_logit"]) == (2.0, 1.0, 3.0)
     assert (found["separation"], found["recognition"]) == (1.0, 0.0)
 
 
 def test_accuracies_are_by_the_boundary_of_the_loss_and_there_are_none_without_one():
     bright, dark = torch.full((4, 3, 8, 8), 0.75), torch.full((4, 3, 8, 8), 0.25)
-    specimen = Specimen(bright, dark, dark)
-    assert signals.judgement(Brightness(), specimen)["fake_accuracy"] == 0
-    assert signals.judgement(Brightness(), specimen, 0.5)["fake_accuracy"] == 1
+    probe = ProbeBatch(bright, dark, dark)
+    assert signals.judgement(Brightness(), probe)["fake_accuracy"] == 0
+    assert signals.judgement(Brightness(), probe, 0.5)["fake_accuracy"] == 1
     spread = torch.tensor([0.0, 0.2, 0.4, 0.6])[:, None, None, None].expand(4, 3, 8, 8)
-    found = signals.judgement(Brightness(), Specimen(spread + 3, spread, spread), None)
+    found = signals.judgement(Brightness(), ProbeBatch(spread + 3, spread, spread), None)
     assert found.keys() & {"real_accuracy", "fake_accuracy"} == set()
     assert found["logit_spread"] == pytest.approx(0.2 * (5 / 3) ** 0.5, rel=1e-4)
 
@@ -253,8 +253,8 @@ def test_looking_leaves_no_trace(training, tiny_config):
     latents = torch.randn(8, 4, generator=torch.Generator().manual_seed(0))
     raw = signals.as_trained(generator, latents)
     shown, found = signals.as_shown(generator, latents)
-    first = signals.judgement(discriminator, Specimen(images(8), raw, shown))
-    assert first == signals.judgement(discriminator, Specimen(images(8), raw, shown))  # dropout draws nothing
+    first = signals.judgement(discriminator, ProbeBatch(images(8), raw, shown))
+    assert first == signals.judgement(discriminator, ProbeBatch(images(8), raw, shown))  # dropout draws nothing
     assert 0 <= found["dead_units"] <= 1
     assert not raw.requires_grad
     for network, (tensors, modes, tracked) in zip((generator, discriminator), before, strict=True):

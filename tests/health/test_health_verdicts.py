@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import math
 import statistics
+from dataclasses import replace
 
 import pytest
 
 from ganlet.config import validate
 from ganlet.config.files import parse_override
 from ganlet.config.tree import merge
-from ganlet.health.case import Case, Sign, streak
-from ganlet.health.thresholds import THRESHOLDS, Thresholds
+from ganlet.health.history import RunHistory
+from ganlet.health.rules import Persistence, above, lasting, persistent
+from ganlet.health.signal_table import SIGNALS
 from ganlet.health.verdicts import RULES, diagnose, first_detection, replay
 
 ONSET = 40_000
@@ -89,74 +91,71 @@ def found(diagnosis):
     return [(verdict.kind, verdict.severity) for verdict in diagnosis.verdicts if verdict.severity != "healthy"]
 
 
-def test_a_healthy_run_is_healthy_at_every_look(history, facts):
-    for diagnosis in replay(history(), facts()):
+def test_a_healthy_run_is_healthy_at_every_look(history, info):
+    for diagnosis in replay(history(), info()):
         assert diagnosis.healthy, diagnosis.headline
     assert diagnosis.verdicts[0].kind == "healthy"
     assert diagnosis.num_looks == 22
 
 
-def test_one_look_after_the_early_phase_is_too_few_to_call_a_run_healthy(history, facts):
+def test_one_look_after_the_early_phase_is_too_few_to_call_a_run_healthy(history, info):
     kinds = [
-        diagnose([r for r in history() if r["images_seen"] <= end], facts()).verdicts[0].kind
-        for end in (12_000, 16_000)
+        diagnose([r for r in history() if r["images_seen"] <= end], info()).verdicts[0].kind for end in (12_000, 16_000)
     ]
     assert kinds == ["too early", "healthy"]
 
 
 @pytest.mark.parametrize("name", SICK)
-def test_each_illness_is_found_alone_and_after_its_onset(name, history, facts):
+def test_each_illness_is_found_alone_and_after_its_onset(name, history, info):
     kind, severity, look, row = SICK[name]
     rows = history(look, row, onset=ONSET)
-    diagnosis = diagnose(rows, facts())
+    diagnosis = diagnose(rows, info())
     assert found(diagnosis) == [(kind, severity)]
     assert ONSET <= diagnosis.verdicts[0].since <= ONSET + 24_000
-    assert {kind for seen in replay(rows, facts()) for kind, _ in found(seen)} == {kind}
-    detected = first_detection(rows, facts(), kind, severity)
+    assert {kind for seen in replay(rows, info()) for kind, _ in found(seen)} == {kind}
+    detected = first_detection(rows, info(), kind, severity)
     assert detected is not None
     assert ONSET <= detected <= ONSET + 36_000
-    assert (
-        first_detection(rows[: rows.index(next(r for r in rows if r["images_seen"] == ONSET))], facts(), kind) is None
-    )
+    assert first_detection(rows[: rows.index(next(r for r in rows if r["images_seen"] == ONSET))], info(), kind) is None
 
 
 @pytest.mark.parametrize("name", SICK_WITH)
-def test_what_other_settings_may_suffer_from(name, history, facts):
+def test_what_other_settings_may_suffer_from(name, history, info):
     changes, kind, severity, look, row = SICK_WITH[name]
     onset = 0 if "distance" in look else ONSET
     rows = history(look, row, onset=onset)
-    diagnosis = diagnose(rows, facts(changes))
+    diagnosis = diagnose(rows, info(changes))
     assert found(diagnosis) == [(kind, severity)]
     verdict = diagnosis.verdicts[0]
     assert verdict.words.endswith(".")
     assert all(item.words and item.limit_words for item in verdict.evidence)
     assert verdict.command
-    assert onset <= first_detection(rows, facts(changes), kind) <= onset + 28_000
+    assert onset <= first_detection(rows, info(changes), kind) <= onset + 28_000
 
 
-def test_a_picture_for_each_class_is_more_telling_than_that_they_are_alike(history, facts):
+def test_a_picture_for_each_class_is_more_telling_than_that_they_are_alike(history, info):
     look = {**dict.fromkeys(VARIED, 0.1), "duplicates": 1.0, "diversity": 0.5}
-    assert found(diagnose(history(look), facts(LABELLED))) == [("class collapsed", "serious")]
+    assert found(diagnose(history(look), info(LABELLED))) == [("class collapsed", "serious")]
     one = {**look, "rough_diversity": 0.05}  # one picture for all
-    assert found(diagnose(history(one), facts(LABELLED))) == [("mode collapse", "serious")]
+    assert found(diagnose(history(one), info(LABELLED))) == [("mode collapse", "serious")]
 
 
-def test_the_classes_that_collapsed_are_named(history, facts):
+def test_the_classes_that_collapsed_are_named(history, info):
     look = {**VARIED, "class_diversity/boot": 0.05}
-    (verdict,) = diagnose(history(look, onset=ONSET), facts(LABELLED)).verdicts
+    (verdict,) = diagnose(history(look, onset=ONSET), info(LABELLED)).verdicts
     assert verdict.words.endswith(": boot.")
     assert verdict.command == "--set data.balance=true"
-    (verdict,) = diagnose(history(dict.fromkeys(VARIED, 0.2)), facts(LABELLED)).verdicts
+    (verdict,) = diagnose(history(dict.fromkeys(VARIED, 0.2)), info(LABELLED)).verdicts
     assert "bag, boot, coat" in verdict.words
     assert verdict.command == "--set generator.condition=norm"
 
 
-def test_a_leak_is_told_by_its_policies_and_not_by_their_shadows(history, facts):
+def test_a_leak_is_told_by_its_policies_and_not_by_their_shadows(history, info):
     look = {"leak_cutout": 0.9, "leak_color": 0.5}
-    (verdict,) = diagnose(history(look), facts(AUGMENTED)).verdicts
+    (verdict,) = diagnose(history(look), info(AUGMENTED)).verdicts
     assert [item.signal for item in verdict.evidence] == ["leak_cutout"]
     assert verdict.command == "--set objective.augment.strength=0.5"
-    (verdict,) = diagnose(history({**look, "leak_color": 0.8}), facts(AUGMENTED)).verdicts
+    (verdict,) = diagnose(history({**look, "leak_color": 0.8}), info(AUGMENTED)).verdicts
     assert {item.signal for item in verdict.evidence} == {"leak_cutout", "leak_color"}
 
 
@@ -177,8 +176,8 @@ HUGE = {"real_logit": 240.0, "fake_logit": 90.0}
         ({**CRITIC, "objective.penalties": [{"kind": "lecam"}]}, ["critic unbounded"]),
     ],
 )
-def test_a_critic_may_have_scores_of_any_size_where_something_bounds_it(changes, ill, history, facts):
-    assert [kind for kind, _ in found(diagnose(history({"separation": 1.0}, HUGE), facts(changes)))] == ill
+def test_a_critic_may_have_scores_of_any_size_where_something_bounds_it(changes, ill, history, info):
+    assert [kind for kind, _ in found(diagnose(history({"separation": 1.0}, HUGE), info(changes)))] == ill
 
 
 @pytest.mark.parametrize(
@@ -191,57 +190,57 @@ def test_a_critic_may_have_scores_of_any_size_where_something_bounds_it(changes,
         ("wasserstein", []),
     ],
 )
-def test_only_log_odds_tell_by_their_size_that_a_discriminator_has_won(loss, kinds, history, facts):
+def test_only_log_odds_tell_by_their_size_that_a_discriminator_has_won(loss, kinds, history, info):
     row = {"real_logit": 8.0, "fake_logit": -9.0, "generator_loss": 9.0}
     rows = history(row=row, onset=ONSET, looks=False)
     changes = {"objective.loss.kind": loss, "objective.penalties": [{"kind": "gradient_penalty"}]}
-    assert [kind for kind, _ in found(diagnose(rows, facts(changes)))] == kinds
+    assert [kind for kind, _ in found(diagnose(rows, info(changes)))] == kinds
 
 
 @pytest.mark.parametrize(("loss", "kinds"), [("bce", ["stuck"]), ("lsgan", []), ("wasserstein", [])])
-def test_a_small_distance_means_little_where_logits_are_small(loss, kinds, history, facts):
+def test_a_small_distance_means_little_where_logits_are_small(loss, kinds, history, info):
     rows = history(row={"real_logit": 0.04, "fake_logit": 0.0}, onset=ONSET, looks=False)
     changes = {"objective.loss.kind": loss, "objective.penalties": [{"kind": "gradient_penalty"}]}
-    assert [kind for kind, _ in found(diagnose(rows, facts(changes)))] == kinds
+    assert [kind for kind, _ in found(diagnose(rows, info(changes)))] == kinds
 
 
-def test_a_critic_that_is_never_fooled_does_its_work(history, facts):
+def test_a_critic_that_is_never_fooled_does_its_work(history, info):
     poor = {"separation": 1.0, "distance": 1.2, "rough_diversity": 0.7}
     gradients = {"generator_gradient_norm": lambda n: 10.0 if n < 60_000 else 0.1}
     changes = {"objective.loss.kind": "wasserstein", "objective.penalties": [{"kind": "gradient_penalty"}]}
-    assert found(diagnose(history(poor), facts(changes))) == []
-    vanished = diagnose(history(poor, gradients), facts(changes))
+    assert found(diagnose(history(poor), info(changes))) == []
+    vanished = diagnose(history(poor, gradients), info(changes))
     assert found(vanished) == [("discriminator too strong", "serious")]
     assert "vanish" not in vanished.verdicts[0].words
-    assert "vanish" in diagnose(history(poor), facts()).verdicts[0].words
+    assert "vanish" in diagnose(history(poor), info()).verdicts[0].words
 
 
-def test_a_critic_swings_in_the_unit_of_its_own_scores(history, facts):
+def test_a_critic_swings_in_the_unit_of_its_own_scores(history, info):
     swinging = {"real_logit": flicker(0.04, 0.005, 1_000), "fake_logit": flicker(-0.04, -0.005, 1_000)}
     for spread, ill in ((0.01, [("oscillation", "notice")]), (10.0, []), (None, [])):
         rows = history({"logit_spread": spread}, swinging, onset=ONSET)
-        assert found(diagnose(rows, facts(CLIPPED))) == ill
+        assert found(diagnose(rows, info(CLIPPED))) == ill
 
 
-def test_bad_loading_is_told_in_the_unit_of_the_loss(history, facts):
+def test_bad_loading_is_told_in_the_unit_of_the_loss(history, info):
     look, row = {"separation": 0.1}, {"real_logit": 0.9, "fake_logit": 0.1}
     for loss, kind in (("bce", "discriminator too weak"), ("lsgan", "wrong colours")):
-        diagnosis = diagnose(history(look, row, onset=ONSET), facts({"objective.loss.kind": loss}))
+        diagnosis = diagnose(history(look, row, onset=ONSET), info({"objective.loss.kind": loss}))
         assert [kind for kind, _ in found(diagnosis)] == [kind]
 
 
 @pytest.mark.parametrize("name", SICK_FROM_THE_START)
-def test_what_a_run_has_from_its_start_is_found_after_the_early_phase(name, history, facts):
+def test_what_a_run_has_from_its_start_is_found_after_the_early_phase(name, history, info):
     kind, severity, look, row = SICK_FROM_THE_START[name]
     rows = history(look, row)
-    assert found(diagnose(rows, facts())) == [(kind, severity)]
-    assert 12_000 < first_detection(rows, facts(), kind, severity) <= 24_000
+    assert found(diagnose(rows, info())) == [(kind, severity)]
+    assert 12_000 < first_detection(rows, info(), kind, severity) <= 24_000
 
 
 @pytest.mark.parametrize("name", SICK)
-def test_a_verdict_says_everything_that_a_person_needs(name, history, facts):
+def test_a_verdict_says_everything_that_a_person_needs(name, history, info):
     _, _, look, row = SICK[name]
-    diagnosis = diagnose(history(look, row, onset=ONSET), facts())
+    diagnosis = diagnose(history(look, row, onset=ONSET), info())
     verdict = diagnosis.verdicts[0]
     assert 0.5 <= verdict.confidence <= 1
     assert verdict.words.endswith(".")
@@ -253,110 +252,112 @@ def test_a_verdict_says_everything_that_a_person_needs(name, history, facts):
     tree = {}
     for option in verdict.command.split(" --set "):
         tree = merge(tree, parse_override(option.removeprefix("--set ").strip("'")), None) if option else tree
-    before = facts().config
+    before = info().config
     assert (validate(merge(before.model_dump(), tree)) != before) == bool(verdict.command)
 
 
 @pytest.mark.parametrize("name", [name for name in SICK if "not finite" not in name])
-def test_the_early_phase_alarms_nobody(name, history, facts):
+def test_the_early_phase_alarms_nobody(name, history, info):
     _, _, look, row = SICK[name]
-    for diagnosis in replay(history(look, row, until=10_000), facts()):
+    for diagnosis in replay(history(look, row, until=10_000), info()):
         assert diagnosis.healthy
         assert diagnosis.verdicts[0].kind == "too early"
 
 
 @pytest.mark.parametrize(("look", "row"), [({"generator_not_finite": 1.0}, {}), ({}, {"discriminator_loss": None})])
-def test_numbers_that_are_not_finite_are_told_at_once(look, row, history, facts):
+def test_numbers_that_are_not_finite_are_told_at_once(look, row, history, info):
     rows = history(look, {}, onset=4_000, until=4_000)
     rows[-2] |= row
-    assert found(diagnose(rows, facts())) == [("divergence", "serious")]
+    assert found(diagnose(rows, info())) == [("divergence", "serious")]
 
 
-def test_a_run_that_ended_by_numbers_that_are_not_finite(history, facts):
+def test_a_run_that_ended_by_numbers_that_are_not_finite(history, info):
     rows = [*history(until=20_000), {"event": "failure", "images_seen": 20_480, "reason": "a loss is not finite"}]
-    assert found(diagnose(rows, facts())) == [("divergence", "serious")]
+    assert found(diagnose(rows, info())) == [("divergence", "serious")]
 
 
 @pytest.mark.parametrize("name", [name for name in SICK if "not finite" not in name])
-def test_one_look_alone_alarms_nobody(name, history, facts):
+def test_one_look_alone_alarms_nobody(name, history, info):
     _, _, look, _ = SICK[name]
     rows = history()
     spoiled = next(row for row in rows if row.get("event") == "health" and row["images_seen"] == 48_000)
     spoiled |= {signal: value(48_000) if callable(value) else value for signal, value in look.items()}
-    assert all(diagnosis.healthy for diagnosis in replay(rows, facts()))
+    assert all(diagnosis.healthy for diagnosis in replay(rows, info()))
 
 
-def test_an_illness_that_has_passed_is_no_longer_told(history, facts):
+def test_an_illness_that_has_passed_is_no_longer_told(history, info):
     rows = history({"raw_rough_diversity": 0.05}, onset=40_000, until=56_000)
     rows += [row for row in history() if row["images_seen"] > 56_000]
-    assert first_detection(rows, facts(), "mode collapse") == 44_000
-    assert diagnose(rows, facts()).healthy
+    assert first_detection(rows, info(), "mode collapse") == 44_000
+    assert diagnose(rows, info()).healthy
 
 
-def test_a_single_healthy_look_between_does_not_move_the_beginning(history, facts):
+def test_a_single_healthy_look_between_does_not_move_the_beginning(history, info):
     rows = history({"duplicates": 0.5}, onset=40_000)
     one = next(row for row in rows if row.get("event") == "health" and row["images_seen"] == 60_000)
     one["duplicates"] = 0.0
-    assert diagnose(rows, facts()).verdicts[0].since == 40_000
+    assert diagnose(rows, info()).verdicts[0].since == 40_000
 
 
 @pytest.mark.parametrize("distance", [None, lambda images: 40_000 / (images + 2_000), 0.3])
-def test_being_never_fooled_is_no_illness_while_pictures_are_good_or_get_better(distance, history, facts):
+def test_being_never_fooled_is_no_illness_while_pictures_are_good_or_get_better(distance, history, info):
     rows = history({"separation": 1.0, "distance": distance}, until=44_000)
-    assert all(diagnosis.healthy for diagnosis in replay(rows, facts()))
+    assert all(diagnosis.healthy for diagnosis in replay(rows, info()))
 
 
-def test_not_moving_at_the_end_of_a_schedule_is_meant(history, facts):
+def test_not_moving_at_the_end_of_a_schedule_is_meant(history, info):
     rows = history({"movement": 0.0}, {"generator_rate": 1e-5}, onset=60_000)
-    assert diagnose(rows, facts()).healthy
+    assert diagnose(rows, info()).healthy
 
 
 @pytest.mark.parametrize("rows", [[], [{"images_seen": 50_000, "event": "resume"}]])
-def test_without_numbers_nothing_is_said(rows, facts):
-    diagnosis = diagnose(rows, facts())
+def test_without_numbers_nothing_is_said(rows, info):
+    diagnosis = diagnose(rows, info())
     assert diagnosis.healthy
     assert [verdict.kind for verdict in diagnosis.verdicts] == ["too early"]
-    assert list(replay(rows, facts())) == [diagnosis] * len(rows)
+    assert list(replay(rows, info())) == [diagnosis] * len(rows)
 
 
 @pytest.mark.parametrize("place", range(4))
-def test_a_single_row_is_enough_to_be_read(place, history, facts):
+def test_a_single_row_is_enough_to_be_read(place, history, info):
     row = history(until=44_000)[-place - 1]
-    assert diagnose([row], facts()).healthy
+    assert diagnose([row], info()).healthy
 
 
-def test_signals_that_are_missing_make_no_illness(history, facts):
+def test_signals_that_are_missing_make_no_illness(history, info):
     for signal in history()[4]:
         if signal not in ("event", "images_seen"):
-            assert diagnose(history({signal: None}), facts()).healthy, signal
+            assert diagnose(history({signal: None}), info()).healthy, signal
     assert diagnose(
-        history(dict.fromkeys(["diversity", "duplicates", "coverage", "distance", "copies"])), facts()
+        history(dict.fromkeys(["diversity", "duplicates", "coverage", "distance", "copies"])), info()
     ).healthy
 
 
 # Runs without looks, judged by the log alone
 
 
-def test_a_log_alone_may_be_healthy(history, facts):
-    diagnosis = diagnose(history(looks=False), facts())
+def test_a_log_alone_may_be_healthy(history, info):
+    diagnosis = diagnose(history(looks=False), info())
     assert diagnosis.healthy
     assert diagnosis.verdicts[0].confidence < 0.5
     assert "never looked" in diagnosis.verdicts[0].words
 
 
-@pytest.mark.parametrize(
-    ("row", "kind"),
-    [
-        ({"real_logit": 8.0, "fake_logit": -9.0, "generator_loss": 9.0}, "discriminator too strong"),
-        ({"real_logit": 0.01, "fake_logit": 0.0, "generator_loss": 0.69}, "stuck"),
-        ({"real_logit": -900.0, "fake_logit": 900.0}, "divergence"),
-        ({"real_logit": flicker(4, 0.2, 1_000), "fake_logit": flicker(-4, -0.2, 1_000)}, "oscillation"),
-    ],
-)
-def test_what_a_log_alone_can_tell(row, kind, history, facts):
+BY_THE_LOG = [
+    ({"real_logit": 8.0, "fake_logit": -9.0, "generator_loss": 9.0}, "discriminator too strong"),
+    ({"real_logit": 0.01, "fake_logit": 0.0, "generator_loss": 0.69}, "stuck"),
+    ({"real_logit": -900.0, "fake_logit": 900.0}, "divergence"),
+    ({"real_logit": flicker(4, 0.2, 1_000), "fake_logit": flicker(-4, -0.2, 1_000)}, "oscillation"),
+]
+
+
+@pytest.mark.parametrize(("row", "kind"), BY_THE_LOG)
+def test_what_a_log_alone_can_tell(row, kind, history, info):
     rows = history(row=row, onset=ONSET, looks=False)
-    assert [kind for kind, _ in found(diagnose(rows, facts()))] == [kind]
-    assert first_detection(rows, facts(), kind) > ONSET
+    diagnosis = diagnose(rows, info())
+    assert [kind for kind, _ in found(diagnosis)] == [kind]
+    assert all(item.words for verdict in diagnosis.verdicts for item in verdict.evidence)
+    assert first_detection(rows, info(), kind) > ONSET
 
 
 # Measurements
@@ -369,107 +370,127 @@ def measured(values, every=5_000, error=0.01):
     ]
 
 
-def test_a_measured_distance_that_rises_beyond_its_errors_is_a_loss(history, facts):
+def test_a_measured_distance_that_rises_beyond_its_errors_is_a_loss(history, info):
     rows = history(until=45_000, looks=False)
     falling = [2.0, 1.5, 1.2, 1.0, 1.0, 1.0, 1.0]
-    assert diagnose([*rows, *measured([*falling, 1.02, 1.01])], facts()).healthy
-    lost = diagnose([*rows, *measured([*falling, 1.8, 1.9])], facts())
+    assert diagnose([*rows, *measured([*falling, 1.02, 1.01])], info()).healthy
+    lost = diagnose([*rows, *measured([*falling, 1.8, 1.9])], info())
     assert found(lost) == [("divergence", "serious")]
     assert lost.verdicts[0].since == 40_000
-    assert diagnose([*rows, *measured([*falling, 1.8, 1.9], error=0.3)], facts()).healthy
+    assert diagnose([*rows, *measured([*falling, 1.8, 1.9], error=0.3)], info()).healthy
 
 
-def test_a_run_that_still_gets_better_at_its_end_is_under_trained(history, facts):
+def test_a_run_that_still_gets_better_at_its_end_is_under_trained(history, info):
     rows = history({"distance": None, "coverage": None})
     values = [2.0 * 0.93**place for place in range(18)]
-    kinds = {verdict.kind: verdict for verdict in diagnose([*rows, *measured(values)], facts()).verdicts}
+    kinds = {verdict.kind: verdict for verdict in diagnose([*rows, *measured(values)], info()).verdicts}
     assert set(kinds) == {"healthy", "under-trained"}
     assert kinds["under-trained"].command == "--set train.total_images=180000"
     assert kinds["under-trained"].evidence[0].limit_words == f"before {statistics.fmean(values[8:13]):.4g}"
     half = [*history({"distance": None, "coverage": None}, until=45_000), *measured(values[:9])]
-    assert [verdict.kind for verdict in diagnose(half, facts()).verdicts] == ["healthy"]
+    assert [verdict.kind for verdict in diagnose(half, info()).verdicts] == ["healthy"]
 
 
-def test_a_run_that_no_longer_gets_better_is_finished(history, facts):
+def test_a_run_that_no_longer_gets_better_is_finished(history, info):
     rows = history({"distance": None, "coverage": None})
     values = [2.0, 1.5, 1.2, 1.0, 0.9, *[0.8, 0.81] * 6, 0.8]
-    kinds = {verdict.kind: verdict for verdict in diagnose([*rows, *measured(values)], facts()).verdicts}
+    kinds = {verdict.kind: verdict for verdict in diagnose([*rows, *measured(values)], info()).verdicts}
     assert set(kinds) == {"healthy", "finished"}
     assert kinds["finished"].since == 30_000
-    noisy = diagnose([*rows, *measured(values, error=0.4)], facts())
+    noisy = diagnose([*rows, *measured(values, error=0.4)], info())
     assert [verdict.kind for verdict in noisy.verdicts] == ["healthy"]
 
 
-# Settings and facts
+# Settings and info
 
 
-def test_few_pictures_without_any_held_out(history, facts):
+def test_few_pictures_without_any_held_out(history, info):
     rows = history({"recognition": None, "copies": None})
-    (verdict,) = diagnose(rows, facts(num_pictures=500)).verdicts
+    (verdict,) = diagnose(rows, info(num_pictures=500)).verdicts
     assert (verdict.kind, verdict.severity, verdict.command) == ("overfitting", "notice", "--set data.holdout=0.1")
-    assert diagnose(history(), facts(num_pictures=500)).healthy
-    assert diagnose(rows, facts(num_pictures=5_000)).healthy
+    assert diagnose(history(), info(num_pictures=500)).healthy
+    assert diagnose(rows, info(num_pictures=5_000)).healthy
     early = history({"recognition": None, "copies": None}, until=12_000)
-    assert diagnose(early, facts(num_pictures=500)).healthy
-    assert diagnose(early[:10], facts(num_pictures=50)).healthy
+    assert diagnose(early, info(num_pictures=500)).healthy
+    assert diagnose(early[:10], info(num_pictures=50)).healthy
 
 
-def test_the_early_phase_is_longer_for_large_batches(facts):
-    assert facts().early(THRESHOLDS) == 10_800
-    assert facts({"train.batch_size": 128}).early(THRESHOLDS) == 32_000
-    assert facts({"train.total_images": 10**7}).early(THRESHOLDS) == 40_000
+def test_the_early_phase_is_longer_for_large_batches(info):
+    assert info().early == 10_800
+    assert info({"train.batch_size": 128}).early == 32_000
+    assert info({"train.total_images": 10**7}).early == 40_000
 
 
-def test_rows_that_a_rollback_has_undone_do_not_count(history, facts):
+def test_rows_that_a_rollback_has_undone_do_not_count(history, info):
     rows = history({"raw_rough_diversity": 0.0}, onset=40_000, until=48_000)
     rows.append({"event": "rollback", "images_seen": 30_000, "from": 48_000, "to": 30_000})
-    assert diagnose(rows, facts()).healthy
+    assert diagnose(rows, info()).healthy
     rows += [row for row in history(until=60_000) if row["images_seen"] > 30_000]
-    diagnosis = diagnose(rows, facts())
+    diagnosis = diagnose(rows, info())
     assert diagnosis.healthy
     assert "taken back" in diagnosis.verdicts[0].words
 
 
-def test_thresholds_are_all_in_one_place(history, facts):
+def test_a_rule_is_data_and_may_be_another_one(history, info):
     rows = history({"checkerboard": 6.0}, onset=ONSET)
-    assert diagnose(rows, facts(), Thresholds(checkerboard=7.0)).healthy
-    assert len(diagnose(rows, facts(), Thresholds(looks=50)).verdicts) == 1
+    (rule,) = [rule for rule in RULES if rule.kind == "checkerboard"]
+    for signs, kinds in (
+        (rule.signs, ["checkerboard"]),
+        (lasting(above("checkerboard", 7.0)), ["healthy"]),
+        (lasting(above("checkerboard", 3.0), needed=50), ["healthy"]),
+    ):
+        verdicts = diagnose(rows, info(), [replace(rule, signs=signs)]).verdicts
+        assert [verdict.kind for verdict in verdicts] == kinds
 
 
-def test_graver_and_surer_verdicts_come_first(history, facts):
-    copied = diagnose(history({"copies": 0.9, "recognition": 0.9}), facts())
+def test_rules_name_what_there_is():
+    named = {rule.kind for rule in RULES} | {rule.subject for rule in RULES}
+    assert {name for rule in RULES for name in (*rule.explains, *rule.silent_beside)} <= named
+    signs = [one for rule in RULES for one in getattr(rule.signs, "signs", (rule.signs,))]
+    signs += [need for rule in RULES for need in rule.needs]
+    read = {one.signal for sign in signs for one in getattr(sign, "thresholds", ())}
+    assert read <= set(SIGNALS)
+    assert len(read) > 25
+    for sign in signs:  # rows are either looks or those of one derived signal
+        if isinstance(sign, Persistence):
+            assert len(sign.thresholds) == 1 or not any(SIGNALS[one.signal].derive for one in sign.thresholds)
+
+
+def test_graver_and_surer_verdicts_come_first(history, info):
+    copied = diagnose(history({"copies": 0.9, "recognition": 0.9}), info())
     assert [verdict.evidence[0].signal for verdict in copied.verdicts] == ["copies"]
     sick = {"recognition": 0.71, "checkerboard": 9.0, "dead_units": 0.95}
-    verdicts = diagnose(history(sick), facts()).verdicts
+    verdicts = diagnose(history(sick), info()).verdicts
     assert [verdict.kind for verdict in verdicts] == ["stuck", "overfitting"]  # a pattern is what dead units leave
     sick["dead_units"] = 0.0
-    verdicts = diagnose(history(sick), facts()).verdicts
+    verdicts = diagnose(history(sick), info()).verdicts
     assert [verdict.kind for verdict in verdicts] == ["checkerboard", "overfitting"]
     assert verdicts[0].confidence > verdicts[1].confidence
-    verdicts = diagnose(history({"copies": 0.71, "checkerboard": 90.0}), facts()).verdicts
+    verdicts = diagnose(history({"copies": 0.71, "checkerboard": 90.0}), info()).verdicts
     assert [verdict.kind for verdict in verdicts] == ["overfitting", "checkerboard"]  # the first one is serious
     assert verdicts[0].confidence < verdicts[1].confidence
 
 
-def test_every_rule_can_speak(history, facts):
-    cases = [history(look, row, onset=ONSET) for _, _, look, row in SICK.values()]
-    cases += [history(look, row) for _, _, look, row in SICK_FROM_THE_START.values()]
-    cases += [history({"recognition": None, "copies": None})]
-    cases += [[*history({"distance": None, "coverage": None}), *measured(values)] for values in
-              ([2.0 * 0.93**place for place in range(18)], [0.8, 0.81] * 9)]  # fmt: skip
-    read = [Case.read(rows, facts(num_pictures=500), THRESHOLDS) for rows in cases]
+def test_every_rule_can_speak(history, info):
+    runs = [history(look, row, onset=ONSET) for _, _, look, row in SICK.values()]
+    runs += [history(look, row) for _, _, look, row in SICK_FROM_THE_START.values()]
+    runs += [history({"recognition": None, "copies": None}), history({"movement": 0.0, "distance": 0.4})]
+    runs += [history(row=row, onset=ONSET, looks=False) for row, _ in BY_THE_LOG]
+    runs += [[*history({"distance": far, "coverage": None}), *measured(values)] for far in (None, 0.9) for values in
+             ([2.0 * 0.93**place for place in range(18)], [0.8, 0.81] * 9)]  # fmt: skip
+    read = [RunHistory.read(rows, info(num_pictures=500)) for rows in runs]
     read += [
-        Case.read(history(look, row, onset=ONSET), facts(changes), THRESHOLDS)
+        RunHistory.read(history(look, row, onset=0 if "distance" in look else ONSET), info(changes))
         for changes, _, _, look, row in SICK_WITH.values()
     ]
-    silent = [rule.__name__ for rule in RULES if not any(rule(case) for case in read)]
+    silent = [(rule.kind, rule.words) for rule in RULES if not any(rule.judge(one) for one in read)]
     assert silent == []
 
 
-def test_a_streak_needs_its_last_row_and_enough_before_it():
+def test_what_lasts_needs_its_last_row_and_enough_before_it():
     def lasting(text, needed=3):
         rows = [{"images_seen": place, "signal": float(char)} for place, char in enumerate(text) if char != " "]
-        found = streak(rows, [Sign("signal", "above", 5)], needed)
+        found = persistent(rows, [above("signal", 5)], needed)
         return found and (found.since, found.length)
 
     assert lasting("000") is None

@@ -8,131 +8,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from ganlet.health.signal_table import SIGNALS
+
 Severity = Literal["healthy", "notice", "serious"]
 Side = Literal["above", "below"]
 
 SEVERITIES: tuple[Severity, ...] = ("serious", "notice", "healthy")
-
-# Every signal that a verdict may rest on: what it is called in a chart, and what a value of it means.
-SIGNALS: dict[str, tuple[str, str]] = {
-    "separation": (
-        "told apart by the discriminator",
-        "the discriminator finds a real picture more real than a generated one in {:.1%} of all pairs",
-    ),
-    "recognition": (
-        "training pictures recognised",
-        "the discriminator finds a picture it was trained on more real than one it never saw in {:.0%} of all pairs",
-    ),
-    "colour_shift": ("colour shift", "the mean colours are off by {:.2f} standard deviations of the real pictures"),
-    "contrast": ("contrast", "the pictures have {:.0%} of the contrast of real ones"),
-    "saturation": ("saturation", "{:.0%} more values than in real pictures are pure black or full colour"),
-    "pixel_shift": ("largest shift at one pixel", "at one place the mean picture is off by {:.0%} of the whole range"),
-    "checkerboard": (
-        "checkerboard",
-        "patterns that repeat every two pixels are {:.1f} times as strong as in real pictures",
-    ),
-    "rough_diversity": (
-        "rough diversity",
-        "seen from afar, generated pictures differ from each other {:.0%} as much as real ones do",
-    ),
-    "raw_rough_diversity": (
-        "rough diversity, momentary weights",
-        "seen from afar, what the generator draws at this moment differs {:.0%} as much as real pictures do",
-    ),
-    "diversity": ("diversity", "in what they show, generated pictures differ {:.0%} as much as real ones do"),
-    "duplicates": ("duplicates", "{:.0%} of the generated pictures have a near twin among a few dozen others"),
-    "coverage": ("coverage", "{:.0%} of the real pictures have a generated one that is like them"),
-    "distance": ("distance from real pictures", "the distance from real pictures is {:.2f}, where 0 is alike"),
-    "distance_gain": ("distance, against earlier", "the distance from real pictures is {:.0%} of what it was before"),
-    "copies": ("copies", "{:.0%} of the generated pictures are nearly the same as a training picture"),
-    "movement": (
-        "movement from look to look",
-        "from one look to the next the pictures changed by {:.1%} of the distance between two of them",
-    ),
-    "label_effect": (
-        "effect of labels",
-        "another label changes a picture {:.0%} as much as other latents do",
-    ),
-    "label_agreement": (
-        "agreement with labels",
-        "generated pictures fit the labels they were drawn with {:.0%} as well as real ones fit theirs, above chance",
-    ),
-    "class_diversity": (
-        "diversity of the least varied class",
-        "within the class generated pictures differ {:.0%} as much as real ones do",
-    ),
-    "class_beside": (
-        "diversity of the least varied class, beside others",
-        "for the class's real pictures, generated ones differ {:.0%} as much as those of other classes",
-    ),
-    **{
-        f"leak_{policy}": (
-            f"leak of {policy}",
-            f"{{:.0%}} of the generated pictures look as if {policy} had been done to them, beyond what real ones do",
-        )
-        for policy in ("color", "translation", "cutout")
-    },
-    "clipped_weights": ("weights cut off", "{:.0%} of the critic's weights are cut off at their limit"),
-    "critic_size": (
-        "real minus fake scores of the critic",
-        "the critic's scores of real and of generated pictures are {:.0f} apart",
-    ),
-    "critic_growth": (
-        "growth of the critic's scores",
-        "the distance between the critic's scores is {:.1f} times what it was",
-    ),
-    "dead_units": ("dead units", "{:.0%} of the generator's units never fire"),
-    "generator_not_finite": ("generator: not finite", "{:.0f} of the generator's weights are not finite numbers"),
-    "discriminator_not_finite": (
-        "discriminator: not finite",
-        "{:.0f} of the discriminator's weights are not finite numbers",
-    ),
-    "not_finite": ("not finite", "{:.0f} of the logged numbers are not finite"),
-    "generator_growth": (
-        "generator's weights, growth",
-        "within a few looks the generator's weights have grown {:.0f}-fold",
-    ),
-    "discriminator_growth": (
-        "discriminator's weights, growth",
-        "within a few looks the discriminator's weights have grown {:.0f}-fold",
-    ),
-    "generator_pace": (
-        "generator's weights, pace",
-        "in 1,000 steps the generator's weights grow by {:.0f} times their initial size",
-    ),
-    "discriminator_pace": (
-        "discriminator's weights, pace",
-        "in 1,000 steps the discriminator's weights grow by {:.0f} times their initial size",
-    ),
-    "logit_gap": (
-        "real minus fake logits",
-        "the discriminator's scores of real and of generated pictures are {:.1f} apart",
-    ),
-    "logit_swing": (
-        "swing of the discriminator's scores",
-        "from one log row to the next the distance between the scores changes by {:.0%}",
-    ),
-    "separation_swing": (
-        "swing of the separation",
-        "from look to look the share of pairs told apart changes by {:.0%}",
-    ),
-    "loss_growth": ("generator's loss, growth", "the generator's loss is {:.1f} times what it was"),
-    "gradient_share": ("generator's gradient, share of usual", "the generator's gradient is {:.1%} of its usual size"),
-    "coverage_kept": ("coverage, share of its best", "the coverage is {:.0%} of the best it had"),
-    "diversity_kept": ("diversity, share of its best", "the diversity is {:.0%} of the best it had"),
-    "distance_growth": ("distance, multiple of its best", "the distance is {:.1f} times the best it had"),
-    "measured_growth": (
-        "measured distance, multiple of its best",
-        "the measured distance is {:.1f} times the best one, errors allowed for",
-    ),
-    "value": ("measured distance", "the measured distance is {:.4g}"),
-    "epochs": ("times each picture was shown", "each training picture was shown about {:.0f} times"),
-    "disagreement": (
-        "scores in training against scores of the source",
-        "in training its scores keep real and generated pictures {:.1f} apart, yet it takes the source's own pictures "
-        "for generated ones",
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -150,12 +31,12 @@ class Evidence:
     @property
     def words(self) -> str:
         """What the number means."""
-        return SIGNALS[self.signal][1].format(self.value)
+        return SIGNALS[self.signal].words.format(self.value)
 
     @property
     def limit_words(self) -> str:
         """The threshold, written as the value is in the words; empty without one."""
-        written = re.search(r"\{:[^}]*\}", SIGNALS[self.signal][1])
+        written = re.search(r"\{:[^}]*\}", SIGNALS[self.signal].words)
         assert written, self.signal
         against = "limit" if self.side else "before"
         return "" if self.threshold is None else f"{against} {written[0].format(self.threshold)}"
@@ -191,7 +72,7 @@ class Verdict:
     """One finding about a run.
 
     `since` is the clock at the first look that shows it; `picture_moments` are moments whose sample grids show it:
-    before, at, and the latest.
+    before, at, and the latest. `hopeless` is what does not pass by itself.
     """
 
     kind: str
@@ -202,6 +83,7 @@ class Verdict:
     evidence: tuple[Evidence, ...] = ()
     advice: Advice = Advice("")
     picture_moments: tuple[int, ...] = ()
+    hopeless: bool = False
 
     @property
     def command(self) -> str:

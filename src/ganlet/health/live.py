@@ -6,14 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ganlet.health import illnesses
-from ganlet.health.case import HEALTH, ROLLBACK, Facts, Row
 from ganlet.health.findings import Diagnosis, Severity, Verdict
-from ganlet.health.thresholds import THRESHOLDS, Thresholds
+from ganlet.health.history import HEALTH, ROLLBACK, Row, RunInfo
+from ganlet.health.rules import LOOKS
 from ganlet.health.verdicts import diagnose
-
-# Serious ones that do not pass by themselves: what `health.action` acts on.
-HOPELESS = (illnesses.DIVERGENCE, illnesses.COLLAPSE, illnesses.STRONG)
 
 Key = tuple[str, Severity]
 
@@ -57,29 +53,28 @@ class LiveDoctor:
     After a resume hand it the rows of before through `catch_up`: then it has told what it told then.
     """
 
-    facts: Facts
+    info: RunInfo
     action: Literal["warn", "stop", "rollback"] = "warn"
-    limits: Thresholds = THRESHOLDS
     _absent: dict[Key, int] = field(default_factory=dict)  # verdicts told, and for how many looks they have been gone
 
     def look(self, rows: Sequence[Row]) -> News:
         """Judge the rows so far, of all kinds, the latest of which is a look."""
-        diagnosis = diagnose(rows, self.facts, self.limits)
+        diagnosis = diagnose(rows, self.info)
         present: dict[Key, Verdict] = {
-            (verdict.kind, verdict.severity): verdict for verdict in diagnosis.verdicts if _is_ill(verdict)
+            (verdict.kind, verdict.severity): verdict for verdict in diagnosis.verdicts if verdict.severity != "healthy"
         }
         new = tuple(verdict for key, verdict in present.items() if key not in self._absent)
         gone = {key: looks + 1 for key, looks in self._absent.items() if key not in present}
-        self._absent = {key: looks for key, looks in gone.items() if looks < self.limits.looks}
+        self._absent = {key: looks for key, looks in gone.items() if looks < LOOKS}
         self._absent |= dict.fromkeys(present, 0)
-        hopeless = [verdict for verdict in present.values() if _is_hopeless(verdict)]
+        hopeless = [verdict for verdict in present.values() if verdict.hopeless]
         reason = f"{hopeless[0].kind}: {hopeless[0].words}" if hopeless and self.action != "warn" else None
         return News(diagnosis, new, reason)
 
     def catch_up(self, rows: Sequence[Row]) -> None:
         """Look again at the looks of before, as far back as they make a difference."""
         events = [(place, row["event"]) for place, row in enumerate(rows, 1) if row.get("event") in (HEALTH, ROLLBACK)]
-        for place, event in events[-self.limits.looks :]:
+        for place, event in events[-LOOKS:]:
             if event == HEALTH:
                 self.look(rows[:place])
             else:
@@ -96,11 +91,3 @@ def line(verdict: Verdict) -> str:
     numbers = "; ".join(item.words for item in verdict.evidence[:2])
     change = f" Try: {verdict.command}" if verdict.command else ""
     return f"{verdict.kind}{since}: {verdict.words} [{numbers}] {verdict.advice.words}{change}"
-
-
-def _is_ill(verdict: Verdict) -> bool:
-    return verdict.severity != "healthy"
-
-
-def _is_hopeless(verdict: Verdict) -> bool:
-    return verdict.severity == "serious" and verdict.kind in HOPELESS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 
 from ganlet.config import RunConfig
-from ganlet.health.case import Case, points
+from ganlet.health.history import RunHistory, points
 
 
 def boundary(config: RunConfig) -> float | None:
@@ -13,15 +13,15 @@ def boundary(config: RunConfig) -> float | None:
     return config.objective.loss.boundary
 
 
-def unit(case: Case) -> float | None:
+def unit(history: RunHistory) -> float | None:
     """A distance between real and fake logits that is worth the name; None where nothing tells.
 
     For log-odds and hinge it is 1, for least squares half of the way from mark to mark; for a critic, whose logits may
     be of any size, the spread of its logits within each side.
     """
-    known = case.facts.config.objective.loss.unit
+    known = history.config.objective.loss.unit
     if known is None:
-        spreads = [value for _, value in points(case.all_looks, "logit_spread")[-3:]]
+        spreads = [value for _, value in points(history.all_looks, "logit_spread")[-3:]]
         known = statistics.median(spreads) if spreads else None
     return known
 

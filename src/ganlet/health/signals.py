@@ -24,7 +24,7 @@ DARKEST, BRIGHTEST = -0.98, 0.98  # beyond these, tanh is saturated
 
 
 @dataclass(frozen=True)
-class Specimen:
+class ProbeBatch:
     """What is looked at at one moment: images (N, C, H, W) in [-1, 1].
 
     `train` and `held_out` are real, seen and never seen in training; `raw` is drawn by the generator of the moment as
@@ -41,7 +41,7 @@ class Specimen:
     held_out_labels: torch.Tensor | None = None
 
 
-def judgement(discriminator: nn.Module, specimen: Specimen, boundary: float | None = 0.0) -> Signals:
+def judgement(discriminator: nn.Module, probe: ProbeBatch, boundary: float | None = 0.0) -> Signals:
     """How the discriminator tells real pictures from generated ones, and known real ones from unknown.
 
     `separation` is the chance that it finds a real picture more real than a generated one (the area under its ROC
@@ -51,11 +51,11 @@ def judgement(discriminator: nn.Module, specimen: Specimen, boundary: float | No
     standard deviation of logits within each side, a unit for the distance between the sides.
     """
     with torch.no_grad(), batch_statistics(discriminator):
-        train = discriminator(*_with(specimen.train, specimen.train_labels)).float()
-        fake = discriminator(*_with(specimen.raw, specimen.labels)).float()
+        train = discriminator(*_with(probe.train, probe.train_labels)).float()
+        fake = discriminator(*_with(probe.raw, probe.labels)).float()
         held_out = None
-        if specimen.held_out is not None:
-            held_out = discriminator(*_with(specimen.held_out, specimen.held_out_labels)).float()
+        if probe.held_out is not None:
+            held_out = discriminator(*_with(probe.held_out, probe.held_out_labels)).float()
     signals = {
         "real_logit": float(train.mean()),
         "fake_logit": float(fake.mean()),

@@ -10,10 +10,9 @@ from typing import Any
 from ganlet.config import RunConfig, read_yaml, resolve, validate
 from ganlet.config.tree import differences
 from ganlet.errors import ConfigError
-from ganlet.health.case import Case, Facts
-from ganlet.health.derived import series
-from ganlet.health.findings import SEVERITY_WORDS, SIGNALS, Diagnosis, set_options
-from ganlet.health.thresholds import THRESHOLDS
+from ganlet.health.findings import SEVERITY_WORDS, Diagnosis, set_options
+from ganlet.health.history import RunHistory, RunInfo
+from ganlet.health.signal_table import SIGNALS, series
 from ganlet.health.verdicts import diagnose as judge
 from ganlet.runs.files import write_atomic
 from ganlet.runs.folder import RunFolder, default_run_path
@@ -33,7 +32,7 @@ def diagnose(run: str | Path) -> Diagnosis:
     Raises `RunError` when there is no run.
     """
     folder = RunFolder.open(Path(run))
-    return judge(read_history(folder.metrics_path), _facts(folder))
+    return judge(read_history(folder.metrics_path), _info(folder))
 
 
 def describe(run: str | Path, diagnosis: Diagnosis) -> dict[str, Any]:
@@ -82,14 +81,14 @@ def _evidence_line(item: Mapping[str, Any]) -> str:
     return f"{item['signal']}: {item['words']}{limit}"
 
 
-def _facts(folder: RunFolder) -> Facts:
+def _info(folder: RunFolder) -> RunInfo:
     count = read_environment(folder).get("data", {}).get("count")
-    return Facts(validate(read_yaml(folder.config_path)), count)
+    return RunInfo(validate(read_yaml(folder.config_path)), count)
 
 
 def _panels(folder: RunFolder, diagnosis: Diagnosis) -> list[dict[str, Any]]:
     """The signals of the verdicts, the gravest first; vital signs where there are none."""
-    case = Case.read(read_history(folder.metrics_path), _facts(folder), THRESHOLDS)
+    history = RunHistory.read(read_history(folder.metrics_path), _info(folder))
     wanted = {
         item.signal: (item.threshold if item.side else None, item.side, verdict.since)
         for verdict in reversed(diagnosis.verdicts)
@@ -100,8 +99,8 @@ def _panels(folder: RunFolder, diagnosis: Diagnosis) -> list[dict[str, Any]]:
         wanted = {**dict.fromkeys(VITAL_SIGNS, (None, None, None)), **wanted}
     found = []
     for signal, (threshold, side, since) in wanted.items():
-        if known := series(case, signal):
-            title = SIGNALS[signal][0].capitalize()
+        if known := series(history, signal):
+            title = SIGNALS[signal].title.capitalize()
             found.append({"title": title, "points": known, "threshold": threshold, "side": side, "since": since})
     return found[:MOST_PANELS]
 
@@ -121,7 +120,7 @@ def _recipe(folder: RunFolder, config: RunConfig, change: Mapping[str, object]) 
     """Source, preset and settings where a few say it all, else the config file of the run; and the change."""
     source = config.data.source
     if config.preset is not None:
-        count = _facts(folder).num_pictures
+        count = _info(folder).num_pictures
         preset = _resolved(make_config(config.preset, source), config, count)
         own = {path: value for path, (_, value) in differences(preset, config).items()}
         if len(own) <= MOST_SETTINGS and _is_same(config, own, count):

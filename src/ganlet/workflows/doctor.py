@@ -12,7 +12,7 @@ import torch
 from ganlet.data.holdout import held_out_pack
 from ganlet.engine.loop import Event, Stop
 from ganlet.engine.schedule import health_interval
-from ganlet.health.case import HEALTH, Facts, Row
+from ganlet.health.history import HEALTH, Row, RunInfo
 from ganlet.health.live import LiveDoctor, News
 from ganlet.metrics.features import open_extractor
 from ganlet.runs.history import read_history
@@ -44,7 +44,7 @@ class Doctor:
     def __post_init__(self) -> None:
         config = self.session.config
         self._every = health_interval(config)
-        self._live = LiveDoctor(Facts(config, len(self.session.pack)), config.health.action)
+        self._live = LiveDoctor(RunInfo(config, len(self.session.pack)), config.health.action)
         self._live.catch_up(self.rows_before)
 
     def __call__(self, event: Event) -> Stop | None:

@@ -16,7 +16,7 @@ from ganlet.health import signals
 from ganlet.health.label_signals import RealByLabel, label_effect, other_labels
 from ganlet.health.leaks import NUM_FITTED, LeakTest, fit_leak_tests, leaks
 from ganlet.health.logits import boundary
-from ganlet.health.signals import Signals, Specimen
+from ganlet.health.signals import ProbeBatch, Signals
 from ganlet.images import middles, to_network, to_packed
 from ganlet.metrics.features import full_precision
 from ganlet.randomness import derive, numpy_generator
@@ -95,7 +95,7 @@ class Examiner:
             assert drawn is not None
             self.latents = drawn.latents.to(self.device)
         shown, found = signals.as_shown(shown_by, self.latents, self.labels)
-        specimen = Specimen(
+        probe = ProbeBatch(
             train=to_network(self.train),
             raw=signals.as_trained(generator, self.latents, self.labels),
             shown=shown,
@@ -104,12 +104,12 @@ class Examiner:
             labels=self.labels,
             held_out_labels=self.held_out_labels,
         )
-        found |= signals.judgement(discriminator, specimen, boundary(self.config))
-        found |= signals.appearance(specimen.train, shown)
-        found["raw_rough_diversity"] = signals.rough_diversity(specimen.train, specimen.raw)
+        found |= signals.judgement(discriminator, probe, boundary(self.config))
+        found |= signals.appearance(probe.train, shown)
+        found["raw_rough_diversity"] = signals.rough_diversity(probe.train, probe.raw)
         if self.before is not None:
-            found["movement"] = signals.movement(self.before, specimen.raw, specimen.train)
-        self.before = specimen.raw
+            found["movement"] = signals.movement(self.before, probe.raw, probe.train)
+        self.before = probe.raw
         if self.features is not None:
             features = self._features(to_packed(shown))
             assert features is not None

@@ -17,7 +17,7 @@ from ganlet.engine.loop import Event, Hook, not_finite
 from ganlet.engine.state import TrainState
 from ganlet.errors import CheckpointError, ResourceProblem
 from ganlet.games import Game
-from ganlet.health.case import HEALTH
+from ganlet.health.history import HEALTH
 from ganlet.images import grid, middles
 from ganlet.runs import checkpoint
 from ganlet.runs.checkpoint import Checkpoint
