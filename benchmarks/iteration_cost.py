@@ -87,7 +87,7 @@ class Pictures:
 def cost(config: RunConfig) -> tuple[float, int, int]:
     """Operations for each picture that is shown; parameters of the generator and of the discriminator."""
     state = build_state(config)
-    maker = InputMaker(state.game, state, {"real": Pictures(config)})  # type: ignore[dict-item]
+    maker = InputMaker(state, {"real": Pictures(config)})  # type: ignore[dict-item]
     num_iterations = max([1, *(penalty.every for penalty in config.objective.penalties)])
     shown = num_iterations * iteration_images(config)
     with Counter() as counter:

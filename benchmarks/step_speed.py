@@ -69,7 +69,7 @@ class Pictures:
 def ours(config: RunConfig, pictures: Pictures) -> Callable[[], None]:
     """One iteration of ours, what it is fed included, as a function."""
     state = build_state(config)
-    maker = InputMaker(state.game, state, {"real": pictures})  # type: ignore[dict-item]
+    maker = InputMaker(state, {"real": pictures})  # type: ignore[dict-item]
 
     def step() -> None:
         iterate(state, maker.at(state.images_seen))

@@ -20,7 +20,7 @@ def maker_of(begin):
 
     def maker_of(changes=None, rank=0, world=1):
         training = begin(changes)
-        return InputMaker(training.state.game, training.state, training.feeds, Ranks(rank, world))
+        return InputMaker(training.state, training.feeds, Ranks(rank, world))
 
     return maker_of
 
@@ -193,7 +193,7 @@ def test_a_further_stream_is_shown_from_the_feed_of_its_name(maker_of, pack):
     augment = {"policies": ["color"], "adaptive": "held_out"}
     maker = maker_of({"objective.augment": augment, "train.n_critic": 2})
     unseen = Feed(pack, size=(16, 16), seed=5, flip=True)
-    inputs = InputMaker(maker.game, maker.state, {**maker.feeds, "held_out": unseen}).at(32)
+    inputs = InputMaker(maker.state, {**maker.feeds, "held_out": unseen}).at(32)
     assert torch.equal(inputs.images["held_out"], unseen.images(32, 16).unsqueeze(0))
     assert inputs.images["real"].shape[0] == 2
 

@@ -11,7 +11,7 @@ from ganlet.data.feed import Feed
 from ganlet.engine.distributed import ALONE, Ranks
 from ganlet.engine.schedule import ema_weight
 from ganlet.engine.state import TrainState
-from ganlet.games import Game, Inputs
+from ganlet.games import Inputs
 from ganlet.randomness import noise_seed
 
 
@@ -23,15 +23,14 @@ class InputMaker:
     rank would be shown alone. After a rollback the random numbers are others, and the pictures are the same.
     """
 
-    game: Game
     state: TrainState
     feeds: Mapping[str, Feed]  # pictures by stream
     ranks: Ranks = ALONE
 
     def at(self, images_seen: int) -> Inputs:
         """The inputs of the iteration that starts when `images_seen` images have been seen."""
-        game, state, config, device = self.game, self.state, self.game.config, self.state.device
-        batch, here = config.train.batch_size, self.ranks
+        state, game, device = self.state, self.state.game, self.state.device
+        config, batch, here = game.config, game.config.train.batch_size, self.ranks
         seed = noise_seed(config.seed, state.rollbacks)
 
         images, labels = {}, {}
@@ -53,7 +52,7 @@ class InputMaker:
 
         new_images = batch * game.streams()["real"]
         ramp, seen = config.generator.ema.ramp_up, images_seen + new_images
-        weights = {name: ema_weight(one.half_life, ramp, seen, new_images) for name, one in game.averages().items()}
+        weights = {name: ema_weight(one.half_life, ramp, seen, new_images) for name, one in state.averaged.items()}
         return Inputs(
             images=images,
             labels=labels,

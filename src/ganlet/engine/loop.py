@@ -97,7 +97,7 @@ def run_loop(
     """
     config = state.game.config
     total, step, turn = images(config.train.total_images), iteration_images(config), measure_every(config)
-    maker = InputMaker(state.game, state, feeds, ranks)
+    maker = InputMaker(state, feeds, ranks)
     graphs = GraphRunner(state, ranks) if config.train.cuda_graph and state.device.type == "cuda" else None
     for network in state.networks.values():
         network.train()

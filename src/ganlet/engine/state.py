@@ -134,6 +134,9 @@ def build_state(config: RunConfig, device: torch.device | str = "cpu", game: Gam
     with torch.random.fork_rng(devices=[]):  # for modules that draw their initial weights as torch's layers do
         torch.default_generator.manual_seed(derive(config.seed, "initial/networks"))
         built = game.networks()
+    if strange := game.handed.keys() - built.keys():
+        got, expected = ", ".join(sorted(strange)), ", ".join(built)
+        raise ConfigError("The game has no such network to take.", where="game", got=got, expected=expected)
     networks = {}
     for name, network in built.items():
         network = network.to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

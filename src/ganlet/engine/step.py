@@ -67,9 +67,9 @@ def _turns(state: TrainState, inputs: Inputs) -> Iterator[Turn]:
     """The turns of the game, each computed in the precision of the run when it is asked for."""
     device = inputs.images["real"].device.type
     play = state.game.play(state.networks, inputs)
+    half = state.game.config.train.precision == "bf16"
     while True:
         # The cache of casted weights would outlive their update within an iteration, and cannot be captured.
-        half = state.game.config.train.precision == "bf16"
         with torch.autocast(device if half else "cpu", torch.bfloat16, enabled=half, cache_enabled=False):
             turn = next(play, None)
         if turn is None:

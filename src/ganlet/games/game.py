@@ -15,6 +15,7 @@ from torch import nn
 from ganlet.config.schema import RunConfig
 from ganlet.games.drawn import Drawn
 from ganlet.images import to_network
+from ganlet.networks.latents import Latents
 from ganlet.networks.optimizers import OptimizerConfig
 from ganlet.randomness import RandomInput
 
@@ -89,14 +90,15 @@ class Inputs:
 
     def tensors(self) -> Tensors:
         """All tensors that an iteration is fed, by name, in a fixed order."""
-        groups = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("memory", "due")}
-        return {f"{group}/{name}": tensor for group, held in groups.items() for name, tensor in held.items()}
+        return {f"{group}/{name}": tensor for group, held in self._groups().items() for name, tensor in held.items()}
 
     def map(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Inputs:
         """The inputs with every tensor changed."""
-        groups = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("memory", "due")}
-        changed = {group: {name: change(t) for name, t in held.items()} for group, held in groups.items()}
+        changed = {group: {name: change(t) for name, t in held.items()} for group, held in self._groups().items()}
         return replace(self, **changed)
+
+    def _groups(self) -> dict[str, Tensors]:
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("memory", "due")}
 
 
 @dataclass(frozen=True)
@@ -146,11 +148,19 @@ class Game:
 
     def __init__(self, config: RunConfig, given: Mapping[str, nn.Module] | None = None) -> None:
         self.config = config
-        self._given = given or {}
+        self.handed = given or {}  # networks by name that were handed in instead of being described by the config
 
     def given(self, name: str) -> nn.Module | None:
-        """A copy of the network of that name that was handed in instead of being described by the config."""
-        return copy.deepcopy(self._given[name]) if name in self._given else None
+        """A copy of the network of that name that was handed in, if one was.
+
+        One that draws and does not say what latents it asks for gets `latent_size` of them, its own or the config's.
+        """
+        network = copy.deepcopy(self.handed.get(name))
+        if network is not None and name == self.draws and not hasattr(network, "latents"):
+            settings = self.config.generator
+            size = int(getattr(network, "latent_size", settings.latent_size))  # pyright: ignore[reportArgumentType]
+            network.latents = Latents(size, settings.latents)  # pyright: ignore[reportArgumentType]
+        return network
 
     def networks(self) -> dict[str, nn.Module]:
         """The networks by name, on the CPU, with their initial weights: a pure function of the config."""

@@ -22,7 +22,7 @@ from ganlet.objective import adaptive
 from ganlet.objective.augment import NUM_DRAWS, augment
 from ganlet.objective.losses import Loss
 from ganlet.objective.penalties import Anchored, CriticStep, Penalty, Scored
-from ganlet.objective.views import add_noise, noise_level, top_share
+from ganlet.objective.views import add_noise, noise_level, of_the_best, top_share
 from ganlet.randomness import Numbers, RandomInput
 from ganlet.settings import images
 
@@ -49,13 +49,11 @@ class Gan(Game):
         self.objective = config.objective
         loss = self.objective.loss
         # The discriminator steps on each batch: their loss, and the deviation of noise on real images.
-        self.passes: list[tuple[Loss, float]] = [
-            (
-                loss.model_copy(update={"label_smoothing": one.label_smoothing}) if one.label_smoothing else loss,
-                one.noise,
-            )
-            for one in self.objective.passes
-        ] or [(loss, 0.0)]
+        self.passes: list[tuple[Loss, float]] = [(loss, one.noise) for one in self.objective.passes] or [(loss, 0.0)]
+        for number, one in enumerate(self.objective.passes):
+            if one.label_smoothing:  # the config allows it for losses that have it
+                smoothed = loss.model_copy(update={"label_smoothing": one.label_smoothing})
+                self.passes[number] = smoothed, one.noise
         augment = self.objective.augment
         self.adapts = (bool(augment.policies) and augment.adaptive != "none") or any(
             isinstance(penalty, Anchored) for penalty in self.objective.penalties
@@ -155,7 +153,7 @@ class Gan(Game):
             fake_logits, fake_labels = self._judged(discriminator, seen, batch)
         losses = loss.generator(real_logits, fake_logits)
         if "top_share" in inputs.levels:
-            losses = _of_the_best(losses, fake_logits, inputs.levels["top_share"])
+            losses = of_the_best(losses, fake_logits, inputs.levels["top_share"])
         total = losses.mean()
         parts = {"generator_loss": total.detach()}
         if fake_labels is not None:
@@ -208,23 +206,14 @@ class Gan(Game):
     def networks(self) -> dict[str, nn.Module]:
         data, growing = self.config.data, self.config.train.growing
         assert data.channels != "auto", "the config must be resolved first"
-        sides = {"generator": self.config.generator, "discriminator": self.config.discriminator}
+        shape = {"size": data.size, "channels": data.channels, "num_labels": data.num_labels}
+        grow_from = growing.start if growing.every else None
         networks = {}
-        for name, settings in sides.items():
-            given = self.given(name)
-            networks[name] = (
-                given
-                if given is not None
-                else build_network(
-                    settings,
-                    size=data.size,
-                    channels=data.channels,
-                    num_labels=data.num_labels,
-                    grow_from=growing.start if growing.every else None,
-                    seed=self.config.seed,
-                    name=name,
-                )
-            )
+        for name, settings in (("generator", self.config.generator), ("discriminator", self.config.discriminator)):
+            network = self.given(name)
+            if network is None:
+                network = build_network(settings, **shape, grow_from=grow_from, seed=self.config.seed, name=name)
+            networks[name] = network
         return networks
 
     def players(self, networks: Networks) -> dict[str, Player]:
@@ -299,13 +288,6 @@ class Gan(Game):
 def average_member(half_life: int) -> str:
     """The member of a checkpoint that holds the further average of that half-life."""
     return f"average_{half_life}"
-
-
-def _of_the_best(losses: torch.Tensor, logits: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
-    """Losses (N,) of the given share of images with the highest logits, the others 0, with the mean of those kept."""
-    rank = logits.detach().argsort(descending=True).argsort()
-    kept = (rank < torch.ceil(share * len(logits))).to(losses.dtype)
-    return losses * kept * (len(kept) / kept.sum())
 
 
 @contextmanager

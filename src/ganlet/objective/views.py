@@ -21,3 +21,10 @@ def add_noise(images: torch.Tensor, noise: torch.Tensor, level: torch.Tensor) ->
 def top_share(share: float, until: int, images_seen: int) -> float:
     """Share of a batch that the generator learns from: falls linearly from 1 to `share` at `until` images."""
     return max(share, 1.0 - (1.0 - share) * images_seen / until) if until else share
+
+
+def of_the_best(losses: torch.Tensor, logits: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """Losses (N,) of the given share of images with the highest logits, the others 0, with the mean of those kept."""
+    rank = logits.detach().argsort(descending=True).argsort()
+    kept = (rank < torch.ceil(share * len(logits))).to(losses.dtype)
+    return losses * kept * (len(kept) / kept.sum())

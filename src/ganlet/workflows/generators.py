@@ -54,6 +54,8 @@ def open_generator(
     networks are not described by their config. Raises RunError or CheckpointError where there is none or it is damaged,
     ConfigError where `which` or `average` means nothing.
     """
+    if game is not None and game.draws is None:
+        raise RunError("This game draws no pictures of latents: there is no generator.", where=folder.path)
     if which is None and average is None:
         path = folder.generator_path
         if not path.exists():
@@ -66,26 +68,32 @@ def open_generator(
     saved = open_checkpoint(folder, "latest" if which is None else which)
     config = validate(saved.meta["config"])
     game = game or game_of(config, read_environment(folder), folder.path)
-    if game.draws is None:
-        raise RunError("This game draws no pictures of latents.", where=folder.path)
     member = game.shown_member() if average is None else _further(config, average)
-    network = load_network(game, game.draws, saved.members[str(member)], saved.images_seen, saved.path, device)
+    network = game.networks()[str(game.draws)]
+    network = _loaded(network, saved.members[str(member)], config, saved.images_seen, saved.path, device)
     labels = LabelStock.from_sets(read_environment(folder).get("labels"), config.data.num_labels)
     return Trained(network, config, saved.images_seen, labels)
 
 
 def open_generator_file(
-    path: Path, device: torch.device, game: Game | None = None, environment: Mapping[str, Any] | None = None
+    path: Path,
+    device: torch.device,
+    game: Game | None = None,
+    environment: Mapping[str, Any] | None = None,
+    generator: nn.Module | None = None,
 ) -> Trained:
     """The generator of a generator.safetensors, wherever the file is. Raises `RunError`.
 
-    Files of older versions have no label sets inside; those of the run's environment.json serve then.
+    `generator` is a network of its architecture, where it was handed in from Python. Files of older versions have no
+    label sets inside; those of the run's environment.json serve then.
     """
     tensors, metadata = load_generator_file(path)
     config = validate(metadata["config"])
+    if generator is not None:
+        game = Gan(config, {"generator": generator})
     game = game or game_of(config, metadata, path)
     seen = int(metadata.get("images_seen") or 0)
-    network = load_network(game, str(game.draws), tensors, seen, path, device)
+    network = _loaded(game.networks()[str(game.draws)], tensors, config, seen, path, device)
     sets = metadata.get("labels") or (environment or {}).get("labels")
     return Trained(network, config, seen, LabelStock.from_sets(sets, config.data.num_labels))
 
@@ -120,11 +128,10 @@ def open_networks(
     config = validate(saved.meta["config"])
     game = game or game_of(config, read_environment(folder), folder.path)
     averages = {average.network: name for name, average in reversed(game.averages().items())} if ema else {}
-    members = {name: averages.get(name, name) for name in game.networks()}
-    found = {
-        name: load_network(game, name, saved.members[member], saved.images_seen, saved.path, device)
-        for name, member in members.items()
-    }
+    found = {}
+    for name, network in game.networks().items():
+        tensors = saved.members[averages.get(name, name)]
+        found[name] = _loaded(network, tensors, config, saved.images_seen, saved.path, device)
     return Networks(found, saved.images_seen)
 
 
@@ -135,13 +142,10 @@ def load(path: str | Path, *, generator: nn.Module | None = None, device: str = 
     Raises `RunError` where there is none, or the file is damaged or of another kind.
     """
     path, chosen = Path(path), choose_device(device)
-    file = path if path.is_file() else RunFolder.open(path).generator_path
-    game = None
-    if generator is not None:
-        game = Gan(validate(load_generator_file(file)[1]["config"]), {"generator": generator})
-    if path.is_dir():
-        return open_generator(RunFolder.open(path), None, chosen, game=game).generator
-    return open_generator_file(path, chosen, game).generator
+    if path.is_dir() and generator is None:
+        return open_generator(RunFolder.open(path), None, chosen).generator
+    file = RunFolder.open(path).generator_path if path.is_dir() else path
+    return open_generator_file(file, chosen, generator=generator).generator
 
 
 def open_checkpoint(folder: RunFolder, which: str | int) -> checkpoint.Checkpoint:
@@ -165,18 +169,17 @@ def game_of(config: RunConfig, record: Mapping[str, Any], where: Path) -> Game:
     return Gan(config)
 
 
-def load_network(
-    game: Game, name: str, tensors: Tensors, images_seen: int, where: Path, device: torch.device
+def _loaded(
+    network: nn.Module, tensors: Tensors, config: RunConfig, images_seen: int, where: Path, device: torch.device
 ) -> nn.Module:
-    """A network of a game with saved weights, in evaluation mode, at its stage of growing."""
-    network = game.networks()[name]
+    """A network with saved weights, in evaluation mode, at its stage of growing."""
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:
         raise RunError("The weights do not fit the config beside them.", where=where, got=str(error)) from None
     if hasattr(network, "set_stage"):
         growing = cast(Any, network)
-        growing.set_stage(*growth(game.config, growing.num_stages, images_seen))
+        growing.set_stage(*growth(config, growing.num_stages, images_seen))
     return network.to(device).eval()
 
 

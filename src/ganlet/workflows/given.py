@@ -14,7 +14,6 @@ from ganlet.data.memory import hold
 from ganlet.data.spec import Pack
 from ganlet.errors import ConfigError, RunError
 from ganlet.games import GAMES, Game
-from ganlet.networks.latents import Latents
 from ganlet.runs.folder import RunFolder
 from ganlet.workflows.reporting import Reporter
 from ganlet.workflows.requirements import open_pictures
@@ -73,18 +72,14 @@ class Given:
         return _with_source(config, self.sources["real"])
 
     def packs(self, config: RunConfig, reporter: Reporter) -> dict[str, Pack]:
-        """The pictures that were handed in, by stream; nothing where the config says where they are."""
-        return {name: open_pictures(_with_source(config, one), reporter) for name, one in self.sources.items()}
+        """The pictures by stream: those that were handed in, or those of the config as "real"."""
+        sources = self.sources or {"real": config.data.source}
+        return {name: open_pictures(_with_source(config, one), reporter) for name, one in sources.items()}
 
     def game(self, config: RunConfig) -> Game:
         """The game of a resolved config, with the networks that were handed in."""
         networks = {"generator": self.generator, "discriminator": self.discriminator}
         handed = {name: network for name, network in networks.items() if network is not None}
-        generator = handed.get("generator")
-        if generator is not None and not hasattr(generator, "latents"):
-            settings = config.generator
-            size = getattr(generator, "latent_size", settings.latent_size)
-            generator.latents = Latents(int(size), settings.latents)  # pyright: ignore[reportArgumentType]
         return (self.game_class or GAMES["gan"])(config, handed)
 
 

@@ -38,6 +38,7 @@ from ganlet.settings import images
 from ganlet.workflows.judging import Track
 from ganlet.workflows.labels import LabelStock
 from ganlet.workflows.reporting import Reporter, Silent
+from ganlet.workflows.transferring import initial_state
 
 logger = logging.getLogger(__name__)
 
@@ -139,8 +140,6 @@ def counted_rollbacks(folder: RunFolder, images_seen: int) -> int:
 
 def _go_back(session: Session, state: TrainState, reason: str, run_id: str | None) -> Checkpoint | None:
     """Take all ranks back to the best checkpoint, or another one; returns it, or None for the start."""
-    from ganlet.workflows.transferring import initial_state
-
     folder, here = session.folder, session.ranks
     number, undone_from = state.rollbacks + 1, state.images_seen
     to = here.any(_target(folder, undone_from, run_id) if here.is_first else 0)

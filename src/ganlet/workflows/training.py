@@ -31,7 +31,6 @@ from ganlet.workflows.records import log_file, read_environment
 from ganlet.workflows.reporting import Reporter, default_reporter
 from ganlet.workflows.requirements import (
     followed_pictures,
-    open_pictures,
     require_changeable,
     require_extractor,
     require_length,
@@ -84,7 +83,7 @@ def train(
     require_extractor(config)
     path = Path(out) if out is not None else default_run_path(Path("runs"), config.preset or "run")
     require_new(path)
-    packs = {"real": open_pictures(config, reporter)} if dataset is None else given.packs(config, reporter)
+    packs = given.packs(config, reporter)
     config = resolved(given.noted(config), packs["real"])
     followed = followed_pictures(config, packs["real"])
     for note in [*without_effect(config), *label_notes(packs["real"], config.data), *given.notes()]:
@@ -142,7 +141,7 @@ def resume(
     require_precision(wanted, chosen)
     require_shares(wanted, chosen, world_size())
     require_extractor(wanted)
-    packs = given.packs(wanted, reporter) or {"real": open_pictures(wanted, reporter)}
+    packs = given.packs(wanted, reporter)
     config = resolved(given.noted(wanted), packs["real"])
     require_same_pictures(folder, packs["real"], config, allow_data_change, reporter)
     followed = followed_pictures(config, packs["real"])
