@@ -18,7 +18,7 @@ import os
 import pkgutil
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, FrameType
@@ -37,7 +37,11 @@ TOUCH = ("games/gan.py", "play")  # the first thing done with these pictures
 LOOK = ("networks/", ("judge", "forward"), "Discriminator")  # a method of a class whose name ends so
 STEP = inspect.unwrap(torch.optim.Adam.step).__code__  # the discriminator's, then the generator's
 
-# Areas of the package; the first that fits counts.
+# torch's first use in a file of settings imports it.
+IMPORT = "lazy.py"
+
+# Areas of the package; the first that fits counts. What is entered only in the course of opening pictures, reading the
+# config or watching and reporting belongs to these, wherever it stands.
 NETWORKS, FEED, DECODING, CONFIG, REPORTING, REST = (
     "networks",
     "data: feed, order",
@@ -52,13 +56,16 @@ AREAS: tuple[tuple[str, str], ...] = (
     ("data/order.py", FEED),
     ("data/", DECODING),
     ("config/", CONFIG),
+    ("workflows/configuring.py", CONFIG),
+    ("cli/options.py", CONFIG),
     ("runs/", REPORTING),
     ("health/", REPORTING),
     ("metrics/", REPORTING),
-    ("workflows/reporting.py", REPORTING),
-    ("workflows/records.py", REPORTING),
+    *((f"workflows/{name}.py", REPORTING) for name in ("reporting", "records", "watching", "measuring", "doctor")),
+    *((f"workflows/{name}.py", REPORTING) for name in ("examining", "judging", "finishing", "evidence")),
     ("", REST),
 )
+ASIDE = ("data: decoding, packing, labels", "config", "reporting, records")
 TOLD_TOGETHER = (NETWORKS, FEED, REST)  # without decoding, config parsing and reporting
 
 SETTINGS = ["data.num_images=256", "train.total_images=160"]
@@ -73,7 +80,7 @@ class Enough(BaseException):
 def place(code: CodeType) -> str | None:
     """The file of a function within the package; None for others, and for what runs when a module is imported."""
     path = Path(code.co_filename)
-    if code.co_name == "<module>" or not path.is_relative_to(PACKAGE):
+    if code.co_name == "<module>" or not path.is_relative_to(PACKAGE) or path == PACKAGE / IMPORT:
         return None
     return path.relative_to(PACKAGE).as_posix()
 
@@ -93,7 +100,8 @@ class Trace:
     in_steps: set[str] = field(default_factory=set)
     in_turn: set[str] = field(default_factory=set)  # the second
     in_turns: set[str] = field(default_factory=set)  # the first, where a lazy penalty is due, or the second
-    first: set[CodeType] = field(default_factory=set)  # entered until the end of the first iteration
+    # What was entered until the end of the first iteration, by area.
+    first: dict[CodeType, str] = field(default_factory=dict)
     batches: int = 0
     touched: bool = False
     steps: int = 0
@@ -121,8 +129,8 @@ class Trace:
             self.touched = True
         if self.batches and not self.to_look and is_look(frame, file):
             self.to_look = chain(frame)
-        if self.batches < 2:
-            self.first.add(code)
+        if self.batches < 2 and self.first.get(code) not in TOLD_TOGETHER:
+            self.first[code] = within(frame)
 
     def _at_work(self, frame: FrameType | None) -> None:
         file = outside_networks(frame)
@@ -134,6 +142,18 @@ class Trace:
             self.in_turns.add(file)
         if self.batches == 2:
             self.in_turn.add(file)
+
+
+def within(frame: FrameType) -> str:
+    """The area that a call belongs to: that of the first of its callers which is aside, else its own."""
+    files = []
+    above: FrameType | None = frame
+    while above is not None and above.f_code is not train.__code__:
+        file = place(above.f_code)
+        files += [file] if file else []
+        above = above.f_back
+    areas = [area(file) for file in reversed(files)] or [REST]
+    return next((name for name in areas if name in ASIDE), areas[-1])
 
 
 def is_look(frame: FrameType, file: str) -> bool:
@@ -157,17 +177,23 @@ def chain(frame: FrameType) -> list[str]:
     return frames[::-1]
 
 
-def functions(codes: Iterable[CodeType]) -> dict[tuple[str, int], set[int]]:
-    """The functions that `codes` are or lie in, with their lines, by file and first line.
+def functions(codes: Mapping[CodeType, str]) -> dict[str, dict[tuple[str, int], set[int]]]:
+    """By area the functions that `codes` are or lie in, with their lines, by file and first line.
 
-    Lambdas, comprehensions and generator expressions belong to the function that they stand in.
+    Lambdas, comprehensions and generator expressions belong to the function that they stand in, and a function that is
+    entered in several areas to the first one of `TOLD_TOGETHER`.
     """
-    found: dict[tuple[str, int], set[int]] = {}
-    for code in codes:
+    found: dict[str, dict[tuple[str, int], set[int]]] = {name: {} for name in (*TOLD_TOGETHER, *ASIDE)}
+    for code, name in codes.items():
         around = [lines for lines in definitions(code.co_filename) if code.co_firstlineno in lines]
         if around and (file := place(code)):
             innermost = min(around, key=len)
-            found[file, innermost.start] = set(innermost)
+            found[name][file, innermost.start] = set(innermost)
+    known: set[tuple[str, int]] = set()
+    for functions_of in found.values():
+        for key in known.intersection(functions_of):
+            del functions_of[key]
+        known.update(functions_of)
     return found
 
 
@@ -187,9 +213,9 @@ def area(file: str) -> str:
     return next(name for start, name in AREAS if file.startswith(start))
 
 
-def size(found: dict[tuple[str, int], set[int]], areas: Iterable[str]) -> tuple[int, int, int]:
+def size(found: dict[str, dict[tuple[str, int], set[int]]], areas: Iterable[str]) -> tuple[int, int, int]:
     """How many functions of these areas there are, how many lines they have together, and in how many files."""
-    inside = {key: lines for key, lines in found.items() if area(key[0]) in areas}
+    inside = {key: lines for name in areas for key, lines in found[name].items()}
     lines = {(file, line) for (file, _), numbers in inside.items() for line in numbers}
     return len(inside), len(lines), len({file for file, _ in inside})
 

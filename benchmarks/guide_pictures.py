@@ -27,8 +27,8 @@ from ganlet import make_config, train
 from ganlet.config import RunConfig
 from ganlet.data import ring
 from ganlet.data.source import open_source
-from ganlet.engine.schedule import ema_weight, growth
-from ganlet.games import Gan
+from ganlet.engine.schedule import growth
+from ganlet.games import Average, Gan
 from ganlet.games.drawn import generate
 from ganlet.images import to_network, to_packed
 from ganlet.networks.blocks import enlarge
@@ -311,7 +311,7 @@ def averages(sources: Sources) -> Figure:
     for (half_life, ramp), colour in zip(((1_000, 0.1), (5_000, 0.1), (20_000, 0.0)), COLOURS, strict=False):
         average, values = 0.0, []
         for seen, value in zip(moments, weight, strict=True):
-            average += ema_weight(half_life, ramp, int(seen), batch) * (value - average)
+            average += Average("weight", half_life, ramp).weight(int(seen), batch) * (value - average)
             values.append(average)
         ax.plot(moments, values, color=colour, linewidth=2)
         ends.append((average, f"{half_life:,}" + ("" if ramp else ", no ramp"), colour))

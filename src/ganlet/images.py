@@ -21,8 +21,8 @@ PIL_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 def to_network(pictures: torch.Tensor) -> torch.Tensor:
-    """uint8 (N, H, W, C) -> float32 (N, C, H, W) in [-1, 1], channels last in memory: no copy but the conversion."""
-    return pictures.permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
+    """uint8 (..., H, W, C) -> float32 (..., C, H, W) in [-1, 1], channels last in memory: one copy, the conversion."""
+    return pictures.movedim(-1, -3).float().div_(127.5).sub_(1.0)
 
 
 def to_packed(images: torch.Tensor) -> torch.Tensor:

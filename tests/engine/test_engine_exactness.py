@@ -10,9 +10,9 @@ import torch
 
 from ganlet import randomness
 from ganlet.data.feed import Feed
-from ganlet.engine import inputs, loop, state
+from ganlet.engine import loop, state
 from ganlet.errors import CheckpointError
-from ganlet.games import Gan, gan
+from ganlet.games import Average, Gan, gan
 from ganlet.networks import latents
 from ganlet.networks.optimizers import Schedule
 
@@ -83,7 +83,7 @@ CLOCKED = {
     "instance noise, flips and what penalties need": (randomness, "draw", 3),
     "levels": (Gan, "levels", 1),
     "the level of the noise": (gan, "noise_level", 2),
-    "the ramp of the average": (inputs, "ema_weight", 2),
+    "the ramp of the average": (Average, "weight", 1),
     "the share that the generator learns from": (gan, "top_share", 2),
     "the stage of growing": (state, "growth", 2),
     "the order of the pictures": (Feed, "images", 1),

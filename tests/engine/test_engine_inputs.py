@@ -6,7 +6,7 @@ import torch
 from ganlet.data.feed import Feed
 from ganlet.engine.distributed import Ranks
 from ganlet.engine.inputs import InputMaker
-from ganlet.engine.schedule import ema_weight
+from ganlet.games import Average
 from ganlet.randomness import derive, draw, noise_seed
 
 NOISY = {"train.n_critic": 2, "objective.instance_noise": {"sigma": 0.5, "until": 128}, "data.flip": True}
@@ -100,13 +100,13 @@ def test_each_step_is_shown_its_own_numbers(maker_of):
         assert ("latents" in shown) == (step < 2)  # one batch of generated pictures serves both networks
     for step in range(2):
         assert torch.equal(inputs.labels_at(step), inputs.labels["real"][step])
-        assert torch.equal(inputs.real(step), inputs.images["real"][step].permute(0, 3, 1, 2) / 127.5 - 1)
+        assert torch.equal(inputs.real(step), inputs.images["real"][step])
     assert maker_of(NOISY).at(0).labels_at(0) is None
 
 
 def test_the_average_moves_by_what_the_iteration_adds(maker_of):
     changes = {"train.n_critic": 2, "generator.ema": {"half_life": 100, "ramp_up": 0.5}}
-    expected = torch.tensor(ema_weight(100, 0.5, 96, 32))
+    expected = torch.tensor(Average("generator", 100, 0.5).weight(96, 32))
     assert maker_of(changes).at(64).ema_weights == {"average": expected}
 
 

@@ -61,9 +61,9 @@ def test_a_signal_stops_it_after_the_iteration(begin):
 
 
 def test_an_event_passes_multiples_and_the_end():
-    event = Event(SimpleNamespace(), before=16, images_seen=32, finished=False)
+    event = Event(SimpleNamespace(), before=16, images_seen=32, total_images=100)
     assert [event.passed(every) for every in (8, 17, 31, 32, 33)] == [True, True, True, True, False]
-    assert Event(SimpleNamespace(), before=16, images_seen=32, finished=True).passed(1000)
+    assert Event(SimpleNamespace(), before=16, images_seen=32, total_images=32).passed(1000)
 
 
 def test_watching_changes_nothing(begin, unequal):

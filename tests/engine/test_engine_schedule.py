@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganlet.engine.schedule import crosses, ema_weight, health_interval, measure_every
+from ganlet.engine.schedule import health_interval, measure_every
+from ganlet.games import Average
 from ganlet.networks.optimizers import (
     SCHEDULES,
     ConstantSchedule,
@@ -72,28 +73,24 @@ def test_warm_up_multiplies_the_other_curves(seen, warmup):
 @given(st.integers(1, 100_000), st.integers(1, 100))
 def test_after_one_half_life_an_old_weight_counts_one_half(half_life, parts):
     new_images = half_life / parts
-    old_share = (1.0 - ema_weight(half_life, 0.0, 0, new_images)) ** parts
+    old_share = (1.0 - Average("network", half_life, 0.0).weight(0, new_images)) ** parts
     assert old_share == pytest.approx(0.5)
 
 
 @given(st.integers(0, 10_000), st.integers(1, 100), st.floats(0.01, 1))
 def test_a_ramp_up_shortens_the_half_life_of_the_beginning_only(seen, new_images, ramp_up):
-    ramped = ema_weight(500, ramp_up, seen, new_images)
-    assert 0 < ema_weight(500, 0.0, seen, new_images) <= ramped <= 1
+    ramped = Average("network", 500, ramp_up).weight(seen, new_images)
+    assert 0 < Average("network", 500, 0.0).weight(seen, new_images) <= ramped <= 1
     if seen * ramp_up > 500:
-        assert ramped == ema_weight(500, 0.0, seen, new_images)
+        assert ramped == Average("network", 500, 0.0).weight(seen, new_images)
     elif seen * ramp_up >= 1:
-        assert ramped == ema_weight(round(seen * ramp_up), 0.0, seen, new_images)
+        assert ramped == Average("network", round(seen * ramp_up), 0.0).weight(seen, new_images)
 
 
 def test_no_half_life_is_no_averaging():
-    assert ema_weight(0, 0.0, 1000, 16) == ema_weight(0, 0.1, 1000, 16) == ema_weight(500, 0.1, 0, 16) == 1.0
-
-
-@given(st.integers(0, 200), st.integers(1, 50), st.integers(1, 50))
-def test_crosses_tells_whether_a_multiple_was_passed(before, new_images, every):
-    after = before + new_images
-    assert crosses(before, after, every) == any(seen % every == 0 for seen in range(before + 1, after + 1))
+    nothing = [Average("network", half_life, ramp_up) for half_life, ramp_up in ((0, 0.0), (0, 0.1))]
+    assert [average.weight(1000, 16) for average in nothing] == [1.0, 1.0]
+    assert Average("network", 500, 0.1).weight(0, 16) == 1.0
 
 
 def test_epochs_must_have_become_images():

@@ -9,8 +9,8 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ganlet.engine.inputs import InputMaker
-from ganlet.engine.schedule import ema_weight
 from ganlet.engine.step import iterate
+from ganlet.games import Average
 
 RATE, BETAS = 1e-2, (0.5, 0.9)
 OPTIMIZER = {"lr": RATE, "beta1": BETAS[0], "beta2": BETAS[1]}
@@ -86,7 +86,7 @@ class Textbook:
 
     def move_average(self, images_seen):
         new_images = self.config.train.n_critic * self.config.train.batch_size
-        weight = ema_weight(64, 0.1, images_seen, new_images)
+        weight = Average("generator", 64).weight(images_seen, new_images)
         for name, tensor in self.generator.state_dict().items():
             self.average[name] = (
                 self.average[name] + weight * (tensor - self.average[name]) if tensor.is_floating_point() else tensor

@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 import torch
 
-from ganlet.engine.window import Window
+from ganlet.engine.state import Window
 from ganlet.games import Gan
 from ganlet.games.gan import ALWAYS_MEASURED
 

@@ -98,7 +98,7 @@ def gradients_in_parts(config, parts):
     drawn = {name: asked.draw((steps, NUM), 1, name) for name, (asked, steps) in of.random(networks, levels).items()}
     random = torch.Generator().manual_seed(0)
     inputs = Inputs(
-        images={"real": torch.randint(0, 256, (1, NUM, 16, 16, 1), generator=random, dtype=torch.uint8)},
+        images={"real": torch.rand(1, NUM, 1, 16, 16, generator=random) * 2 - 1},
         random=drawn,
         levels={name: torch.tensor(level) for name, level in levels.items()},
         memory={name: torch.tensor(value) for name, value in of.memory().items()},

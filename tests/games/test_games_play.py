@@ -46,7 +46,7 @@ class Judging(nn.Module):
 
 def pictures(num, seed=0):
     random = torch.Generator().manual_seed(seed)
-    return torch.randint(0, 256, (num, NUM, 8, 8, 1), generator=random, dtype=torch.uint8)
+    return to_network(torch.randint(0, 256, (num, NUM, 8, 8, 1), generator=random, dtype=torch.uint8))
 
 
 def inputs_of(of, **images):
@@ -118,7 +118,7 @@ def test_each_step_has_its_own_pictures_and_latents():
     assert latents.shape == (4, NUM, 64)
     # The first generator step takes the fakes of the last discriminator step, without drawing them again.
     torch.testing.assert_close(networks["generator"].seen, list(latents))
-    real = [to_network(shown) for shown in inputs.images["real"]]
+    real = list(inputs.images["real"])
     fake = [(0.5 * rows).view(NUM, *SHAPE) for rows in latents]
     expected = [real[0], fake[0], real[1], fake[1], fake[1], fake[2], fake[3]]
     torch.testing.assert_close(networks["discriminator"].seen, expected)
@@ -138,7 +138,7 @@ def test_a_batch_in_parts_is_drawn_again_for_the_generator():
     torch.testing.assert_close(torch.stack(parts).view(2, NUM, 64), latents[1:])
     seen = networks["discriminator"].seen
     assert all(len(images) == NUM // 4 for images in seen)
-    torch.testing.assert_close(torch.cat(seen[0:8:2]), to_network(inputs.images["real"][0]))
+    torch.testing.assert_close(torch.cat(seen[0:8:2]), inputs.images["real"][0])
     assert len(turns) == 8 + 8
 
 
@@ -157,7 +157,7 @@ def test_each_step_of_either_side_has_noise_of_its_own():
     _, networks, inputs, _ = played(changes)
     noise, latents = 0.2 * inputs.random["instance_noise"], inputs.random["latents"]
     assert len(noise) == 5
-    real = [to_network(shown) for shown in inputs.images["real"]]
+    real = list(inputs.images["real"])
     fake = [(0.5 * rows).view(NUM, *SHAPE) for rows in latents]
     judged = [(real[0], 0, 0), (fake[0], 0, 1), (real[1], 1, 0), (fake[1], 1, 1)]
     judged += [(fake[1], 2, 1), (fake[2], 3, 1), (fake[3], 4, 1)]
@@ -191,7 +191,7 @@ def test_held_out_pictures_are_shown_as_the_last_real_ones_were():
     seen = networks["discriminator"].seen
     # They are the very pictures of the last step: the discriminator sees the same, as its fifth batch.
     assert torch.equal(seen[4], seen[2])
-    assert not torch.allclose(seen[4], to_network(inputs.images["real"][1]))
+    assert not torch.allclose(seen[4], inputs.images["real"][1])
     assert turns[2][0].parts["held_out_logit"] == turns[1][0].parts["real_logit"]
 
 

@@ -21,7 +21,7 @@ from ganlet.runs.history import read_history
 from ganlet.workflows import doctor
 from ganlet.workflows.examining import Examiner
 from ganlet.workflows.labels import LabelStock
-from ganlet.workflows.requirements import resolved
+from ganlet.workflows.prepare import resolved
 
 LOOKING = {"health.every": 32, "health.num_pictures": 32}
 
@@ -43,7 +43,7 @@ def brightness(pictures):
 
 def examiner(config, extract=brightness):
     pack = open_source(config.data)
-    config = resolved(config, pack)
+    config = resolved(config, config.data.source, pack)
     cpu = torch.device("cpu")
     return Examiner(config, pack, None, extract, cpu, LabelStock.of(pack, config)), build_state(config, cpu)
 

@@ -13,7 +13,8 @@ import ganlet
 from ganlet.config import dump_yaml
 from ganlet.engine import devices
 from ganlet.errors import CheckpointError, ConfigError, DataError, EnvironmentProblem, RunError
-from ganlet.workflows.requirements import CHANGEABLE, require_shares
+from ganlet.workflows.prepare import require_shares
+from ganlet.workflows.requirements import CHANGEABLE
 from kill_and_resume import differences
 
 

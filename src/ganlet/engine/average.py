@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from ganlet.engine.schedule import ema_weight
 from ganlet.engine.state import start_average
 from ganlet.engine.step import update_average
+from ganlet.games import Average
 
 
 class EMA:
@@ -25,14 +25,13 @@ class EMA:
 
     def __init__(self, network: nn.Module, half_life: int = 10_000, ramp_up: float = 0.1) -> None:
         self.network = network
-        self.half_life = half_life
-        self.ramp_up = ramp_up
+        self.average = Average("network", half_life, ramp_up)
         self.module = start_average(network)
         self.images_seen = 0
 
     def update(self, num_images: int) -> None:
         """Follow the network after a step with so many new images."""
         self.images_seen += num_images
-        weight = ema_weight(self.half_life, self.ramp_up, self.images_seen, num_images)
+        weight = self.average.weight(self.images_seen, num_images)
         device = next(self.network.parameters()).device
         update_average(self.module, self.network, torch.full((), weight, device=device))

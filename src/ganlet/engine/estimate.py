@@ -10,6 +10,7 @@ import torch
 
 from ganlet.engine.state import TrainState
 from ganlet.games import Inputs
+from ganlet.images import to_network
 
 ADAM_COPIES = 4  # weight, gradient and two moments of each parameter
 BYTES = 4
@@ -77,7 +78,7 @@ def _blank_inputs(state: TrainState, batch: int) -> Inputs:
     asked = game.random(state.networks, levels)
     return Inputs(
         images={
-            name: torch.zeros(steps, batch, *data.size, int(data.channels), dtype=torch.uint8)
+            name: to_network(torch.zeros(steps, batch, *data.size, int(data.channels), dtype=torch.uint8))
             for name, steps in streams.items()
         },
         labels=labels,

@@ -9,7 +9,6 @@ import torch
 
 from ganlet.data.feed import Feed
 from ganlet.engine.distributed import ALONE, Ranks
-from ganlet.engine.schedule import ema_weight
 from ganlet.engine.state import TrainState
 from ganlet.games import Inputs
 from ganlet.randomness import noise_seed
@@ -51,8 +50,7 @@ class InputMaker:
             random[name] = whole.narrow(1, here.rank * share, share)
 
         new_images = batch * game.streams()["real"]
-        ramp, seen = config.generator.ema.ramp_up, images_seen + new_images
-        weights = {name: ema_weight(one.half_life, ramp, seen, new_images) for name, one in state.averaged.items()}
+        weights = {name: one.weight(images_seen + new_images, new_images) for name, one in state.averaged.items()}
         return Inputs(
             images=images,
             labels=labels,

@@ -13,13 +13,13 @@ from ganlet.data.feed import Feed
 from ganlet.engine.distributed import ALONE, Ranks
 from ganlet.engine.graph import GraphRunner
 from ganlet.engine.inputs import InputMaker
-from ganlet.engine.schedule import crosses, iteration_images, measure_every
+from ganlet.engine.schedule import iteration_images, measure_every
 from ganlet.engine.signals import StopRequest
 from ganlet.engine.state import TrainState
 from ganlet.engine.step import iterate
 from ganlet.errors import TrainingError
 from ganlet.randomness import derive, noise_seed
-from ganlet.settings import images
+from ganlet.settings import Images, images
 
 AGREE_EVERY = 8  # iterations between agreements of several ranks about stopping
 
@@ -40,12 +40,18 @@ class Event:
     state: TrainState
     before: int
     images_seen: int
-    finished: bool  # all images of the run have been seen
+    total_images: int  # of the run
     latest: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def passed(self, every: int) -> bool:
-        """Whether a multiple of `every` images was passed, or the run is finished."""
-        return self.finished or crosses(self.before, self.images_seen, every)
+    @property
+    def finished(self) -> bool:
+        """Whether all images of the run have been seen."""
+        return self.images_seen >= self.total_images
+
+    def passed(self, every: Images) -> bool:
+        """Whether a multiple of `every` (of a resolved config) was passed, or the run is finished."""
+        assert isinstance(every, int)
+        return self.finished or self.images_seen // every > self.before // every
 
 
 @dataclass(frozen=True)
@@ -121,7 +127,7 @@ def run_loop(
         state.set_clock(before + step)
 
         # Show it around, grant what is asked for, save, and see whether anybody wants to stop.
-        event = Event(state, before, state.images_seen, finished=state.images_seen >= total, latest=latest)
+        event = Event(state, before, state.images_seen, total, latest)
         measured = bool(turn) and event.passed(turn)
         requests.gather(hooks, event)
         requests.grant_reductions(event, measured)

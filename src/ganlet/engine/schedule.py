@@ -8,17 +8,6 @@ from ganlet.settings import images
 LOOK_EVERY, MOST_LOOKS = 4_000, 200
 
 
-def ema_weight(half_life: int, ramp_up: float, images_seen: int, new_images: int) -> float:
-    """Share of the new weights in the average after `new_images` more images; 1 means no averaging.
-
-    With a ramp-up the half-life is at most that share of the images seen, so that the poor first weights are
-    forgotten early (Karras et al. 2020, `ema_rampup`).
-    """
-    if ramp_up:
-        half_life = min(half_life, round(images_seen * ramp_up))
-    return 1.0 - 0.5 ** (new_images / half_life) if half_life else 1.0
-
-
 def growth(config: RunConfig, num_stages: int, images_seen: int) -> tuple[int, float]:
     """The stage of growing at a moment, and the share by which its resolution has faded in (Karras et al. 2018).
 
@@ -37,11 +26,6 @@ def growth(config: RunConfig, num_stages: int, images_seen: int) -> tuple[int, f
     if stages >= num_stages - 1:
         return num_stages - 1, 1.0
     return 1 + stages, min(1.0, within / fade) if fade else 1.0
-
-
-def crosses(before: int, after: int, every: int) -> bool:
-    """Whether a multiple of `every` lies in (before, after]."""
-    return after // every > before // every
 
 
 def measure_every(config: RunConfig) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -13,13 +13,44 @@ from torch import nn
 from ganlet.config.schema import RunConfig
 from ganlet.engine.optimizers import build_optimizer, optimizer_tensors
 from ganlet.engine.schedule import growth
-from ganlet.engine.window import Window
 from ganlet.errors import CheckpointError, ConfigError, nearest
 from ganlet.games import GAMES, Average, Game, Player
 from ganlet.randomness import derive
 
 Members = dict[str, dict[str, torch.Tensor]]
 KEPT_MEMBERS = ("window", "adaptive", "course")  # beside networks, averages and optimisers
+
+
+class Window:
+    """Sums and counts of what was measured since the last log row, by name, kept on the device."""
+
+    def __init__(self, names: Sequence[str], device: torch.device) -> None:
+        self.names = tuple(names)
+        precision = torch.float32 if device.type == "mps" else torch.float64
+        self.sums = torch.zeros(len(self.names), dtype=precision, device=device)
+        self.counts = torch.zeros(len(self.names), dtype=precision, device=device)
+        self._known_counts: dict[tuple[int, ...], torch.Tensor] = {}
+
+    def add(self, sums: dict[str, torch.Tensor], counts: dict[str, int]) -> None:
+        """Add sums of scalars by name, each of so many values; names that are not there count nothing."""
+        assert sums.keys() <= set(self.names), f"the game does not declare {sorted(sums.keys() - set(self.names))}"
+        zero = self.sums.new_zeros(())
+        self.sums += torch.stack([sums[name].to(zero.dtype) if name in sums else zero for name in self.names])
+        numbers = tuple(counts.get(name, 0) for name in self.names)
+        if numbers not in self._known_counts:  # sent to the device once, for that would stall every iteration
+            self._known_counts[numbers] = torch.tensor(numbers, dtype=zero.dtype, device=zero.device)
+        self.counts += self._known_counts[numbers]
+
+    def read(self) -> dict[str, float]:
+        """Means since the last reading, by name; then start anew. Waits for the device."""
+        sums, counts = self.sums.tolist(), self.counts.tolist()
+        self.sums.zero_()
+        self.counts.zero_()
+        return {name: total / count for name, total, count in zip(self.names, sums, counts, strict=True) if count}
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """The live tensors by name."""
+        return {"sums": self.sums, "counts": self.counts}
 
 
 @dataclass
@@ -91,12 +122,13 @@ class TrainState:
         }
 
     def set_clock(self, images_seen: int) -> None:
-        """Be at a moment: networks that grow work at its stage."""
+        """Be at a moment: where networks grow, they work at its stage."""
         self.images_seen = images_seen
-        for network in [*self.networks.values(), *self.averages.values()]:
-            if hasattr(network, "set_stage"):
-                growing = cast(Any, network)
-                growing.set_stage(*growth(self.game.config, growing.num_stages, images_seen))
+        if self.game.config.train.growing.every:
+            for network in [*self.networks.values(), *self.averages.values()]:
+                if hasattr(network, "set_stage"):
+                    growing = cast(Any, network)
+                    growing.set_stage(*growth(self.game.config, growing.num_stages, images_seen))
 
     @torch.no_grad()
     def load(self, members: Mapping[str, Mapping[str, torch.Tensor]], images_seen: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -16,6 +17,7 @@ from ganlet.engine.distributed import ALONE, Ranks
 from ganlet.engine.state import TrainState
 from ganlet.errors import ConfigError, TrainingError
 from ganlet.games import Inputs, Turn
+from ganlet.images import to_network
 
 UNIT_VECTORS = ("._u", "._v")  # of torch's spectral_norm
 
@@ -66,7 +68,8 @@ def iterate(state: TrainState, inputs: Inputs, ranks: Ranks = ALONE) -> None:
 def _turns(state: TrainState, inputs: Inputs) -> Iterator[Turn]:
     """The turns of the game, each computed in the precision of the run when it is asked for."""
     device = inputs.images["real"].device.type
-    play = state.game.play(state.networks, inputs)
+    shown = {stream: to_network(pictures) for stream, pictures in inputs.images.items()}
+    play = state.game.play(state.networks, replace(inputs, images=shown))
     half = state.game.config.train.precision == "bf16"
     while True:
         # The cache of casted weights would outlive their update within an iteration, and cannot be captured.

@@ -221,8 +221,9 @@ class Gan(Game):
         return {"discriminator": discriminator, "generator": Player(("generator",), self.config.generator.optimizer)}
 
     def averages(self) -> dict[str, Average]:
-        further = [images(half_life) for half_life in self.config.generator.ema.more_half_lives]
-        return super().averages() | {average_member(h): Average("generator", h) for h in further}
+        ema = self.config.generator.ema
+        further = [Average("generator", images(half_life), ema.ramp_up) for half_life in ema.more_half_lives]
+        return super().averages() | {average_member(average.half_life): average for average in further}
 
     def streams(self) -> dict[str, int]:
         follows = self.objective.augment.policies and self.objective.augment.adaptive == "held_out"

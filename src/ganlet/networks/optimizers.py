@@ -25,8 +25,7 @@ class Schedule(Settings):
 
     def at(self, images_seen: int, total_images: int, reductions: int = 0) -> float:
         """What the rate is multiplied by at a moment, in [0, 1]; `reductions` is how often it was reduced so far."""
-        warmup = images(self.warmup)
-        climb = min(1.0, images_seen / warmup) if warmup else 1.0
+        climb = min(1.0, images_seen / images(self.warmup)) if self.warmup else 1.0
         return climb * self.curve(images_seen, total_images, reductions)
 
     def curve(self, images_seen: int, total_images: int, reductions: int) -> float:

@@ -11,12 +11,9 @@ from torch import nn
 
 from ganlet.config import RunConfig
 from ganlet.data.memory import hold
-from ganlet.data.spec import Pack
 from ganlet.errors import ConfigError, RunError
 from ganlet.games import GAMES, Game
 from ganlet.runs.folder import RunFolder
-from ganlet.workflows.reporting import Reporter
-from ganlet.workflows.requirements import open_pictures
 
 
 @dataclass(frozen=True)
@@ -65,23 +62,8 @@ class Given:
             raise ConfigError("A dataset of several streams needs one that is called real.", got=", ".join(streams))
         return {name: hold(one) for name, one in streams.items()}
 
-    def noted(self, config: RunConfig) -> RunConfig:
-        """The config with a source that stands for pictures in memory."""
-        if self.dataset is None:
-            return config
-        return _with_source(config, self.sources["real"])
-
-    def packs(self, config: RunConfig, reporter: Reporter) -> dict[str, Pack]:
-        """The pictures by stream: those that were handed in, or those of the config as "real"."""
-        sources = self.sources or {"real": config.data.source}
-        return {name: open_pictures(_with_source(config, one), reporter) for name, one in sources.items()}
-
     def game(self, config: RunConfig) -> Game:
         """The game of a resolved config, with the networks that were handed in."""
         networks = {"generator": self.generator, "discriminator": self.discriminator}
         handed = {name: network for name, network in networks.items() if network is not None}
         return (self.game_class or GAMES["gan"])(config, handed)
-
-
-def _with_source(config: RunConfig, source: str) -> RunConfig:
-    return config.model_copy(update={"data": config.data.model_copy(update={"source": source})})

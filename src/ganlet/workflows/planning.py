@@ -9,14 +9,14 @@ import torch
 
 from ganlet.config import RunConfig, dump_yaml, without_effect
 from ganlet.data.labels import label_notes
-from ganlet.engine.devices import choose_device, require_precision
 from ganlet.engine.estimate import estimate_memory
 from ganlet.networks.zoo import parameter_count
 from ganlet.runs.environment import describe_environment
 from ganlet.runs.folder import require_new
 from ganlet.settings import images
+from ganlet.workflows.given import Given
+from ganlet.workflows.prepare import prepare
 from ganlet.workflows.reporting import Reporter, Silent
-from ganlet.workflows.requirements import followed_pictures, open_pictures, require_extractor, resolved
 from ganlet.workflows.transferring import initial_state
 
 
@@ -27,15 +27,11 @@ def plan(
 
     Raises what `train` would raise before it starts.
     """
-    chosen = choose_device(device)
-    require_precision(config, chosen)
-    require_extractor(config)
     if out is not None:
         require_new(Path(out))
     reporter = reporter or Silent()
-    pack = open_pictures(config, reporter)
-    config = resolved(config, pack)
-    followed_pictures(config, pack)
+    config, chosen, packs = prepare(config, Given(), device, reporter)
+    pack = packs["real"]
     state = initial_state(config, torch.device("cpu"), reporter)
     memory = estimate_memory(state)
     total, per_iteration = images(config.train.total_images), config.train.batch_size * config.train.n_critic

@@ -49,13 +49,12 @@ class Session:
 
     config: RunConfig  # resolved
     folder: RunFolder
-    packs: Mapping[str, Pack]  # by stream; "real" are those to be learned from
+    packs: Mapping[str, Pack]  # by stream: "real" are those to be learned from, "held_out" kept out of training
     device: torch.device
     ranks: Ranks
     reporter: Reporter
     hooks: Sequence[Hook]
     game: Game
-    followed: Pack | None = None  # pictures kept out of training, where the augmentation follows them
     given: Mapping[str, str] = field(default_factory=dict)  # what was handed in as objects, in words
 
     @property
@@ -70,24 +69,20 @@ class Session:
 
     def feeds(self) -> dict[str, Feed]:
         """The pictures by stream, as the game is shown them."""
-        data, seed, device = self.config.data, self.config.seed, self.device
-        varied = {"flip": data.flip, "random_crop": data.crop == "random"}
-        found = {
-            name: Feed(
+        data, feeds = self.config.data, {}
+        for stream, pack in self.packs.items():
+            trained_on = stream != "held_out"
+            feeds[stream] = Feed(
                 pack,
                 size=data.size,
-                seed=seed,
-                labels=label_vectors(pack, data) if name == "real" else None,
-                balance=data.balance and name == "real",
-                device=device,
-                **varied,
+                seed=self.config.seed,
+                flip=data.flip and trained_on,
+                random_crop=data.crop == "random" and trained_on,
+                labels=label_vectors(pack, data) if stream in ("real", "held_out") else None,
+                balance=data.balance and stream == "real",
+                device=self.device,
             )
-            for name, pack in self.packs.items()
-        }
-        if self.followed is not None:
-            labels = label_vectors(self.followed, data)
-            found["held_out"] = Feed(self.followed, size=data.size, seed=seed, labels=labels, device=device)
-        return found
+        return feeds
 
 
 def train_to_the_end(session: Session, state: TrainState, stop: StopRequest, restored: Checkpoint | None) -> StopReason:

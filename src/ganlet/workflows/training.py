@@ -14,8 +14,8 @@ from torch import nn
 from ganlet.config import RunConfig, differences, dump_yaml, read_yaml, validate, without_effect
 from ganlet.config.tree import merge
 from ganlet.data.labels import label_notes
-from ganlet.engine.devices import choose_device, out_of_memory_explained, require_precision, set_determinism
-from ganlet.engine.distributed import ranks, world_size
+from ganlet.engine.devices import out_of_memory_explained, set_determinism
+from ganlet.engine.distributed import ranks
 from ganlet.engine.loop import Hook
 from ganlet.engine.signals import stop_on_signals
 from ganlet.engine.state import TrainState, build_state
@@ -27,17 +27,10 @@ from ganlet.runs.checkpoint import Checkpoint
 from ganlet.runs.folder import RunFolder, default_run_path, require_new
 from ganlet.workflows.finishing import redraw
 from ganlet.workflows.given import Given
+from ganlet.workflows.prepare import prepare
 from ganlet.workflows.records import log_file, read_environment
 from ganlet.workflows.reporting import Reporter, default_reporter
-from ganlet.workflows.requirements import (
-    followed_pictures,
-    require_changeable,
-    require_extractor,
-    require_length,
-    require_same_pictures,
-    require_shares,
-    resolved,
-)
+from ganlet.workflows.requirements import require_changeable, require_length, require_same_pictures
 from ganlet.workflows.run import Run
 from ganlet.workflows.session import Session, counted_rollbacks, train_to_the_end
 from ganlet.workflows.transferring import initial_state
@@ -77,30 +70,14 @@ def train(
     """
     reporter = reporter or default_reporter()
     given = Given(generator, discriminator, game, dataset)
-    chosen = choose_device(device)
-    require_precision(config, chosen)
-    require_shares(config, chosen, world_size())
-    require_extractor(config)
     path = Path(out) if out is not None else default_run_path(Path("runs"), config.preset or "run")
     require_new(path)
-    packs = given.packs(config, reporter)
-    config = resolved(given.noted(config), packs["real"])
-    followed = followed_pictures(config, packs["real"])
+    config, chosen, packs = prepare(config, given, device, reporter)
     for note in [*without_effect(config), *label_notes(packs["real"], config.data), *given.notes()]:
         reporter.say(f"note: {note}")
     with out_of_memory_explained(), ranks(chosen.type) as here:
-        session = Session(
-            config,
-            RunFolder(path),
-            packs,
-            chosen,
-            here,
-            reporter,
-            callbacks,
-            given.game(config),
-            followed,
-            given.record(),
-        )
+        folder, of_config = RunFolder(path), given.game(config)
+        session = Session(config, folder, packs, chosen, here, reporter, callbacks, of_config, given.record())
         state = initial_state(config, chosen, reporter, session.game)
         if here.is_first:
             RunFolder.create(path, dump_yaml(config))
@@ -137,24 +114,18 @@ def resume(
     saved = validate(read_yaml(folder.config_path))
     wanted = validate(merge(saved.model_dump(), overrides or {}))
     require_changeable(saved, wanted, folder, ConfigError, "These settings cannot be changed on resume.")
-    chosen = choose_device(device)
-    require_precision(wanted, chosen)
-    require_shares(wanted, chosen, world_size())
-    require_extractor(wanted)
-    packs = given.packs(wanted, reporter)
-    config = resolved(given.noted(wanted), packs["real"])
+    config, chosen, packs = prepare(wanted, given, device, reporter)
     require_same_pictures(folder, packs["real"], config, allow_data_change, reporter)
-    followed = followed_pictures(config, packs["real"])
     with out_of_memory_explained(), ranks(chosen.type) as here:
-        session = Session(
-            config, folder, packs, chosen, here, reporter, callbacks, given.game(config), followed, given.record()
-        )
+        of_config = given.game(config)
+        session = Session(config, folder, packs, chosen, here, reporter, callbacks, of_config, given.record())
         with _at_work(session):
             restored = checkpoint.load(folder.checkpoints_path, run_id=read_environment(folder).get("run_id"))
-            if restored:
-                state = build_state(config, chosen, session.game)
-            else:
-                state = initial_state(config, chosen, reporter, session.game)
+            state = (
+                build_state(config, chosen, session.game)
+                if restored
+                else initial_state(config, chosen, reporter, session.game)
+            )
             _restore(session, state, restored)
             return _run(session, state, restored)
 

@@ -53,9 +53,16 @@ def initial_state(config: RunConfig, device: torch.device, reporter: Reporter, g
     nothing of it fits.
     """
     state = build_state(config, device, game)
-    if config.train.init_from is None:
-        return state
-    folder = RunFolder.open(Path(config.train.init_from))
+    if config.train.init_from is not None:
+        take_over(state, RunFolder.open(Path(config.train.init_from)), reporter)
+    return state
+
+
+def take_over(state: TrainState, folder: RunFolder, reporter: Reporter) -> None:
+    """Let a state begin with the weights of a run, as far as they fit, and tell what was taken.
+
+    Raises `CheckpointError` where the run's checkpoints are broken, `ConfigError` where it has none or nothing fits.
+    """
     saved = checkpoint.load(folder.checkpoints_path, run_id=read_environment(folder).get("run_id"))
     if saved is None:
         raise ConfigError(
@@ -91,7 +98,6 @@ def initial_state(config: RunConfig, device: torch.device, reporter: Reporter, g
         if untaken := [key for key in frozen if key in found.new]:
             listed = ", ".join(untaken[:LISTED]) + (", ..." if len(untaken) > LISTED else "")
             reporter.say(f"note: {name}.freeze keeps initial weights, which nothing was taken over for: {listed}")
-    return state
 
 
 @torch.no_grad()

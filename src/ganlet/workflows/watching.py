@@ -27,7 +27,6 @@ from ganlet.runs.folder import RunFolder
 from ganlet.runs.history import History, TensorBoardMirror, read_history
 from ganlet.runs.pictures import save_sheet
 from ganlet.runs.weights import save_generator
-from ganlet.settings import images
 from ganlet.workflows.doctor import Doctor
 from ganlet.workflows.examining import weight_norms
 from ganlet.workflows.judging import MEASUREMENT, Track
@@ -56,7 +55,7 @@ class Logger:
 
     def __call__(self, event: Event) -> None:
         last_time, last_images = self._last = self._last or (self._started, event.before)
-        if not event.passed(images(self.config.train.log_every)):
+        if not event.passed(self.config.train.log_every):
             return
         means = event.state.window.read()
         if means.pop("failed_steps") > 0:
@@ -74,9 +73,9 @@ class Logger:
         _patiently(lambda: self.history.append(row))
         if self.mirror:
             self.mirror.scalars(row)
-        total = images(self.config.train.total_images)
         told = describe_row(row, self.config.objective.loss.probabilities)
-        self.reporter.progress("training", min(event.images_seen, total), total, told)
+        seen = min(event.images_seen, event.total_images)  # an iteration may go past the end
+        self.reporter.progress("training", seen, event.total_images, told)
 
 
 @dataclass
@@ -89,7 +88,7 @@ class Sampler:
     labels: LabelStock | None = None
 
     def __call__(self, event: Event) -> None:
-        if event.passed(images(self.config.train.sample_every)):
+        if event.passed(self.config.train.sample_every):
             self.save(event.state, event.images_seen)
 
     def save(self, state: TrainState, images_seen: int) -> None:
@@ -126,7 +125,7 @@ class Saver:
 
     def __call__(self, event: Event) -> None:
         is_best = measured_now(event) and event.latest[MEASUREMENT]["best"]
-        if is_best or event.passed(images(self.config.train.checkpoint_every)):
+        if is_best or event.passed(self.config.train.checkpoint_every):
             self.save(event.state)
 
     def save(self, state: TrainState) -> None:
