@@ -160,3 +160,65 @@ def test_a_game_that_draws_nothing_says_so_where_pictures_are_asked_for(start):
 def test_several_streams_need_one_that_is_called_real(start, given):
     with pytest.raises(ConfigError, match="called real"):
         start("run", dataset={"unreal": given["dataset"]})
+
+
+class Both(Painter):
+    """Two generators that learn the mean of the pictures, each from its own latents."""
+
+    draws = "generator"
+
+    def networks(self):
+        made = {name: Linear() for name in ("generator", "second")}
+        for network in made.values():
+            network.latents = ganlet.nn.Latents(5)
+        return made
+
+    def players(self, networks):
+        return Game.players(self, networks)
+
+    def play(self, networks, inputs):
+        mean = inputs.real().mean(0)
+        for name, latents in (("generator", "latents"), ("second", "latents/second")):
+            yield name, (networks[name](inputs.random[latents][0]) - mean).square().mean()
+
+
+def test_a_second_generator_draws_by_its_name(start):
+    run = start("run", game=Both)
+    latents, networks = torch.randn(3, 5, generator=torch.Generator().manual_seed(1)), run.load()
+    drawn = {name: run.sample(network=name, latents=latents) for name in ("generator", "second")}
+    for name, pictures in drawn.items():
+        expected = networks[name](latents).permute(0, 2, 3, 1).add(1).mul(127.5).round()
+        assert (torch.from_numpy(pictures) == expected).all(), name
+    assert (drawn["generator"] == run.sample(latents=latents)).all()
+    assert (drawn["second"] != drawn["generator"]).any()
+    with pytest.raises(ConfigError, match="No such network") as caught:
+        run.sample(network="third")
+    assert caught.value.expected == "generator, second"
+
+
+class Odd:
+    """Asks for latents that are given in another form than a tensor for each picture."""
+
+    def __init__(self, change):
+        self.change = change
+
+    def draw(self, shape, seed, stream, clock=0, device="cpu"):
+        return self.change(torch.zeros(*shape, 5))
+
+
+MISTAKES = {
+    "a loss for each picture": ("play", lambda self, n, inputs: iter([("painter", inputs.real().mean((1, 2, 3)))])),
+    "a player that is not there": ("play", lambda self, n, inputs: iter([("sculptor", inputs.real().mean())])),
+    "a network that is not there": ("draws", "generator"),
+    "a judge that is not there": ("judges", "discriminator"),
+    "two tensors": ("random", lambda self, n, levels: {"x": (Odd(lambda numbers: (numbers, numbers)), 1)}),
+    "numbers for too few": ("random", lambda self, n, levels: {"x": (Odd(lambda numbers: numbers[:, 1:]), 1)}),
+}
+
+
+@pytest.mark.parametrize(("what", "mistaken"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_in_a_game_is_told_in_its_words(start, what, mistaken):
+    with pytest.raises(ConfigError) as caught:
+        start("run", game=type("Mistaken", (Painter,), {what: mistaken}))
+    assert caught.value.expected
+    assert "Mistaken" in str(caught.value.where) or "Odd.draw" in str(caught.value.where)

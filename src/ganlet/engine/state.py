@@ -103,10 +103,8 @@ class TrainState:
 
     def shown(self) -> dict[str, nn.Module]:
         """The networks that pictures are drawn with: averaged ones, unless the config wants those of the moment."""
-        if self.game.config.evaluate.weights == "raw":
-            return self.networks
-        firsts = {average.network: name for name, average in reversed(self.averaged.items())}
-        return self.networks | {network: self.averages[name] for network, name in firsts.items()}
+        ema, held = self.game.config.evaluate.weights == "ema", {**self.networks, **self.averages}
+        return {name: held[self.game.member_of(name, ema)] for name in self.networks}
 
     def members(self) -> Members:
         """All tensors by member and name: what a checkpoint holds. They are the live ones, not copies."""
@@ -166,9 +164,14 @@ def build_state(config: RunConfig, device: torch.device | str = "cpu", game: Gam
     with torch.random.fork_rng(devices=[]):  # for modules that draw their initial weights as torch's layers do
         torch.default_generator.manual_seed(derive(config.seed, "initial/networks"))
         built = game.networks()
-    if strange := game.handed.keys() - built.keys():
-        got, expected = ", ".join(sorted(strange)), ", ".join(built)
-        raise ConfigError("The game has no such network to take.", where="game", got=got, expected=expected)
+    if strange := {*game.handed, game.draws, game.judges} - {*built, None}:
+        raise ConfigError(
+            "The game has no such network.",
+            where=type(game).__name__,
+            got=", ".join(sorted(map(str, strange))),
+            expected=", ".join(built),
+            hint="say which network `draws` and which one `judges`: None where there is none",
+        )
     networks = {}
     for name, network in built.items():
         network = network.to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

@@ -77,7 +77,15 @@ def _turns(state: TrainState, inputs: Inputs) -> Iterator[Turn]:
             turn = next(play, None)
         if turn is None:
             return
-        yield Turn(*turn)
+        turn = Turn(*turn)
+        if turn.player not in state.players or turn.loss.dim():
+            raise ConfigError(
+                "What a game yields is a player's name, its loss, and scalars for the log by name.",
+                where=type(state.game).__name__,
+                got=f"{turn.player!r} and a loss of shape {tuple(turn.loss.shape)}",
+                expected=f"one of {', '.join(state.players)} and a scalar, such as loss.mean()",
+            )
+        yield turn
 
 
 def optimizer_step(

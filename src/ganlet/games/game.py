@@ -240,11 +240,10 @@ class Game:
         drawn = self.drawn(networks, num, seed, "preview", labels)
         return None if drawn is None else drawn[:num]
 
-    def shown_member(self) -> str | None:
-        """The member of a checkpoint with the network that pictures are drawn with."""
-        if self.config.evaluate.weights == "raw":
-            return self.draws
-        return next((name for name, average in self.averages().items() if average.network == self.draws), self.draws)
+    def member_of(self, network: str, ema: bool = True) -> str:
+        """The member of a checkpoint with the weights of a network: with `ema` its first average, if it has one."""
+        averages = (name for name, average in self.averages().items() if ema and average.network == network)
+        return next(averages, network)
 
     def measured(self, networks: Networks) -> tuple[str, ...]:
         """Names of all that is measured, in the order of the log."""

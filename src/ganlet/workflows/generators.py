@@ -46,17 +46,18 @@ def open_generator(
     device: torch.device,
     average: int | None = None,
     game: Game | None = None,
+    name: str | None = None,
 ) -> Trained:
     """The generator in generator.safetensors, or that of the checkpoint best, latest, or of a number of images seen.
 
     Of a checkpoint, too, it is the averaged one unless the config wants the momentary one. `average` is the half-life
-    of one of the further averages; they are in checkpoints only, by default in the latest. `game` is for runs whose
-    networks are not described by their config. Raises RunError or CheckpointError where there is none or it is damaged,
-    ConfigError where `which` or `average` means nothing.
+    of one of the further averages, `name` another network that draws; both are in checkpoints only, by default in the
+    latest. `game` is for runs whose networks are not described by their config. Raises RunError or CheckpointError
+    where there is none or it is damaged, ConfigError where `which`, `average` or `name` means nothing.
     """
-    if game is not None and game.draws is None:
+    if game is not None and game.draws is None and name is None:
         raise RunError("This game draws no pictures of latents: there is no generator.", where=folder.path)
-    if which is None and average is None:
+    if which is None and average is None and name is None:
         path = folder.generator_path
         if not path.exists():
             raise RunError(
@@ -68,9 +69,12 @@ def open_generator(
     saved = open_checkpoint(folder, "latest" if which is None else which)
     config = validate(saved.meta["config"])
     game = game or game_of(config, read_environment(folder), folder.path)
-    member = game.shown_member() if average is None else _further(config, average)
-    network = game.networks()[str(game.draws)]
-    network = _loaded(network, saved.members[str(member)], config, saved.images_seen, saved.path, device)
+    name, networks = name or str(game.draws), game.networks()
+    if not hasattr(networks.get(name), "latents"):
+        able = ", ".join(known for known, network in networks.items() if hasattr(network, "latents"))
+        raise ConfigError("No such network draws pictures of latents.", where="network", got=name, expected=able)
+    member = game.member_of(name, config.evaluate.weights == "ema") if average is None else _further(config, average)
+    network = _loaded(networks[name], saved.members[member], config, saved.images_seen, saved.path, device)
     labels = LabelStock.from_sets(read_environment(folder).get("labels"), config.data.num_labels)
     return Trained(network, config, saved.images_seen, labels)
 
@@ -127,10 +131,9 @@ def open_networks(
     saved = open_checkpoint(folder, which)
     config = validate(saved.meta["config"])
     game = game or game_of(config, read_environment(folder), folder.path)
-    averages = {average.network: name for name, average in reversed(game.averages().items())} if ema else {}
     found = {}
     for name, network in game.networks().items():
-        tensors = saved.members[averages.get(name, name)]
+        tensors = saved.members[game.member_of(name, ema)]
         found[name] = _loaded(network, tensors, config, saved.images_seen, saved.path, device)
     return Networks(found, saved.images_seen)
 

@@ -34,6 +34,7 @@ def sample(
     average: int | None = None,
     latents: np.ndarray | torch.Tensor | None = None,
     checkpoint: str | int | None = None,
+    network: str | None = None,
     device: str = "auto",
     game: Game | None = None,
 ) -> np.ndarray:
@@ -50,6 +51,7 @@ def sample(
         latents: own ones (num, latent_size), or (num, num_levels, latent_size) to mix them; then `num`, and `seed`
             but for labels, do not matter.
         checkpoint: best, latest, or the images seen of one; default: generator.safetensors.
+        network: the name of another network of the run's game that draws; default: the one that the game says.
         device: auto, cpu, cuda or mps.
         game: for runs whose networks are not described by their config.
 
@@ -62,11 +64,11 @@ def sample(
         raise ConfigError("A truncation must be a number from 0 on.", where="--truncation", got=truncation)
     path, chosen = Path(run), choose_device(device)
     if path.is_file():
-        if average is not None or checkpoint is not None:
+        if (average, checkpoint, network) != (None, None, None):
             raise ConfigError("A file holds one generator; others are in checkpoints of its run.", where=path)
         trained = open_generator_file(path, chosen, game)
     else:
-        trained = open_generator(RunFolder.open(path), checkpoint, chosen, average, game)
+        trained = open_generator(RunFolder.open(path), checkpoint, chosen, average, game, network)
     generator = trained.generator
     of_styles = truncation if getattr(generator, "has_styles", False) else None
     if latents is None:

@@ -72,10 +72,9 @@ def take_over(state: TrainState, folder: RunFolder, reporter: Reporter) -> None:
             hint=f"ganlet resume {shlex.quote(str(folder.path))}",
         )
     # Averaged networks are the better ones, and training goes on from them as well.
-    averages = {average.network: name for name, average in reversed(state.averaged.items())}
     networks, transfers = state.networks, {}
     for name, network in networks.items():
-        members = [member for member in (averages.get(name), name) if member in saved.members]
+        members = [member for member in (state.game.member_of(name), name) if member in saved.members]
         if members:
             coarse_first = bool(getattr(network, "coarse_first", True))
             transfers[name] = transfer(network, saved.members[members[0]], finest_last=coarse_first)

@@ -154,8 +154,8 @@ class Saver:
         except CheckpointError as error:
             text = f"generator.safetensors is the last one, for the best cannot be read: {error.what}"
         else:
-            shown = self.game.shown_member()
-            _patiently(lambda: self._write_generator(found.members[str(shown)], moment))
+            shown = self.game.member_of(str(self.game.draws), self.config.evaluate.weights == "ema")
+            _patiently(lambda: self._write_generator(found.members[shown], moment))
             last = shown_value(self.measurer.track.rows[-1])
             text = (
                 f"generator.safetensors is the best one, after {moment:,} images: {shown_value(best)}, at last {last}"
