@@ -39,9 +39,10 @@ from ganlet.games.drawn import generate
 from ganlet.metrics.mode_classifier import open_mode_classifier
 from ganlet.runs.pictures import save_sheet
 from ganlet.workflows.configuring import make_config
+from ganlet.workflows.given import Given
 from ganlet.workflows.labels import LabelStock
+from ganlet.workflows.prepare import prepare
 from ganlet.workflows.reporting import Silent
-from ganlet.workflows.requirements import open_pictures, resolved
 from ganlet.workflows.training import train
 from preset_quality import Extractor, commit, frechet_distance, spread
 
@@ -104,8 +105,8 @@ def _images(length: int | str) -> float:
 
 def measure(config: RunConfig, extractor: Extractor, grid: Path | None) -> dict[str, Any]:
     """One run, measured at a few moments."""
-    pack = open_pictures(config, Silent())
-    config = resolved(config, pack)
+    config, _, packs = prepare(config, Given(), "cpu", Silent())
+    pack = packs["real"]
     stock = LabelStock.of(pack, config)
     total = config.train.total_images
     assert isinstance(total, int)
