@@ -32,7 +32,7 @@ import ganlet
 from ganlet.cli.training import train
 
 # What is looked out for, by file and name: to be changed with the code.
-BATCH = ("data/feed.py", "images")  # the real pictures of a step: a turn of the loop goes from one call to the next
+BATCH = ("data/batches.py", "images")  # the real pictures of a step: a turn of the loop goes from one call to the next
 TOUCH = ("games/gan.py", "play")  # the first thing done with these pictures
 LOOK = ("networks/", ("judge", "forward"), "Discriminator")  # a method of a class whose name ends so
 STEP = inspect.unwrap(torch.optim.Adam.step).__code__  # the discriminator's, then the generator's
@@ -44,7 +44,7 @@ IMPORT = "lazy.py"
 # config or watching and reporting belongs to these, wherever it stands.
 NETWORKS, FEED, DECODING, CONFIG, REPORTING, REST = (
     "networks",
-    "data: feed, order",
+    "data: batches",
     "data: decoding, packing, labels",
     "config",
     "reporting, records",
@@ -52,8 +52,7 @@ NETWORKS, FEED, DECODING, CONFIG, REPORTING, REST = (
 )
 AREAS: tuple[tuple[str, str], ...] = (
     ("networks/", NETWORKS),
-    ("data/feed.py", FEED),
-    ("data/order.py", FEED),
+    ("data/batches.py", FEED),
     ("data/", DECODING),
     ("config/", CONFIG),
     ("workflows/configuring.py", CONFIG),
@@ -61,8 +60,8 @@ AREAS: tuple[tuple[str, str], ...] = (
     ("runs/", REPORTING),
     ("health/", REPORTING),
     ("metrics/", REPORTING),
-    *((f"workflows/{name}.py", REPORTING) for name in ("reporting", "records", "watching", "measuring", "doctor")),
-    *((f"workflows/{name}.py", REPORTING) for name in ("examining", "judging", "finishing", "evidence")),
+    *((f"workflows/{name}.py", REPORTING) for name in ("reporting", "records", "watchers", "measuring", "doctor")),
+    *((f"workflows/{name}.py", REPORTING) for name in ("examiner", "track", "finishing", "evidence")),
     ("", REST),
 )
 ASIDE = ("data: decoding, packing, labels", "config", "reporting, records")

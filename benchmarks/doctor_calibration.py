@@ -34,7 +34,7 @@ import yaml
 
 from ganlet.config import parse_override, validate
 from ganlet.config.tree import merge
-from ganlet.data.feed import Feed
+from ganlet.data.batches import Batches
 from ganlet.engine.loop import Event
 from ganlet.errors import TrainingError
 from ganlet.health.history import RunInfo
@@ -251,7 +251,7 @@ class Disturbance:
 def loading(change: Load | None) -> Iterator[None]:
     """While open, training is fed pictures and labels that went through `change`."""
 
-    class Bad(Feed):
+    class Bad(Batches):
         def images(self, *args: Any, **options: Any) -> torch.Tensor:
             pictures, labels = super().images(*args, **options), super().labels(*args, **options)
             return change(pictures, labels)[0] if change is not None else pictures
@@ -260,11 +260,11 @@ def loading(change: Load | None) -> Iterator[None]:
             labels = super().labels(*args, **options)
             return change(super().images(*args, **options), labels)[1] if change is not None else labels
 
-    session.Feed = Bad  # type: ignore[misc]
+    session.Batches = Bad  # type: ignore[misc]
     try:
         yield
     finally:
-        session.Feed = Feed  # type: ignore[misc]
+        session.Batches = Batches  # type: ignore[misc]
 
 
 def run_case(name: str, source: str, seed: int, num_images: int, preset: str) -> dict[str, Any]:

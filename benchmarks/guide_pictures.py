@@ -31,7 +31,7 @@ from ganlet.engine.schedule import growth
 from ganlet.games import Average, Gan
 from ganlet.games.drawn import generate
 from ganlet.images import to_network, to_packed
-from ganlet.networks.blocks import enlarge
+from ganlet.networks.blocks import upsample
 from ganlet.networks.growing import shrink, stage_sizes
 from ganlet.networks.interfaces import Generator
 from ganlet.networks.optimizers import (
@@ -353,7 +353,7 @@ def growing(sources: Sources) -> Figure:
 def shown_at(images: torch.Tensor, level: int, fade: float) -> torch.Tensor:
     """Images as a generator of that many resolutions less would show them, mixed with one less still."""
     size = (images.shape[2], images.shape[3])
-    fine, coarse = (enlarge(shrink(images, times), size) for times in (level, level + 1))
+    fine, coarse = (upsample(shrink(images, times), size) for times in (level, level + 1))
     return torch.lerp(coarse, fine, fade)
 
 

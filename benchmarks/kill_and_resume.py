@@ -35,7 +35,7 @@ from ganlet.runs.folder import RunFolder, is_run
 from ganlet.runs.history import read_history
 from ganlet.runs.weights import load_generator_file
 from ganlet.workflows.configuring import make_config
-from ganlet.workflows.judging import MEASUREMENT
+from ganlet.workflows.track import MEASUREMENT
 
 SETTINGS = {
     "data": {"size": 16, "num_images": 100, "flip": True},

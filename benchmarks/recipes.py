@@ -40,7 +40,7 @@ from ganlet.metrics.mode_classifier import open_mode_classifier
 from ganlet.runs.pictures import save_sheet
 from ganlet.workflows.configuring import make_config
 from ganlet.workflows.given import Given
-from ganlet.workflows.labels import LabelStock
+from ganlet.workflows.labels import LabelSampler
 from ganlet.workflows.prepare import prepare
 from ganlet.workflows.reporting import Silent
 from ganlet.workflows.training import train
@@ -107,7 +107,7 @@ def measure(config: RunConfig, extractor: Extractor, grid: Path | None) -> dict[
     """One run, measured at a few moments."""
     config, _, packs = prepare(config, Given(), "cpu", Silent())
     pack = packs["real"]
-    stock = LabelStock.of(pack, config)
+    stock = LabelSampler.of(pack, config)
     total = config.train.total_images
     assert isinstance(total, int)
     labels = stock.draw(NUM_FAKES, 0) if stock else None
@@ -122,7 +122,7 @@ def measure(config: RunConfig, extractor: Extractor, grid: Path | None) -> dict[
         if not event.passed(-(-total // MOMENTS)):
             return
         begun = time.monotonic()
-        generator: Any = event.state.shown()["generator"]
+        generator: Any = event.state.for_sampling()["generator"]
         last["pictures"] = generate(generator, generator.latents.sample(NUM_FAKES, 0), labels)
         last["features"] = extractor(last["pictures"])
         distances.append(round(frechet_distance(last["features"], reals), 2))

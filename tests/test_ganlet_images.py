@@ -188,6 +188,6 @@ def test_a_reader_never_sees_half_a_file(tmp_path, monkeypatch):
 )
 def test_the_middle_is_cut_out(size, rows, columns):
     pictures = pixels(3, 12, 14, 3)
-    cut = images.middles(pictures, size)
+    cut = images.center_crop(pictures, size)
     np.testing.assert_array_equal(cut, pictures[:, slice(*rows), slice(*columns)])
     assert np.shares_memory(cut, pictures)

@@ -16,13 +16,13 @@ import torch
 
 from ganlet.config import resolve, validate
 from ganlet.config.tree import merge
-from ganlet.data.feed import Feed
+from ganlet.data.batches import Batches
 from ganlet.data.labels import label_names, label_vectors
 from ganlet.data.spec import Pack
 from ganlet.engine.loop import run_loop
 from ganlet.engine.state import build_state
 from ganlet.errors import ConfigError
-from ganlet.networks.batch_statistics import BATCH_STATISTICS
+from ganlet.networks.minibatch import MINIBATCH_STATISTICS
 from ganlet.networks.settings import DISCRIMINATORS, GENERATORS, DiscriminatorSettings, GeneratorSettings
 from ganlet.objective.losses import LOSSES
 from ganlet.objective.penalties import PENALTIES
@@ -70,8 +70,8 @@ def config_of(generator: str, discriminator: str, changes: dict[str, object]):
 
 def begin(config):
     pack = pictures()
-    feed = Feed(pack, size=SIZE, seed=0, labels=label_vectors(pack, config.data))
-    return build_state(config, CPU), {"real": feed}
+    batches = Batches(pack, size=SIZE, seed=0, labels=label_vectors(pack, config.data))
+    return build_state(config, CPU), {"real": batches}
 
 
 def copies(state):
@@ -80,13 +80,13 @@ def copies(state):
 
 def works(config, tmp_path) -> None:
     """Two steps with finite gradients in every parameter, a bit-equal resume, and weights that can be exported."""
-    state, feeds = begin(config)
+    state, batches = begin(config)
     middle: dict[str, object] = {}
 
     def remember(event):
         middle.update(copies(event.state)) if not middle else None
 
-    run_loop(state, feeds, [remember])
+    run_loop(state, batches, [remember])
     for side, network in state.networks.items():
         for name, parameter in network.named_parameters():
             assert parameter.grad is not None, f"{side}/{name} got no gradient"
@@ -95,10 +95,10 @@ def works(config, tmp_path) -> None:
     assert all(math.isfinite(value) for value in row.values()), row
 
     state, _ = begin(config)
-    run_loop(state, feeds)
+    run_loop(state, batches)
     resumed, _ = begin(config)
     resumed.load(middle, BATCH * config.train.n_critic)
-    run_loop(resumed, feeds)
+    run_loop(resumed, batches)
     ours, theirs = state.members(), resumed.members()
     assert [f"{m}/{n}" for m in ours for n in ours[m] if not torch.equal(ours[m][n], theirs[m][n])] == []
 
@@ -133,7 +133,7 @@ def test_losses_and_penalties(loss, penalty, tmp_path):
 
 
 @pytest.mark.parametrize("discriminator", DISCRIMINATORS)
-@pytest.mark.parametrize("statistics", BATCH_STATISTICS)
+@pytest.mark.parametrize("statistics", MINIBATCH_STATISTICS)
 @pytest.mark.parametrize("penalty", ["r1", "gradient_penalty"])
 def test_batch_statistics_and_penalties(statistics, discriminator, penalty, tmp_path):
     changes = {"discriminator.batch_statistics": statistics, "objective.penalties": [{"kind": penalty}]}

@@ -50,7 +50,7 @@ def grid(pictures: np.ndarray, columns: int | None = None, gap: int = 2, shade: 
     return sheet
 
 
-def middles(pictures: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def center_crop(pictures: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The middle (H, W) of pictures (N, h, w, C) that are packed larger than they are shown, as for random cuts."""
     top, left = ((pictures.shape[axis] - size[axis - 1]) // 2 for axis in (1, 2))
     return pictures[:, top : top + size[0], left : left + size[1]]

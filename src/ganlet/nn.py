@@ -7,7 +7,7 @@ Where `num_labels` is above 0, both take label vectors (N, num_labels) as a seco
 
 from ganlet.networks.attention import SelfAttention
 from ganlet.networks.dcgan import DcganDiscriminator, DcganGenerator
-from ganlet.networks.initial import initialise
+from ganlet.networks.init import initialise
 from ganlet.networks.interfaces import Discriminator, Generator, Logits
 from ganlet.networks.latents import Latents
 from ganlet.networks.mlp import MlpDiscriminator, MlpGenerator

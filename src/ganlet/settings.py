@@ -48,7 +48,7 @@ def epochs_to_images(value: int | str, images_per_epoch: int) -> int:
     return round(float(match.group(1)) * images_per_epoch)
 
 
-def images(length: Images) -> int:
+def as_images(length: Images) -> int:
     """A length of a resolved config as the int that it is."""
     assert isinstance(length, int), "the config must be resolved first"
     return length

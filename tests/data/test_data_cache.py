@@ -4,13 +4,13 @@ import subprocess
 import sys
 import threading
 
-from ganlet.data.cache import one_builder
+from ganlet.data.cache import build_lock
 
 BUILD = """
 import sys
 from pathlib import Path
-from ganlet.data.cache import one_builder
-with one_builder(Path(sys.argv[1]), "thing"):
+from ganlet.data.cache import build_lock
+with build_lock(Path(sys.argv[1]), "thing"):
     print("building", flush=True)
     sys.stdin.read()
 """
@@ -20,7 +20,7 @@ def test_others_wait_while_one_process_builds_and_go_on_when_it_is_killed(tmp_pa
     entered = threading.Event()
 
     def build():
-        with one_builder(tmp_path, "thing"):
+        with build_lock(tmp_path, "thing"):
             entered.set()
 
     command = [sys.executable, "-c", BUILD, str(tmp_path)]
@@ -28,7 +28,7 @@ def test_others_wait_while_one_process_builds_and_go_on_when_it_is_killed(tmp_pa
         assert process.stdout.readline() == "building\n"
         waiting = threading.Thread(target=build)
         waiting.start()
-        with one_builder(tmp_path, "another thing"):
+        with build_lock(tmp_path, "another thing"):
             assert not entered.wait(0.3)
         process.kill()
     assert entered.wait(10)

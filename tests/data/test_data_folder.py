@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ganlet.data.decode import BrokenPicture
 from ganlet.data.folder import labels_from_paths, open_folder, open_zip
-from ganlet.data.spec import shown
+from ganlet.data.spec import printable
 from ganlet.errors import DataError
 
 MAX_BYTES = 2**20
@@ -163,7 +163,7 @@ def test_names_that_are_no_unicode_are_read(write_folder, encode):
     with open(os.fsencode(root) + b"/\xff\xfe.png", "wb") as file:
         file.write(encode(PIXEL))
     pictures = list(open_folder(root, MAX_BYTES).pictures())
-    assert shown(pictures[-1].name) == r"\udcff\udcfe.png"
+    assert printable(pictures[-1].name) == r"\udcff\udcfe.png"
     assert pictures[-1].content() == encode(PIXEL)
 
 
@@ -172,13 +172,13 @@ def test_names_that_are_no_unicode_are_read(write_folder, encode):
     [("plain é 猫.png", "plain é 猫.png"), ("a\nb\x1b[31m", r"a\nb\x1b[31m"), ("\u202eabc\u2066", r"\u202eabc\u2066")],
 )
 def test_names_are_shown_without_characters_that_deceive(name, expected):
-    assert shown(name) == expected
+    assert printable(name) == expected
 
 
 @given(st.text())
 def test_a_shown_name_can_always_be_printed(name):
-    assert shown(name).isprintable()
-    shown(name).encode("utf-8")
+    assert printable(name).isprintable()
+    printable(name).encode("utf-8")
 
 
 @pytest.fixture

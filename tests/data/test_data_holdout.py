@@ -8,7 +8,7 @@ from ganlet.data.holdout import held_out
 from ganlet.data.settings import DataConfig
 from ganlet.data.source import open_source
 from ganlet.errors import DataError
-from ganlet.images import middles
+from ganlet.images import center_crop
 
 
 def contents(pictures):
@@ -52,8 +52,8 @@ def test_the_share_kept_out_and_the_part_trained_on_make_up_the_whole(settings):
     whole, _ = opened("smileys", num_images=60, **settings)
     pictures = held_out(part, config)
     assert len(pictures) == 6
-    shown = middles(part.pictures, config.size)
-    assert contents([*shown, *pictures]) == contents(middles(whole.pictures, config.size))
+    shown = center_crop(part.pictures, config.size)
+    assert contents([*shown, *pictures]) == contents(center_crop(whole.pictures, config.size))
 
 
 def test_they_are_shown_at_the_size_of_the_run():
@@ -61,7 +61,7 @@ def test_they_are_shown_at_the_size_of_the_run():
     pictures = held_out(part, config, limit=3)
     assert pictures.shape == (3, 16, 24, 1)
     test, _ = opened("smileys", split="test", crop="random", size=(16, 24), channels=1)
-    assert set(contents(pictures)) < set(contents(middles(test.pictures, (16, 24))))
+    assert set(contents(pictures)) < set(contents(center_crop(test.pictures, (16, 24))))
 
 
 def test_smileys_have_faces_that_no_run_is_trained_on():

@@ -331,18 +331,18 @@ def test_who_waits_for_a_build_does_not_build_again(write_folder, pictures, cach
     from ganlet.data.source import open_source
 
     config = DataConfig(source=str(write_folder(pictures)))
-    one_builder, build = pack.one_builder, pack._build
+    build_lock, build = pack.build_lock, pack._build
     built = []
 
     @contextmanager
     def meanwhile_another_builds(cache, key_path):
         with monkeypatch.context() as other:
-            other.setattr(pack, "one_builder", one_builder)
+            other.setattr(pack, "build_lock", build_lock)
             other.setattr(pack, "_build", build)
             open_source(config)
         yield
 
-    monkeypatch.setattr(pack, "one_builder", meanwhile_another_builds)
+    monkeypatch.setattr(pack, "build_lock", meanwhile_another_builds)
     monkeypatch.setattr(pack, "_build", lambda *arguments: built.append(arguments))
     assert len(open_source(config)) == len(pictures)
     assert built == []

@@ -290,7 +290,7 @@ def test_a_source_that_may_not_be_read_is_named(prefix, tmp_path, monkeypatch):
     for kind in ("cifar10", "stacked"):
         replaced = SourceKind("", matches=SOURCES[kind].matches, open=refuse)
         monkeypatch.setitem(SOURCES, kind, replaced)
-    monkeypatch.setattr("ganlet.data.known.find_cifar", lambda folder: folder)
+    monkeypatch.setattr("ganlet.data.idx_cifar.find_cifar", lambda folder: folder)
     with pytest.raises(DataError, match="cannot be read") as caught:
         find_source(DataConfig(source=f"{prefix}{tmp_path}"))
     assert (caught.value.where, caught.value.got) == (str(tmp_path), "Permission denied")

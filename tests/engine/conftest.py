@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ganlet.config import RunConfig, resolve
-from ganlet.data.feed import Feed
+from ganlet.data.batches import Batches
 from ganlet.data.labels import label_names, label_vectors
 from ganlet.data.spec import Pack
 from ganlet.engine.loop import Hook, StopReason, run_loop
@@ -22,15 +22,15 @@ CPU = torch.device("cpu")
 
 @dataclass
 class Training:
-    """A config, a state at its own moment, and the feeds by stream."""
+    """A config, a state at its own moment, and the batches by stream."""
 
     config: RunConfig
     state: TrainState
-    feeds: dict[str, Feed]
+    batches: dict[str, Batches]
 
     def run(self, *hooks: Hook, **settings: object) -> StopReason:
         """On to the end, or until a hook stops it."""
-        return run_loop(self.state, self.feeds, hooks, **settings)
+        return run_loop(self.state, self.batches, hooks, **settings)
 
     def run_until(self, images_seen: int, *hooks: Hook) -> Members:
         """On to a moment; returns copies of all tensors then."""
@@ -69,9 +69,9 @@ def begin(tiny_config: Callable[..., RunConfig], pack: Pack) -> Callable[..., Tr
         names = label_names(pack, config.data) or None
         config = resolve(config, num_pictures=len(pack), channels=3, label_names=names)
         labels = label_vectors(pack, config.data)
-        feed = Feed(pack, size=config.data.size, seed=config.seed, flip=config.data.flip, labels=labels)
+        batches = Batches(pack, size=config.data.size, seed=config.seed, flip=config.data.flip, labels=labels)
         state = build_state(config, CPU, game(config) if game else None)
-        return Training(config, state, {"real": feed})
+        return Training(config, state, {"real": batches})
 
     return begin
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ganlet.config import resolve
-from ganlet.data.feed import Feed
+from ganlet.data.batches import Batches
 from ganlet.engine.distributed import ALONE, ranks
 from ganlet.engine.loop import AGREE_EVERY, run_loop
 from ganlet.engine.signals import StopRequest
@@ -69,8 +69,8 @@ def train(config, pack, here, hook=None, stop=None, double=False):
         torch.set_default_dtype(torch.float64)
         torch.Tensor.float = torch.Tensor.double
     state = build_state(config, torch.device("cpu"))
-    feed = Feed(pack, size=config.data.size, seed=config.seed, flip=config.data.flip)
-    ended = run_loop(state, {"real": feed}, [hook] if hook else [], here, stop)
+    batches = Batches(pack, size=config.data.size, seed=config.seed, flip=config.data.flip)
+    ended = run_loop(state, {"real": batches}, [hook] if hook else [], here, stop)
     return {
         "members": state.members(),
         "row": state.window.read(),

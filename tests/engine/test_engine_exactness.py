@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ganlet import randomness
-from ganlet.data.feed import Feed
+from ganlet.data.batches import Batches
 from ganlet.engine import loop, state
 from ganlet.errors import CheckpointError
 from ganlet.games import Average, Gan, gan
@@ -86,8 +86,8 @@ CLOCKED = {
     "the ramp of the average": (Average, "weight", 1),
     "the share that the generator learns from": (gan, "top_share", 2),
     "the stage of growing": (state, "growth", 2),
-    "the order of the pictures": (Feed, "images", 1),
-    "the order of the labels": (Feed, "labels", 1),
+    "the order of the pictures": (Batches, "images", 1),
+    "the order of the labels": (Batches, "labels", 1),
 }
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
-from ganlet.data.feed import Feed
+from ganlet.data.batches import Batches
 from ganlet.data.spec import Pack
 from ganlet.engine.loop import Reduce, StopReason
 from ganlet.errors import ConfigError
@@ -155,7 +155,7 @@ def begin_game(begin):
     def begin_game(game, seed=1, **changes):
         training = begin({**SETTINGS, **changes}, game=game)
         pictures = np.random.default_rng(seed).integers(128, 256, (24, 16, 16, 3), dtype=np.uint8)
-        training.feeds["other"] = Feed(Pack(pictures, None, (), None, "other", {}), size=(16, 16), seed=2)
+        training.batches["other"] = Batches(Pack(pictures, None, (), None, "other", {}), size=(16, 16), seed=2)
         return training
 
     return begin_game
@@ -240,8 +240,8 @@ def test_each_stream_is_shown_its_own_pictures(begin_game):
     training.run()
     for number, (real, other) in enumerate(seen):
         position = number * BATCH
-        assert torch.equal(real[0], to_network(training.feeds["real"].images(position, BATCH)))
-        assert torch.equal(other[0], to_network(training.feeds["other"].images(position, BATCH)))
+        assert torch.equal(real[0], to_network(training.batches["real"].images(position, BATCH)))
+        assert torch.equal(other[0], to_network(training.batches["other"].images(position, BATCH)))
         assert other.min() > 0 > real.min()
 
 
@@ -261,9 +261,9 @@ def test_two_networks_of_one_player_have_one_optimiser_and_names_of_their_own(be
 
 def test_each_average_follows_its_own_network(begin_game):
     state = begin_game(TwoGenerators, **{"generator.ema": {"half_life": 0}}).state
-    assert state.shown()["second"] is state.averages["average_second"]
-    assert state.shown()["generator"] is state.averages["average"]
-    assert state.shown()["discriminator"] is state.networks["discriminator"]
+    assert state.for_sampling()["second"] is state.averages["average_second"]
+    assert state.for_sampling()["generator"] is state.averages["average"]
+    assert state.for_sampling()["discriminator"] is state.networks["discriminator"]
     training = begin_game(TwoGenerators, **{"generator.ema": {"half_life": 0}})
     training.run()
     ended = training.snapshot()

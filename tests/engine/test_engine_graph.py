@@ -112,7 +112,7 @@ def test_each_pattern_of_due_penalties_has_a_graph_of_its_own(begin, runners):
 
 def inputs_at(begin, images_seen):
     training = begin(LAZY)
-    return InputMaker(training.state, training.feeds).at(images_seen)
+    return InputMaker(training.state, training.batches).at(images_seen)
 
 
 @pytest.mark.parametrize("images_seen", [0, 96])

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ganlet.data.feed import Feed
+from ganlet.data.batches import Batches
 from ganlet.engine.distributed import Ranks
 from ganlet.engine.inputs import InputMaker
 from ganlet.games import Average
@@ -20,7 +20,7 @@ def maker_of(begin):
 
     def maker_of(changes=None, rank=0, world=1):
         training = begin(changes)
-        return InputMaker(training.state, training.feeds, Ranks(rank, world))
+        return InputMaker(training.state, training.batches, Ranks(rank, world))
 
     return maker_of
 
@@ -67,17 +67,17 @@ def test_no_two_draws_of_a_run_are_equal(maker_of):
 
 
 def test_real_pictures_follow_on_from_each_other(maker_of, begin):
-    feed = begin(NOISY).feeds["real"]
+    batches = begin(NOISY).batches["real"]
     maker = maker_of(NOISY)
     shown = torch.cat([maker.at(seen).images["real"].flatten(0, 1) for seen in (0, 32, 64)])
-    expected = torch.cat([feed.images(position, 16) for position in range(0, 96, 16)])
+    expected = torch.cat([batches.images(position, 16) for position in range(0, 96, 16)])
     assert torch.equal(shown, expected)
 
 
 def test_a_random_cut_is_shared_out_too(pack):
     def batch(rank, world):
-        feed = Feed(pack, size=(12, 10), seed=3, flip=True, random_crop=True)
-        return feed.images(32, 16, rank, world)
+        batches = Batches(pack, size=(12, 10), seed=3, flip=True, random_crop=True)
+        return batches.images(32, 16, rank, world)
 
     assert torch.equal(torch.cat([batch(0, 2), batch(1, 2)]), batch(0, 1))
 
@@ -192,8 +192,8 @@ def test_after_a_rollback_the_noise_is_another_and_the_pictures_are_the_same(mak
 def test_a_further_stream_is_shown_from_the_feed_of_its_name(maker_of, pack):
     augment = {"policies": ["color"], "adaptive": "held_out"}
     maker = maker_of({"objective.augment": augment, "train.n_critic": 2})
-    unseen = Feed(pack, size=(16, 16), seed=5, flip=True)
-    inputs = InputMaker(maker.state, {**maker.feeds, "held_out": unseen}).at(32)
+    unseen = Batches(pack, size=(16, 16), seed=5, flip=True)
+    inputs = InputMaker(maker.state, {**maker.batches, "held_out": unseen}).at(32)
     assert torch.equal(inputs.images["held_out"], unseen.images(32, 16).unsqueeze(0))
     assert inputs.images["real"].shape[0] == 2
 

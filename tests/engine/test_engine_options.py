@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ganlet.data.feed import Feed
+from ganlet.data.batches import Batches
 from ganlet.data.spec import Pack
 from ganlet.engine.schedule import growth
 from ganlet.objective import adaptive
@@ -99,10 +99,10 @@ def test_labels_reach_both_networks(begin, unequal):
     runs = []
     for seed in (0, 1):
         training = begin({"data.labels": "classes", "train.total_images": 32})
-        feed = training.feeds["real"]
-        labels = feed.labels
+        batches = training.batches["real"]
+        labels = batches.labels
         if seed:
-            feed.labels = lambda *arguments, labels=labels: labels(*arguments).roll(1, dims=1)
+            batches.labels = lambda *arguments, labels=labels: labels(*arguments).roll(1, dims=1)
         training.run()
         runs.append(training.snapshot())
     changed = unequal(*runs)
@@ -225,7 +225,7 @@ def test_a_look_at_held_out_pictures_leaves_no_trace(begin, unequal):
     runs = []
     for seed in (7, 8):
         training = begin(changes)
-        training.feeds["held_out"] = Feed(_other_pictures(seed), size=(16, 16), seed=seed)
+        training.batches["held_out"] = Batches(_other_pictures(seed), size=(16, 16), seed=seed)
         training.run()
         runs.append(training.snapshot())
         assert "held_out_logit" in training.state.window.read()
@@ -238,7 +238,7 @@ def test_held_out_pictures_are_shown_as_training_pictures_are(begin):
     changes = {"objective.augment": augment, "objective.instance_noise": {"sigma": 0.5}, "train.total_images": 16}
     training = begin({**changes, "discriminator.optimizer.lr": 1e-12})
     # The very pictures of training: were they shown otherwise, the difference would be taken for overfitting.
-    training.feeds["held_out"] = training.feeds["real"]
+    training.batches["held_out"] = training.batches["real"]
     training.run()
     row = training.state.window.read()
     assert row["held_out_logit"] == pytest.approx(row["real_logit"], rel=1e-4)

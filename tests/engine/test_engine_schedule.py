@@ -16,7 +16,7 @@ from ganlet.networks.optimizers import (
     MultistepSchedule,
     PlateauSchedule,
 )
-from ganlet.settings import images
+from ganlet.settings import as_images
 
 TOTAL = 1000
 MOMENTS = st.integers(0, 2 * TOTAL)
@@ -94,9 +94,9 @@ def test_no_half_life_is_no_averaging():
 
 
 def test_epochs_must_have_become_images():
-    assert images(7) == 7
+    assert as_images(7) == 7
     with pytest.raises(AssertionError):
-        images("2 epochs")
+        as_images("2 epochs")
 
 
 def test_a_linear_schedule_falls_to_its_end():

@@ -158,8 +158,8 @@ def test_members_are_the_live_tensors_under_the_names_of_networks_averages_and_p
 def test_pictures_are_drawn_with_the_first_average_or_the_weights_of_the_moment(begin, weights):
     state = begin({"evaluate.weights": weights, "generator.ema.more_half_lives": [32]}).state
     expected = state.networks["generator"] if weights == "raw" else state.averages["average"]
-    assert state.shown()["generator"] is expected
-    assert state.shown()["discriminator"] is state.networks["discriminator"]
+    assert state.for_sampling()["generator"] is expected
+    assert state.for_sampling()["discriminator"] is state.networks["discriminator"]
 
 
 def test_an_average_is_a_frozen_copy_in_evaluation_mode():

@@ -175,7 +175,7 @@ SEVERAL = {
 @pytest.mark.parametrize("passes", [[], [{}, {"noise": 0.5}]])
 def test_what_is_logged_is_the_mean_over_all_steps_and_memory_follows_it(begin, passes):
     training = begin({**SEVERAL, "objective.passes": passes}, game=Told)
-    state, maker = training.state, InputMaker(training.state, training.feeds)
+    state, maker = training.state, InputMaker(training.state, training.batches)
     initial = {name: float(value) for name, value in state.memory.items()}
     iterate(state, maker.at(0))
     row, game = state.window.read(), state.game
@@ -206,7 +206,7 @@ def test_what_is_logged_is_the_mean_over_all_steps_and_memory_follows_it(begin, 
 
 def test_a_row_is_the_mean_over_all_steps_of_all_its_iterations(begin):
     training = begin(SEVERAL, game=Told)
-    state, maker = training.state, InputMaker(training.state, training.feeds)
+    state, maker = training.state, InputMaker(training.state, training.batches)
     values = {"real_logit": [], "generator_loss": [], "gradient_penalty": []}
     for images_seen in (0, 32, 64):
         iterate(state, maker.at(images_seen))

@@ -100,7 +100,7 @@ def test_iterations_are_those_of_the_textbook(begin, double, name):
     config, state = training.config, training.state
     networks = state.networks
     textbook = Textbook(config, copy.deepcopy(networks["generator"]), copy.deepcopy(networks["discriminator"]))
-    maker = InputMaker(state, training.feeds)
+    maker = InputMaker(state, training.batches)
     for number in range(ITERATIONS):
         images_seen = number * config.train.n_critic * config.train.batch_size
         inputs = maker.at(images_seen)
@@ -124,7 +124,7 @@ def test_what_is_logged_is_what_happened(begin, double):
     training = begin({"objective.penalties": [{"kind": "r1", "weight": 0.5}], "generator.norm": "none"})
     state = training.state
     generator, discriminator = (copy.deepcopy(state.networks[name]) for name in ("generator", "discriminator"))
-    inputs = InputMaker(state, training.feeds).at(0)
+    inputs = InputMaker(state, training.batches).at(0)
     iterate(state, inputs)
     row = state.window.read()
     real = (inputs.images["real"][0].permute(0, 3, 1, 2).double() / 127.5 - 1).requires_grad_()

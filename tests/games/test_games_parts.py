@@ -9,7 +9,7 @@ import torch
 
 from ganlet.config.checks import without_effect
 from ganlet.games import Batch, Gan, Inputs
-from ganlet.networks.batch_statistics import BATCH_STATISTICS
+from ganlet.networks.minibatch import MINIBATCH_STATISTICS
 from ganlet.networks.settings import DISCRIMINATORS, GENERATORS
 from ganlet.objective.augment import POLICIES
 from ganlet.objective.losses import LOSSES
@@ -44,7 +44,7 @@ def beside_parts():
     for penalty in PENALTIES:
         seeing = penalty == "dragan"
         cases[f"penalty {penalty}"] = ({"objective.penalties": [{"kind": penalty}]}, seeing, "dragan's noise")
-    for statistics in BATCH_STATISTICS:
+    for statistics in MINIBATCH_STATISTICS:
         seeing = statistics != "none"
         changes = {"discriminator.batch_statistics": statistics}
         cases[f"statistics {statistics}"] = (changes, seeing, "discriminator.batch_statistics")

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from ganlet.data.spec import Pack
-from ganlet.metrics import kept, references
+from ganlet.metrics import feature_cache, references
 from ganlet.metrics.extractors import CallableExtractor, GanletExtractor, PixelsExtractor
 from ganlet.metrics.features import extract, extract_batches
 from ganlet.metrics.references import compute_reference, kept_indices, open_reference
@@ -189,16 +189,16 @@ def test_nothing_is_left_over(extractor, cache):
 
 def test_who_waits_for_another_does_not_compute(extractor, monkeypatch):
     pack = pack_of()
-    one_builder = references.one_builder
+    build_lock = references.build_lock
 
     @contextmanager
     def meanwhile_another_computes(cache, name):
-        monkeypatch.setattr(references, "one_builder", one_builder)
+        monkeypatch.setattr(references, "build_lock", build_lock)
         open_reference(pack, SIZE, PixelsExtractor(CPU))
-        with one_builder(cache, name):
+        with build_lock(cache, name):
             yield
 
-    monkeypatch.setattr(references, "one_builder", meanwhile_another_computes)
+    monkeypatch.setattr(references, "build_lock", meanwhile_another_computes)
     assert open_reference(pack, SIZE, extractor).count == 30
     assert extractor.shown == 0
 
@@ -209,7 +209,7 @@ def test_what_was_computed_is_not_lost_where_the_disk_is_full(extractor, cache, 
         raise OSError(errno.ENOSPC, "No space left on device")
         yield
 
-    monkeypatch.setattr(kept, "building_folder", full)
+    monkeypatch.setattr(feature_cache, "building_folder", full)
     assert open_reference(pack_of(), SIZE, extractor).count == 30
     assert "not kept" in caplog.text
     assert "disk is full" in caplog.text

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ganlet.networks.attention import SelfAttention
-from ganlet.networks.initial import INITIAL, initialise
+from ganlet.networks.init import INITIAL, initialise
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from ganlet.networks import settings as network_settings
-from ganlet.networks.blocks import SubpixelConvolution, Upsample, channel_counts, enlarge, hidden_layers
-from ganlet.networks.initial import INITIAL, initialise
+from ganlet.networks.blocks import SubpixelConvolution, Upsample, channel_counts, hidden_layers, upsample
+from ganlet.networks.init import INITIAL, initialise
 from ganlet.networks.settings import resolutions
 
 
@@ -50,9 +50,9 @@ def test_channels_double_up_to_the_limit():
 def test_enlarging_repeats_pixels_and_cuts_odd_sizes():
     image = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
     expected = torch.tensor([[[[1.0, 1, 2], [1, 1, 2], [3, 3, 4]]]])
-    assert torch.equal(enlarge(image, (3, 3)), expected)
-    assert torch.equal(enlarge(enlarge(image, (3, 3)), (5, 6)), enlarge(image, (5, 6)))
-    assert torch.equal(enlarge(image, (2, 2)), image)
+    assert torch.equal(upsample(image, (3, 3)), expected)
+    assert torch.equal(upsample(upsample(image, (3, 3)), (5, 6)), upsample(image, (5, 6)))
+    assert torch.equal(upsample(image, (2, 2)), image)
 
 
 @settings(deadline=None, max_examples=30)
@@ -61,7 +61,7 @@ def test_every_resolution_can_be_enlarged_to_every_finer_one(height, breadth):
     sizes = resolutions((height, breadth))
     for level, coarse in enumerate(sizes):
         for fine in sizes[: level + 1]:
-            assert enlarge(torch.empty(1, 1, *coarse, device="meta"), fine).shape[2:] == fine
+            assert upsample(torch.empty(1, 1, *coarse, device="meta"), fine).shape[2:] == fine
 
 
 each_kind = pytest.mark.parametrize("kind", get_args(network_settings.Upsample))
@@ -78,7 +78,7 @@ def test_odd_sizes_lose_the_last_row_or_column(kind, normal):
 
 def test_nearest_upsampling_is_a_convolution_of_repeated_pixels(normal):
     layer, maps = Upsample(2, 3, (10, 16), "nearest", bias=True), normal(2, 2, 5, 8)
-    assert torch.equal(layer(maps), layer.convolution(enlarge(maps, (10, 16))))
+    assert torch.equal(layer(maps), layer.convolution(upsample(maps, (10, 16))))
 
 
 def test_a_pixel_shuffle_lays_four_maps_out_as_one(normal):

@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import nn
 
-from ganlet.networks.batch_statistics import BATCH_STATISTICS
 from ganlet.networks.conditioning import (
     LABEL_SIZE,
     ConditionalNorm,
@@ -16,7 +15,8 @@ from ganlet.networks.conditioning import (
     LevelInputs,
     conditional,
 )
-from ganlet.networks.initial import initialise
+from ganlet.networks.init import initialise
+from ganlet.networks.minibatch import MINIBATCH_STATISTICS
 
 
 def drawn(module, scheme="xavier"):
@@ -230,7 +230,7 @@ def test_a_head_without_labels_has_one_layer(num_labels, condition, normal):
     assert logits.labels is None
 
 
-@pytest.mark.parametrize("name", BATCH_STATISTICS)
+@pytest.mark.parametrize("name", MINIBATCH_STATISTICS)
 @pytest.mark.parametrize("condition", ["projection", "classifier"])
 def test_every_part_of_a_head_sees_the_statistics_of_the_batch(name, condition, normal, one_hot):
     head = drawn(Head(5, num_labels=3, condition=condition, batch_statistics=name))

@@ -12,7 +12,7 @@ from torch import nn
 from ganlet.images import to_network, to_packed
 from ganlet.networks.conditioning import LABEL_SIZE, ConditionalNorm
 from ganlet.networks.dcgan import DcganDiscriminator, DcganGenerator
-from ganlet.networks.initial import initialise
+from ganlet.networks.init import initialise
 from ganlet.networks.settings import Upsample
 from ganlet.networks.zoo import parameter_count
 from ganlet.randomness import derive

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ganlet.networks.blocks import enlarge
+from ganlet.networks.blocks import upsample
 from ganlet.networks.growing import Fade, shrink, stage_sizes
 from ganlet.networks.norms import NORMS
 from ganlet.networks.settings import DISCRIMINATORS, GENERATORS
@@ -42,7 +42,7 @@ def test_shrinking_takes_means_and_leaves_odd_edges_out():
 
 def test_shrinking_undoes_enlarging(normal):
     coarse = normal(2, 3, 17, 24)
-    assert torch.equal(shrink(enlarge(coarse, SIZE), 1), coarse[..., :16, :23])
+    assert torch.equal(shrink(upsample(coarse, SIZE), 1), coarse[..., :16, :23])
 
 
 def test_fading_is_exact_at_its_ends(normal):
@@ -99,7 +99,7 @@ def test_a_stage_draws_full_size_images_of_its_resolution(kind, stage, growing, 
     factor = 2 ** (len(STAGES) - 1 - stage)
     coarse = images[..., ::factor, ::factor]
     assert coarse.shape[2:] == (height, width)
-    assert torch.equal(enlarge(coarse, SIZE), images)
+    assert torch.equal(upsample(coarse, SIZE), images)
     repeated = coarse[..., 1::2, 1::2] == coarse[..., :-1:2, :-1:2]
     assert repeated.float().mean() < 0.1  # and of no coarser one
 
@@ -131,12 +131,12 @@ def test_a_stage_of_dcgan_is_the_network_of_that_size(growing, small, generator_
     latents, images = normal(4, 5), normal(4, 3, *coarse)
     for network, other, seen in ((generator, plain_generator, latents), (discriminator, plain_discriminator, images)):
         network.set_stage(1, 1.0)
-        (network(latents) if seen is latents else network(enlarge(images, size))).square().sum().backward()
+        (network(latents) if seen is latents else network(upsample(images, size))).square().sum().backward()
         used = [parameter for parameter in network.parameters() if parameter.grad is not None and parameter.grad.any()]
         for mine, theirs in zip(used, other.parameters(), strict=True):
             theirs.data.copy_(mine.data)
-    torch.testing.assert_close(generator(latents), enlarge(plain_generator(latents), size))
-    torch.testing.assert_close(discriminator(enlarge(images, size)), plain_discriminator(images))
+    torch.testing.assert_close(generator(latents), upsample(plain_generator(latents), size))
+    torch.testing.assert_close(discriminator(upsample(images, size)), plain_discriminator(images))
 
 
 # What a fading stage of the DCGAN pair does without, by the start of its name: all finer layers, and those between maps

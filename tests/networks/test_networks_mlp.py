@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ganlet.networks.conditioning import LABEL_SIZE, ConditionalNorm
-from ganlet.networks.initial import initialise
+from ganlet.networks.init import initialise
 from ganlet.networks.mlp import MlpDiscriminator, MlpGenerator
 from ganlet.networks.zoo import parameter_count
 

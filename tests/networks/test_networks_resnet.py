@@ -7,10 +7,10 @@ from torch import nn
 from torch.nn.functional import avg_pool2d, conv2d, relu
 
 from ganlet.networks.attention import SelfAttention
-from ganlet.networks.batch_statistics import BATCH_STATISTICS
-from ganlet.networks.blocks import enlarge
+from ganlet.networks.blocks import upsample
 from ganlet.networks.conditioning import ConditionalNorm
-from ganlet.networks.initial import initialise
+from ganlet.networks.init import initialise
+from ganlet.networks.minibatch import MINIBATCH_STATISTICS
 from ganlet.networks.norms import NORMS, add_spectral_norm
 from ganlet.networks.resnet import DownBlock, ResnetDiscriminator, ResnetGenerator, UpBlock
 from ganlet.networks.settings import ResnetDiscriminatorConfig, ResnetGeneratorConfig
@@ -58,9 +58,9 @@ def test_a_block_upwards(normal):
     block = UpBlock(6, 4, (5, 7), norm="none").double()
     maps = normal(2, 6, 3, 4, dtype=torch.float64)
     first, second = block.second[0], block.second[2]
-    inner = conv2d(enlarge(relu(maps), (5, 7)), first.weight, first.bias, padding=1)
+    inner = conv2d(upsample(relu(maps), (5, 7)), first.weight, first.bias, padding=1)
     expected = conv2d(relu(inner), second.weight, second.bias, padding=1)
-    expected += conv2d(enlarge(maps, (5, 7)), block.shortcut.weight)
+    expected += conv2d(upsample(maps, (5, 7)), block.shortcut.weight)
     before = maps.clone()
     torch.testing.assert_close(block(maps, None), expected, rtol=0, atol=1e-12)
     assert torch.equal(maps, before)
@@ -85,7 +85,7 @@ def test_the_shortcut_is_the_identity_where_channels_do_not_change(normal):
         nn.init.zeros_(layer.weight)
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
-    assert torch.equal(up(maps, None), enlarge(maps, (6, 6)))
+    assert torch.equal(up(maps, None), upsample(maps, (6, 6)))
     assert torch.equal(down(maps), maps)
 
 
@@ -169,7 +169,7 @@ def test_every_variant_trains(options, normal):
         require_gradients(network)
 
 
-@pytest.mark.parametrize("statistics", BATCH_STATISTICS)
+@pytest.mark.parametrize("statistics", MINIBATCH_STATISTICS)
 @pytest.mark.parametrize("spectral", [False, True])
 def test_second_derivatives_are_finite(statistics, spectral, normal):
     makes, judges = generator(attention=8), discriminator(attention=8, batch_statistics=statistics)
@@ -298,10 +298,10 @@ def test_a_discriminator_fades_from_stage_to_stage(options, normal):
             assert ((half - coarse).abs() > 1e-4).all()
             assert ((half - fine).abs() > 1e-4).all()
         network.set_stage(0, 1.0)
-        pooled = enlarge(avg_pool2d(images, 4), (32, 40))
+        pooled = upsample(avg_pool2d(images, 4), (32, 40))
         if not options:
             torch.testing.assert_close(network(pooled), network(images))  # no finer detail is seen
-            assert not torch.allclose(network(enlarge(avg_pool2d(images, 8), (32, 40))), network(images))
+            assert not torch.allclose(network(upsample(avg_pool2d(images, 8), (32, 40))), network(images))
 
 
 @pytest.mark.parametrize("size", [(33, 47), (30, 19)])

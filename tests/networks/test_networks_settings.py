@@ -8,8 +8,8 @@ import torch
 from network_kinds import LABELLED, REGISTRIES, having, values_of
 
 from ganlet.networks import settings
-from ganlet.networks.batch_statistics import BATCH_STATISTICS
-from ganlet.networks.initial import INITIAL
+from ganlet.networks.init import INITIAL
+from ganlet.networks.minibatch import MINIBATCH_STATISTICS
 from ganlet.networks.norms import NORMS
 
 each_side_and_kind = pytest.mark.parametrize(("side", "kind"), having("kind"))
@@ -20,7 +20,7 @@ each_side_and_kind = pytest.mark.parametrize(("side", "kind"), having("kind"))
     [
         (settings.Norm, NORMS),
         (settings.Initial, INITIAL),
-        (settings.BatchStatistics, BATCH_STATISTICS),
+        (settings.BatchStatistics, MINIBATCH_STATISTICS),
     ],
     ids=["norm", "initial", "batch_statistics"],
 )

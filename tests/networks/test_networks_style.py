@@ -6,8 +6,8 @@ from torch.nn.functional import conv2d
 
 from ganlet.engine.state import start_average
 from ganlet.engine.step import update_average
-from ganlet.networks.blocks import enlarge
-from ganlet.networks.initial import INITIAL, initialise
+from ganlet.networks.blocks import upsample
+from ganlet.networks.init import INITIAL, initialise
 from ganlet.networks.norms import add_spectral_norm
 from ganlet.networks.settings import resolutions
 from ganlet.networks.style import (
@@ -130,7 +130,7 @@ def test_a_picture_is_the_mean_of_what_all_resolutions_say(normal):
         block.to_image.register_forward_hook(lambda layer, inputs, output: said.append(output))
     images = network(normal(2, LATENT))
     assert [part.shape[2:] for part in said] == [(4, 3), (8, 5), (15, 10), (30, 19)][-len(said) :]
-    enlarged = torch.stack([enlarge(part, (30, 19)) for part in said])
+    enlarged = torch.stack([upsample(part, (30, 19)) for part in said])
     torch.testing.assert_close(images, torch.tanh(enlarged.mean(0) + network.bias))
 
 

@@ -8,8 +8,8 @@ from network_kinds import LABELLED, having
 
 from ganlet.games import Gan
 from ganlet.networks import settings
-from ganlet.networks.batch_statistics import BATCH_STATISTICS
 from ganlet.networks.interfaces import Discriminator, Generator
+from ganlet.networks.minibatch import MINIBATCH_STATISTICS
 from ganlet.networks.norms import NORMS
 from ganlet.networks.settings import DISCRIMINATORS, GENERATORS
 from ganlet.networks.zoo import build_network, parameter_count
@@ -118,7 +118,7 @@ VARIANTS = {
             for spectral in (False, True)
             for dropout in (0, 0.2)
         ),
-        *({"layers": 2, "head": "linear", "batch_statistics": name} for name in BATCH_STATISTICS),
+        *({"layers": 2, "head": "linear", "batch_statistics": name} for name in MINIBATCH_STATISTICS),
     ],
 }
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from ganlet.config import build_config, dump_yaml
 from ganlet.images import enlarge
-from ganlet.runs.evaluations import aligned, append_evaluation, as_text, newest_evaluation, number, shown_value
+from ganlet.runs.evaluations import aligned, append_evaluation, as_text, describe_value, newest_evaluation, number
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.pictures import save_neighbours
 from ganlet.runs.plots import Course, distance_plot
@@ -78,8 +78,8 @@ def test_three_digits_count(value, text):
     ],
 )
 def test_a_value_has_the_digits_that_its_spread_lets_count(value, spread, text):
-    assert shown_value(measurement(value=value, spread=spread)) == text
-    assert shown_value(measurement(value=value, spread=spread, biased=True)) == f"{text} (biased)"
+    assert describe_value(measurement(value=value, spread=spread)) == text
+    assert describe_value(measurement(value=value, spread=spread, biased=True)) == f"{text} (biased)"
 
 
 def test_columns_stand_below_each_other():

@@ -81,7 +81,7 @@ def test_a_read_only_disk_is_an_environment_problem_and_the_old_file_stays(small
     ],
 )
 def test_each_refusal_of_the_disk_is_explained(tmp_path, number, kind, text):
-    with pytest.raises(kind, match=text) as caught, files.explained(tmp_path / "a", 5):
+    with pytest.raises(kind, match=text) as caught, files.os_errors_explained(tmp_path / "a", 5):
         raise OSError(number, os.strerror(number))
     assert isinstance(caught.value.__cause__, OSError)
 

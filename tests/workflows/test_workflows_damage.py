@@ -15,7 +15,7 @@ import pytest
 import ganlet
 from ganlet.errors import CheckpointError, EnvironmentProblem, ResourceProblem, RunError
 from ganlet.runs import checkpoint, files
-from ganlet.workflows import watching
+from ganlet.workflows import watchers
 from kill_and_resume import differences
 
 
@@ -92,7 +92,7 @@ def test_a_garbled_environment_is_one_clear_error(start, stop_at, contents):
 def impatient(monkeypatch):
     """Do not wait before trying again, but count."""
     waits = []
-    monkeypatch.setattr(watching, "time", SimpleNamespace(sleep=waits.append, monotonic=time.monotonic))
+    monkeypatch.setattr(watchers, "time", SimpleNamespace(sleep=waits.append, monotonic=time.monotonic))
     return waits
 
 
@@ -124,7 +124,7 @@ def test_a_disk_that_is_full_for_a_while_is_waited_for(start, straight, fail_at,
     failed = fail_at(where, 2)
     run = start("run")
     assert len(failed) == 2
-    assert impatient == list(watching.RETRY_AFTER[:2])
+    assert impatient == list(watchers.RETRY_AFTER[:2])
     assert differences(straight.path, run.path) == []
 
 
@@ -134,7 +134,7 @@ def test_a_disk_that_stays_full_ends_the_run_and_loses_nothing(start, straight, 
         start("run")
     assert caught.value.exit_code == 4
     assert f"ganlet resume {tmp_path / 'run'}" in caught.value.hint
-    assert len(failed) == 1 + len(watching.RETRY_AFTER) == 1 + len(impatient)
+    assert len(failed) == 1 + len(watchers.RETRY_AFTER) == 1 + len(impatient)
     checkpoints = tmp_path / "run" / "checkpoints"
     assert checkpoint.moments(checkpoints) == [64]
     assert checkpoint.verify(checkpoints / "000000064") == []

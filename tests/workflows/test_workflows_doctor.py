@@ -19,8 +19,8 @@ from ganlet.networks.conditioning import ConditionalNorm
 from ganlet.runs import checkpoint
 from ganlet.runs.history import read_history
 from ganlet.workflows import doctor
-from ganlet.workflows.examining import Examiner
-from ganlet.workflows.labels import LabelStock
+from ganlet.workflows.examiner import Examiner
+from ganlet.workflows.labels import LabelSampler
 from ganlet.workflows.prepare import resolved
 
 LOOKING = {"health.every": 32, "health.num_pictures": 32}
@@ -45,7 +45,7 @@ def examiner(config, extract=brightness):
     pack = open_source(config.data)
     config = resolved(config, config.data.source, pack)
     cpu = torch.device("cpu")
-    return Examiner(config, pack, None, extract, cpu, LabelStock.of(pack, config)), build_state(config, cpu)
+    return Examiner(config, pack, None, extract, cpu, LabelSampler.of(pack, config)), build_state(config, cpu)
 
 
 @pytest.fixture
@@ -234,7 +234,7 @@ def test_weights_are_compared_with_those_at_the_start(tiny_config):
 def test_copies_are_looked_for_only_where_all_pictures_can_be_compared(tiny_config, monkeypatch):
     few, state = examiner(tiny_config(LOOKING))
     assert "copies" in few.examine(state)
-    monkeypatch.setattr("ganlet.workflows.examining.FEW_PICTURES", 39)
+    monkeypatch.setattr("ganlet.workflows.examiner.FEW_PICTURES", 39)
     many, state = examiner(tiny_config(LOOKING))
     assert "copies" not in many.examine(state)
 

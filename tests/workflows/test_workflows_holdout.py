@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import ganlet
-from ganlet.data.feed import Feed
+from ganlet.data.batches import Batches
 from ganlet.data.holdout import held_out
 from ganlet.data.source import open_source
 from ganlet.errors import DataError
@@ -17,14 +17,14 @@ from ganlet.workflows.planning import plan
 def fed(monkeypatch):
     """Every picture that a run is fed, as bytes."""
     shown = []
-    images = Feed.images
+    images = Batches.images
 
     def remembered(self, *arguments):
         batch = images(self, *arguments)
         shown.extend(picture.tobytes() for picture in batch.numpy())
         return batch
 
-    monkeypatch.setattr(Feed, "images", remembered)
+    monkeypatch.setattr(Batches, "images", remembered)
     return shown
 
 

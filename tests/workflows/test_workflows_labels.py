@@ -11,7 +11,7 @@ from ganlet.config import resolve
 from ganlet.data.labels import label_names
 from ganlet.data.source import open_source
 from ganlet.errors import ConfigError, DataError
-from ganlet.workflows.labels import LabelStock, named_labels
+from ganlet.workflows.labels import LabelSampler, named_labels
 from ganlet.workflows.training import train
 
 ATTRIBUTES = {"data.labels": "attributes"}
@@ -33,22 +33,22 @@ def classes(tiny_config, names=("x", "y", "z")):
 
 def test_without_labels_there_is_none(tiny_config):
     config = tiny_config()
-    assert LabelStock.of(open_source(config.data), config) is None
-    assert LabelStock.from_sets([[0]], 0) is None
+    assert LabelSampler.of(open_source(config.data), config) is None
+    assert LabelSampler.from_sets([[0]], 0) is None
 
 
 def test_it_has_the_labels_of_training_pictures(tiny_config):
     config = tiny_config(ATTRIBUTES)
     pack = open_source(config.data)
     config = resolve(config, num_pictures=40, channels=3, label_names=label_names(pack, config.data))
-    stock = LabelStock.of(pack, config)
+    stock = LabelSampler.of(pack, config)
     assert sorted(map(tuple, stock.rows)) == sorted(map(tuple, pack.attributes))
-    again = LabelStock.from_sets(json.loads(json.dumps(stock.sets())), config.data.num_labels)
+    again = LabelSampler.from_sets(json.loads(json.dumps(stock.sets())), config.data.num_labels)
     assert np.array_equal(again.rows, stock.rows)
 
 
 def test_labels_are_drawn_as_often_as_they_occur():
-    stock = LabelStock.from_sets([[0]] * 3 + [[1, 2]], 3)
+    stock = LabelSampler.from_sets([[0]] * 3 + [[1, 2]], 3)
     drawn = stock.draw(4_000, seed=1)
     assert drawn.shape == (4_000, 3)
     assert drawn.mean(0).tolist() == pytest.approx([0.75, 0.25, 0.25], abs=0.03)
@@ -58,18 +58,18 @@ def test_labels_are_drawn_as_often_as_they_occur():
 
 
 def test_a_sheet_shows_every_class_beside_its_like():
-    arranged = LabelStock.from_sets([[0], [2], [2]], 3).arranged(9, seed=0)
+    arranged = LabelSampler.from_sets([[0], [2], [2]], 3).for_grid(9, seed=0)
     assert arranged.argmax(1).tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
 
 
 def test_a_sheet_of_attributes_has_those_that_occur():
-    arranged = LabelStock.from_sets([[0, 1], [1]], 2).arranged(50, seed=0)
+    arranged = LabelSampler.from_sets([[0, 1], [1]], 2).for_grid(50, seed=0)
     assert {tuple(row) for row in arranged.tolist()} == {(1.0, 1.0), (0.0, 1.0)}
     assert arranged[:, 0].tolist() == sorted(arranged[:, 0].tolist(), reverse=True)
 
 
 def test_a_run_whose_labels_were_lost_draws_each_alone():
-    assert LabelStock.from_sets(None, 3).rows.tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+    assert LabelSampler.from_sets(None, 3).rows.tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
 
 
 # By name

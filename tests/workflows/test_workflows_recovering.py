@@ -13,7 +13,7 @@ from ganlet.metrics.protocol import Measurement, Protocol
 from ganlet.runs import checkpoint
 from ganlet.runs.history import History, read_history
 from ganlet.runs.weights import load_generator_file
-from ganlet.workflows import measuring, training, watching
+from ganlet.workflows import measuring, training, watchers
 from ganlet.workflows import session as sessions
 from kill_and_resume import differences, unsound
 
@@ -340,7 +340,7 @@ def kill_in(patch, place, function, when, number=1):
         (checkpoint, "_delete", 2),
         (sessions, "_forget_after", 1),
         (History, "mark_rollback", 1),
-        (watching, "watch", 2),
+        (watchers, "watch", 2),
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )

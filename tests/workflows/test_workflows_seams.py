@@ -25,9 +25,9 @@ from ganlet.health import signals
 from ganlet.runs import checkpoint
 from ganlet.runs.history import read_history
 from ganlet.runs.pictures import save_sheet
-from ganlet.workflows.labels import LabelStock
+from ganlet.workflows.labels import LabelSampler
 from ganlet.workflows.reporting import Silent
-from ganlet.workflows.transferring import initial_state
+from ganlet.workflows.transfer import initial_state
 
 BATCH, TOTAL, MIDDLE = 16, 192, 96
 CPU = torch.device("cpu")
@@ -133,7 +133,7 @@ def test_features_meet(on, combined, tmp_path, told):
     config = combined(on)
     run = ganlet.train(config, tmp_path / "run", device="cpu", callbacks=hooks_of(on), reporter=told)
     pack = open_source(run.config.data)
-    stock = LabelStock.of(pack, run.config)
+    stock = LabelSampler.of(pack, run.config)
 
     # The log: every row has a finite number for everything that the game measures.
     rows, game = rows_of(run), Gan(run.config)
@@ -152,7 +152,7 @@ def test_features_meet(on, combined, tmp_path, told):
         assert looks[0][f"{name}_gain"] < 1.5
 
     # The sampler: the first grid is of the first moment, at its stage of growing.
-    labels = stock.arranged(config.evaluate.num_samples, config.seed) if stock else None
+    labels = stock.for_grid(config.evaluate.num_samples, config.seed) if stock else None
     latents = state.networks["generator"].latents.draw((config.evaluate.num_samples,), config.seed, "preview")
     first = generate(state.averages["average"], latents, labels)
     assert same_sheet(run.path / "samples" / "000000000.png", first, tmp_path)

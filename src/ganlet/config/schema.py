@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ganlet.config.watch import EvaluateConfig, HealthConfig
+from ganlet.config.evaluation import EvaluateConfig, HealthConfig
 from ganlet.data.settings import DataConfig, Source
 from ganlet.networks.settings import AnyDiscriminator, AnyGenerator, DcganDiscriminatorConfig, DcganGeneratorConfig
 from ganlet.objective.settings import ObjectiveConfig

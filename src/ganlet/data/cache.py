@@ -19,7 +19,7 @@ from typing import Any
 import platformdirs
 from filelock import FileLock
 
-from ganlet.data.spec import shown
+from ganlet.data.spec import printable
 from ganlet.errors import EnvironmentProblem, ResourceProblem
 
 CACHE_VARIABLE = "GANLET_CACHE"
@@ -35,7 +35,7 @@ def cache_folder() -> Path:
 
 
 @contextmanager
-def one_builder(cache: Path, name: str) -> Iterator[None]:
+def build_lock(cache: Path, name: str) -> Iterator[None]:
     """Let one process build what is called `name` while others that want it wait; without locks all of them build."""
     lock = FileLock(cache / "locks" / name, fallback_to_soft=False)
     try:
@@ -73,11 +73,15 @@ def cache_problems(cache: Path, needed: int) -> Iterator[None]:
     except OSError as error:
         if error.errno in DISK_FULL:
             raise ResourceProblem(
-                "The disk is full.", where=shown(cache), got=error.strerror, expected=f"{needed} bytes free", hint=hint
+                "The disk is full.",
+                where=printable(cache),
+                got=error.strerror,
+                expected=f"{needed} bytes free",
+                hint=hint,
             ) from error
         raise EnvironmentProblem(
             "The cache folder cannot be used.",
-            where=shown(cache),
+            where=printable(cache),
             got=error.strerror,
             hint=f"set {CACHE_VARIABLE} to a folder that can be written",
         ) from error

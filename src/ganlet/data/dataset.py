@@ -12,7 +12,7 @@ from ganlet.data.memory import hold
 from ganlet.data.settings import DataConfig
 from ganlet.data.source import open_source
 from ganlet.data.spec import Pack
-from ganlet.images import middles, to_network
+from ganlet.images import center_crop, to_network
 from ganlet.settings import as_size
 
 
@@ -26,7 +26,7 @@ class ImageDataset(Dataset[Any]):
     """
 
     def __init__(self, pack: Pack, size: tuple[int, int]) -> None:
-        self.pictures = middles(pack.pictures, size)
+        self.pictures = center_crop(pack.pictures, size)
         self.labels = pack.labels
         self.classes = pack.label_names
         self.fingerprint = pack.fingerprint

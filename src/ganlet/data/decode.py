@@ -26,7 +26,7 @@ import numpy as np
 # Registered by their import, so that Pillow does not go and load every decoder that it has.
 from PIL import BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
-from ganlet.data.spec import shown
+from ganlet.data.spec import printable
 
 PLUGINS = (PngImagePlugin, JpegImagePlugin, WebPImagePlugin, BmpImagePlugin, GifImagePlugin)
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
@@ -187,4 +187,4 @@ def _reason(error: Exception) -> str:
         return f"not a {FORMAT_NAMES} picture"
     if isinstance(error, Image.DecompressionBombWarning | Image.DecompressionBombError):
         return f"more pixels than Pillow's limit of {Image.MAX_IMAGE_PIXELS}"
-    return f"damaged: {shown(error)[:100] or type(error).__name__}"
+    return f"damaged: {printable(error)[:100] or type(error).__name__}"

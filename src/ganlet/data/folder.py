@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from ganlet.data.attributes import find_table, read_table
 from ganlet.data.decode import FORMAT_NAMES, SUFFIXES, BrokenPicture, looks_like_picture
 from ganlet.data.settings import DataConfig
-from ganlet.data.spec import Source, SourceKind, SourcePicture, name_bytes, shown, state_text
-from ganlet.data.tables import find_table, read_table
+from ganlet.data.spec import Source, SourceKind, SourcePicture, name_bytes, printable, state_text
 from ganlet.errors import DataError
 
 MAX_MEMBERS = 2_000_000
@@ -83,7 +83,7 @@ def open_zip(path: Path, max_bytes: int, attributes: bool = False) -> Source:
         state = path.stat()
         archive = zipfile.ZipFile(path)
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
-        raise DataError("The zip archive cannot be opened.", where=shown(path), got=shown(error)) from error
+        raise DataError("The zip archive cannot be opened.", where=printable(path), got=printable(error)) from error
     try:
         found, others = _members(archive, path, max_bytes)
         ignored = Counter(map(_suffix, others))
@@ -156,7 +156,7 @@ def _walk(root: str) -> Iterator[Found]:
                     elif entry.is_symlink() and (target := _file_within(entry.path, root)):
                         yield Found(target, prefix + entry.name, os.stat(target))
         except OSError as error:
-            raise DataError("A folder cannot be read.", where=shown(folder), got=error.strerror) from error
+            raise DataError("A folder cannot be read.", where=printable(folder), got=error.strerror) from error
 
 
 def _file_within(link: str, root: str) -> str | None:
@@ -182,10 +182,10 @@ def _suffix(name: str) -> str:
 def _require_pictures(where: Path, count: int, ignored: Counter[str]) -> None:
     if count:
         return
-    others = ", ".join(f"{number} {shown(suffix) or 'without suffix'}" for suffix, number in ignored.most_common(5))
+    others = ", ".join(f"{number} {printable(suffix) or 'without suffix'}" for suffix, number in ignored.most_common(5))
     raise DataError(
         "There are no pictures here.",
-        where=shown(where),
+        where=printable(where),
         got=f"{ignored.total()} other files ({others})" if ignored else "no files",
         expected=f"at least 2 {FORMAT_NAMES} files, in sub-folders if they have labels",
     )
@@ -224,7 +224,7 @@ def _members(archive: zipfile.ZipFile, path: Path, max_bytes: int) -> tuple[Memb
         _check_member(info, path, max_bytes)
         name = posixpath.normpath(info.filename)
         if name in seen:
-            raise _refused(path, f"two members named {shown(name)}", "each name once")
+            raise _refused(path, f"two members named {printable(name)}", "each name once")
         seen.add(name)
         if info.is_dir() or any(part.startswith(".") for part in name.split("/")):
             continue
@@ -239,20 +239,22 @@ def _check_member(info: zipfile.ZipInfo, path: Path, max_bytes: int) -> None:
     """Refuse what a well-meant archive never has. The name is judged as it is stored, before Python tidies it."""
     stored = info.orig_filename
     if stored.startswith("/") or "\\" in stored or "\0" in stored or stored[1:2] == ":" or ".." in stored.split("/"):
-        raise _refused(path, f"a member named {shown(stored)}", "plain relative paths")
+        raise _refused(path, f"a member named {printable(stored)}", "plain relative paths")
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise _refused(path, f"{shown(stored)}, which is a link or a device", "files and folders only")
+        raise _refused(path, f"{printable(stored)}, which is a link or a device", "files and folders only")
     if info.file_size > max_bytes:
-        raise _refused(path, f"{shown(stored)} of {info.file_size} bytes", f"at most data.max_bytes = {max_bytes}")
+        raise _refused(path, f"{printable(stored)} of {info.file_size} bytes", f"at most data.max_bytes = {max_bytes}")
     if info.file_size > MAX_RATIO * max(info.compress_size, 1):
-        raise _refused(path, f"{shown(stored)}: {info.compress_size} bytes that become {info.file_size}", "no bombs")
+        raise _refused(
+            path, f"{printable(stored)}: {info.compress_size} bytes that become {info.file_size}", "no bombs"
+        )
 
 
 def _refused(path: Path, got: str, expected: str) -> DataError:
     return DataError(
         "The zip archive is refused.",
-        where=shown(path),
+        where=printable(path),
         got=got,
         expected=expected,
         hint="if you trust it, unpack it yourself and give the folder",
@@ -272,7 +274,7 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     try:
         return archive.read(info)
     except Exception as error:  # encrypted, damaged, of a compression that Python lacks, cut off ...
-        raise BrokenPicture(f"cannot be read from the archive: {shown(error)[:100]}") from error
+        raise BrokenPicture(f"cannot be read from the archive: {printable(error)[:100]}") from error
 
 
 def _path(text: str) -> Path:

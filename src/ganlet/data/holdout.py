@@ -10,7 +10,7 @@ from ganlet.data.ingest import Progress, digest_of
 from ganlet.data.settings import DataConfig
 from ganlet.data.source import has_test_split, open_source
 from ganlet.data.spec import Pack
-from ganlet.images import middles
+from ganlet.images import center_crop
 
 
 def held_out(
@@ -40,7 +40,7 @@ def held_out_pack(pack: Pack, config: DataConfig, limit: int = 10_000, progress:
     chosen = unseen[:limit]
     return replace(
         others,
-        pictures=middles(others.pictures[chosen], config.size),
+        pictures=center_crop(others.pictures[chosen], config.size),
         labels=None if others.labels is None else others.labels[chosen],
         attributes=None if others.attributes is None else others.attributes[chosen],
         names=None if others.names is None else tuple(others.names[index] for index in chosen),

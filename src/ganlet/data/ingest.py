@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ganlet.data.decode import BrokenPicture, Decoded, colour_and_alpha, decode, is_transparent
-from ganlet.data.fit import fit, packed_size, parse_colour
+from ganlet.data.resize import fit, packed_size, parse_colour
 from ganlet.data.settings import DataConfig
-from ganlet.data.spec import Source, SourcePicture, shown
+from ganlet.data.spec import Source, SourcePicture, printable
 from ganlet.errors import DataError
 from ganlet.images import PIL_MODES
 
@@ -93,7 +93,7 @@ class Stock:
             "num_sizes": len(self.sizes),
             "smallest_sides": [min(heights), min(widths)],
             "largest_sides": [max(heights), max(widths)],
-            "skipped": [{"name": shown(broken.picture.name), "reason": broken.reason} for broken in self.broken],
+            "skipped": [{"name": printable(broken.picture.name), "reason": broken.reason} for broken in self.broken],
         }
 
 
@@ -137,7 +137,7 @@ def ingest(
         good = []
         for result in prepared:
             if isinstance(result, Broken):
-                log.info("broken picture %s: %s", shown(result.picture.name), result.reason)
+                log.info("broken picture %s: %s", printable(result.picture.name), result.reason)
                 stock.broken.append(result)
             else:
                 stock.add(result.origin, config.size)
@@ -156,7 +156,7 @@ def check_broken(stock: Stock, source: Source, config: DataConfig, where: str) -
     share = count / source.count
     if config.skip_bad and share <= config.skip_bad_limit:
         return
-    listed = [f"{shown(broken.picture.name)}: {broken.reason}" for broken in stock.broken[:LISTED]]
+    listed = [f"{printable(broken.picture.name)}: {broken.reason}" for broken in stock.broken[:LISTED]]
     if count > LISTED:
         listed.append(f"and {count - LISTED} more")
     if config.skip_bad:

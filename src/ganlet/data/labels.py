@@ -15,7 +15,7 @@ import numpy as np
 
 from ganlet.data.folder import beside_classes
 from ganlet.data.settings import DataConfig
-from ganlet.data.spec import Pack, shown
+from ganlet.data.spec import Pack, printable
 from ganlet.errors import DataError, nearest
 
 LISTED = 10
@@ -137,7 +137,7 @@ def _class_names(pack: Pack, config: DataConfig) -> tuple[str, ...]:
         raise DataError(
             "There is a single class, so it says nothing about a picture.",
             where=_where(pack),
-            got=shown(pack.label_names[present[0]]),
+            got=printable(pack.label_names[present[0]]),
             expected="at least 2 classes that have pictures",
             hint="--set data.labels=none",
         )
@@ -175,9 +175,9 @@ def _require_known(names: Sequence[str], pack: Pack) -> None:
             raise DataError(
                 "The source has no such attribute.",
                 where=f"data.label_names, {_where(pack)}",
-                got=shown(name),
+                got=printable(name),
                 expected=_listed(pack.attribute_names),
-                hint=f"did you mean {shown(close)}?" if close else None,
+                hint=f"did you mean {printable(close)}?" if close else None,
             )
 
 
@@ -193,7 +193,7 @@ def _no_classes(pack: Pack, why: str, hint: str) -> DataError:
     if lying and len(lying) < len(pack):
         got = f"{len(lying)} of {len(pack)} pictures lie beside the sub-folders: {_listed(lying)}"
     elif lying and "/" in lying[0]:
-        got = f"all of them in one folder, {shown(posixpath.dirname(lying[0]))}"
+        got = f"all of them in one folder, {printable(posixpath.dirname(lying[0]))}"
     else:
         got = f"no labels, such as those of {pack.name(0)}" if pack.names else "no labels"
     return DataError(
@@ -226,9 +226,9 @@ def _no_attributes(pack: Pack) -> DataError:
 
 
 def _where(pack: Pack) -> str:
-    return shown(pack.summary["source"])
+    return printable(pack.summary["source"])
 
 
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
-    return ", ".join(map(shown, names[:LISTED])) + more
+    return ", ".join(map(printable, names[:LISTED])) + more

@@ -14,7 +14,7 @@ from PIL import Image
 
 from ganlet.data.decode import COLOUR_MODES, GREY_MODES
 from ganlet.data.settings import DataConfig
-from ganlet.data.spec import Source, SourceKind, SourcePicture, shown
+from ganlet.data.spec import Source, SourceKind, SourcePicture, printable
 from ganlet.errors import DataError
 
 MEMORY = "memory:"  # and the digest of the pictures
@@ -161,7 +161,7 @@ def _whole(label: Any, index: int) -> int:
         raise DataError(
             "A label is no whole number.",
             where=f"dataset[{index}]",
-            got=shown(repr(label)[:60]),
+            got=printable(repr(label)[:60]),
             expected="the number of a class; or items that are pictures alone",
         ) from error
 

@@ -27,12 +27,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import __version__ as pillow_version
 
-from ganlet.data.cache import building_folder, cache_folder, cache_problems, flush, one_builder
+from ganlet.data.cache import build_lock, building_folder, cache_folder, cache_problems, flush
 from ganlet.data.decode import strict_pillow
-from ganlet.data.fit import packed_size
 from ganlet.data.ingest import Progress, Stock, check_broken, choose_channels, digest_of, ingest
+from ganlet.data.resize import packed_size
 from ganlet.data.settings import DataConfig
-from ganlet.data.spec import Pack, Source, shown
+from ganlet.data.spec import Pack, Source, printable
 from ganlet.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def open_or_build(source: Source, config: DataConfig, progress: Progress | None 
     key_path = cache / "keys" / f"{_key(source, config)}.json"
     pack = _opened(cache, key_path)
     if pack is None:
-        with one_builder(cache, key_path.stem):
+        with build_lock(cache, key_path.stem):
             # Whoever had to wait finds what the first one has built.
             pack = _opened(cache, key_path)
             if pack is None:
@@ -166,7 +166,7 @@ def _write_pack(
             for one in fitted:
                 unsorted.write(one.pixels.data)
                 rows.append(_Row(one.digest, one.picture.label, one.picture.attributes, one.picture.name))
-    where = shown(config.source)
+    where = printable(config.source)
     check_broken(stock, source, config, where)
     count = _wanted(len(rows), config, where)
     order = sorted(range(len(rows)), key=lambda i: (rows[i].digest, rows[i].label or 0, rows[i].attributes or b""))
@@ -202,8 +202,8 @@ def _entry(
         "packed_size": list(shape[:2]),
         "channels": shape[2],
         "num_duplicates": len(rows) - len(set(digests)),
-        "classes": {shown(name): class_counts[number] for number, name in enumerate(label_names)},
-        "ignored": {shown(suffix) or "no suffix": number for suffix, number in sorted(source.ignored.items())},
+        "classes": {printable(name): class_counts[number] for number, name in enumerate(label_names)},
+        "ignored": {printable(suffix) or "no suffix": number for suffix, number in sorted(source.ignored.items())},
         **stock.summary(),
     }
     return {

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ganlet.data import smileys
-from ganlet.data.fit import packed_size
+from ganlet.data.resize import packed_size
 from ganlet.data.settings import DataConfig
 from ganlet.data.spec import Source, SourceKind, SourcePicture
 

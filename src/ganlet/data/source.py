@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ganlet.data import folder, known, memory, ring, smiley_source, stacked
+from ganlet.data import folder, idx_cifar, memory, ring, smiley_source, stacked
 from ganlet.data.ingest import Progress
 from ganlet.data.pack import open_or_build
-from ganlet.data.part import training_part
 from ganlet.data.settings import DataConfig
-from ganlet.data.spec import Pack, Source, SourceKind, shown
+from ganlet.data.spec import Pack, Source, SourceKind, printable
+from ganlet.data.split import training_part
 from ganlet.errors import DataError, nearest
 
 
@@ -51,7 +51,7 @@ def require_batch(pack: Pack, batch_size: int, allow_few: bool) -> None:
     if len(pack) < batch_size and not allow_few:
         raise DataError(
             "There are fewer pictures than one batch has.",
-            where=shown(pack.summary["source"]),
+            where=printable(pack.summary["source"]),
             got=len(pack),
             expected=f"at least train.batch_size = {batch_size}",
             hint="choose a smaller train.batch_size, or show pictures more than once a batch with data.allow_few=true",
@@ -65,7 +65,7 @@ def find_source(config: DataConfig) -> Source:
         if kind is not None:
             return kind.open(config)
     except PermissionError as error:
-        where = shown(_path(config.source))
+        where = printable(_path(config.source))
         raise DataError("The source cannot be read.", where=where, got=error.strerror) from error
     except FileNotFoundError:
         pass
@@ -86,7 +86,7 @@ def _missing(source: str) -> DataError:
     if path.is_file():
         return DataError(
             "The source is a file of no known kind.",
-            where=shown(path),
+            where=printable(path),
             expected="a folder, a zip archive or an idx file",
             hint="give the folder that holds the pictures",
         )
@@ -95,9 +95,9 @@ def _missing(source: str) -> DataError:
     near = nearest(path.name, [*siblings, *named])
     return DataError(
         "There is no such source of pictures.",
-        where=shown(path),
+        where=printable(path),
         expected="smileys, ring, stacked:FOLDER, a folder, a zip archive or an idx file",
-        hint=f"did you mean {prefix}{shown(siblings.get(near, near))}?" if near else "ganlet list datasets",
+        hint=f"did you mean {prefix}{printable(siblings.get(near, near))}?" if near else "ganlet list datasets",
     )
 
 
@@ -107,8 +107,8 @@ SOURCES: dict[str, SourceKind] = {
     "ring": ring.KIND,
     "memory": memory.KIND,
     "stacked": stacked.KIND,
-    "cifar10": known.CIFAR,
-    "idx": known.IDX,
+    "cifar10": idx_cifar.CIFAR,
+    "idx": idx_cifar.IDX,
     "zip": folder.ZIP,
     "folder": folder.FOLDER,
 }

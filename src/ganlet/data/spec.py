@@ -85,10 +85,10 @@ class Pack:
 
     def name(self, index: int) -> str:
         """What to call a picture in a message: its path within the source, else its index; escaped."""
-        return shown(self.names[index]) if self.names else str(index)
+        return printable(self.names[index]) if self.names else str(index)
 
 
-def shown(name: object) -> str:
+def printable(name: object) -> str:
     """A name from outside as it may be printed: control, direction and undecodable characters are escaped."""
     return repr(str(name))[1:-1]
 

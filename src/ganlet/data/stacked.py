@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ganlet.data.known import has_idx, has_test_files, is_idx, open_idx
+from ganlet.data.idx_cifar import has_idx, has_test_files, is_idx, open_idx
 from ganlet.data.settings import DataConfig
-from ganlet.data.spec import Source, SourceKind, SourcePicture, shown
+from ganlet.data.spec import Source, SourceKind, SourcePicture, printable
 from ganlet.errors import DataError
 from ganlet.randomness import numpy_generator
 
@@ -32,7 +32,9 @@ def open_stacked(path: Path, config: DataConfig) -> Source:
     Raises DataError for what are no idx files, and unless `data.channels` is 3 or auto.
     """
     if not _holds_idx(path):
-        raise DataError("Only MNIST-style idx files can be stacked.", where=shown(path), hint="ganlet list datasets")
+        raise DataError(
+            "Only MNIST-style idx files can be stacked.", where=printable(path), hint="ganlet list datasets"
+        )
     if config.channels not in ("auto", len(CHANNELS)):
         raise DataError(
             "Stacked digits are red, green and blue.", where="data.channels", got=config.channels, expected="3 or auto"
@@ -81,7 +83,7 @@ def _in_memory(digits: Source, path: Path) -> tuple[np.ndarray, np.ndarray | Non
         if shape[0] * shape[1] * digits.count > MAX_BYTES or (pixels and shape[:2] != pixels[0].shape):
             raise DataError(
                 "These idx files cannot be stacked.",
-                where=shown(path),
+                where=printable(path),
                 got=f"{digits.count} pictures of {shape[0]} x {shape[1]}" + (" and other sizes" if pixels else ""),
                 expected=f"pictures of one size, {MAX_BYTES} bytes at most",
             )

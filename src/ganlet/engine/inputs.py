@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ganlet.data.feed import Feed
+from ganlet.data.batches import Batches
 from ganlet.engine.distributed import ALONE, Ranks
 from ganlet.engine.state import TrainState
 from ganlet.errors import ConfigError
@@ -24,7 +24,7 @@ class InputMaker:
     """
 
     state: TrainState
-    feeds: Mapping[str, Feed]  # pictures by stream
+    batches: Mapping[str, Batches]  # pictures by stream
     ranks: Ranks = ALONE
 
     def at(self, images_seen: int) -> Inputs:
@@ -35,9 +35,9 @@ class InputMaker:
 
         images, labels = {}, {}
         for stream, steps in game.streams().items():
-            feed, positions = self.feeds[stream], range(images_seen, images_seen + steps * batch, batch)
-            shown = [feed.images(position, batch, here.rank, here.world) for position in positions]
-            named = [feed.labels(position, batch, here.rank, here.world) for position in positions]
+            batches, positions = self.batches[stream], range(images_seen, images_seen + steps * batch, batch)
+            shown = [batches.images(position, batch, here.rank, here.world) for position in positions]
+            named = [batches.labels(position, batch, here.rank, here.world) for position in positions]
             images[stream] = torch.stack(shown).to(device)
             if known := [vectors for vectors in named if vectors is not None]:
                 labels[stream] = torch.stack(known).to(device)

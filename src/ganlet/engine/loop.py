@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 
 from ganlet.config.schema import RunConfig
-from ganlet.data.feed import Feed
+from ganlet.data.batches import Batches
 from ganlet.engine.distributed import ALONE, Ranks
 from ganlet.engine.graph import GraphRunner
 from ganlet.engine.inputs import InputMaker
@@ -19,7 +19,7 @@ from ganlet.engine.state import TrainState
 from ganlet.engine.step import iterate
 from ganlet.errors import TrainingError
 from ganlet.randomness import derive, noise_seed
-from ganlet.settings import Images, images
+from ganlet.settings import Images, as_images
 
 AGREE_EVERY = 8  # iterations between agreements of several ranks about stopping
 
@@ -90,7 +90,7 @@ class StopReason:
 
 def run_loop(
     state: TrainState,  # changed in place, from its own clock on
-    feeds: Mapping[str, Feed],  # pictures by stream: "real", and what else the game asks for
+    batches: Mapping[str, Batches],  # pictures by stream: "real", and what else the game asks for
     hooks: Sequence[Hook] = (),  # shown every iteration, in this order
     ranks: Ranks = ALONE,  # this process among others
     stop: StopRequest | None = None,  # a signal's note
@@ -102,8 +102,8 @@ def run_loop(
     saved.
     """
     config = state.game.config
-    total, step, turn = images(config.train.total_images), iteration_images(config), measure_every(config)
-    maker = InputMaker(state, feeds, ranks)
+    total, step, turn = as_images(config.train.total_images), iteration_images(config), measure_every(config)
+    maker = InputMaker(state, batches, ranks)
     graphs = GraphRunner(state, ranks) if config.train.cuda_graph and state.device.type == "cuda" else None
     for network in state.networks.values():
         network.train()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ganlet.config.schema import RunConfig
-from ganlet.settings import images
+from ganlet.settings import as_images
 
 LOOK_EVERY, MOST_LOOKS = 4_000, 200
 
@@ -15,10 +15,10 @@ def growth(config: RunConfig, num_stages: int, images_seen: int) -> tuple[int, f
     for `every` as well; the last one for the rest of the run.
     """
     settings = config.train.growing
-    every = images(settings.every)
+    every = as_images(settings.every)
     if not every:
         return num_stages - 1, 1.0
-    fade = every if settings.fade is None else images(settings.fade)
+    fade = every if settings.fade is None else as_images(settings.fade)
     since_first = images_seen - every
     if since_first < 0:
         return 0, 1.0
@@ -32,14 +32,14 @@ def measure_every(config: RunConfig) -> int:
     """Images between the turns of the measured distance; 0: it is never measured."""
     if config.evaluate.metric == "none":
         return 0
-    return images(config.train.checkpoint_every if config.evaluate.every is None else config.evaluate.every)
+    return as_images(config.train.checkpoint_every if config.evaluate.every is None else config.evaluate.every)
 
 
 def health_interval(config: RunConfig) -> int:
     """Images between the doctor's looks; 0: it never looks."""
     if config.health.every is not None:
-        return images(config.health.every)
-    return max(LOOK_EVERY, images(config.train.total_images) // MOST_LOOKS)
+        return as_images(config.health.every)
+    return max(LOOK_EVERY, as_images(config.train.total_images) // MOST_LOOKS)
 
 
 def iteration_images(config: RunConfig) -> int:

@@ -101,7 +101,7 @@ class TrainState:
         """The learning rate of each player, as the log names it."""
         return {f"{name}_rate": float(optimizer.param_groups[0]["lr"]) for name, optimizer in self.optimizers.items()}
 
-    def shown(self) -> dict[str, nn.Module]:
+    def for_sampling(self) -> dict[str, nn.Module]:
         """The networks that pictures are drawn with: averaged ones, unless the config wants those of the moment."""
         ema, held = self.game.config.evaluate.weights == "ema", {**self.networks, **self.averages}
         return {name: held[self.game.member_of(name, ema)] for name in self.networks}

@@ -17,7 +17,7 @@ from ganlet.games.drawn import Drawn
 from ganlet.networks.latents import Latents
 from ganlet.networks.optimizers import OptimizerConfig
 from ganlet.randomness import RandomInput
-from ganlet.settings import images
+from ganlet.settings import as_images
 
 Tensors = dict[str, torch.Tensor]
 Networks = Mapping[str, nn.Module]
@@ -194,7 +194,7 @@ class Game:
     def averages(self) -> dict[str, Average]:
         """The moving averages of weights, by the name of their member in a checkpoint."""
         ema = self.config.generator.ema
-        return {} if self.draws is None else {"average": Average(self.draws, images(ema.half_life), ema.ramp_up)}
+        return {} if self.draws is None else {"average": Average(self.draws, as_images(ema.half_life), ema.ramp_up)}
 
     def streams(self) -> dict[str, int]:
         """How many batches of which pictures an iteration takes."""

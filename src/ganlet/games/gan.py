@@ -24,7 +24,7 @@ from ganlet.objective.losses import Loss
 from ganlet.objective.penalties import Anchored, CriticStep, Penalty, Scored
 from ganlet.objective.views import add_noise, noise_level, of_the_best, top_share
 from ganlet.randomness import Numbers, RandomInput
-from ganlet.settings import images
+from ganlet.settings import as_images
 
 # In the order in which they are logged; what only some runs measure follows.
 ALWAYS_MEASURED = (
@@ -222,7 +222,7 @@ class Gan(Game):
 
     def averages(self) -> dict[str, Average]:
         ema = self.config.generator.ema
-        further = [Average("generator", images(half_life), ema.ramp_up) for half_life in ema.more_half_lives]
+        further = [Average("generator", as_images(half_life), ema.ramp_up) for half_life in ema.more_half_lives]
         return super().averages() | {average_member(average.half_life): average for average in further}
 
     def streams(self) -> dict[str, int]:
@@ -253,12 +253,12 @@ class Gan(Game):
         noise, best, levels = self.objective.instance_noise, self.objective.top_k, {}
         if not noise.sigma and best.share == 1:
             return levels
-        total = images(self.config.train.total_images)
-        until = total if noise.until is None else images(noise.until)
+        total = as_images(self.config.train.total_images)
+        until = total if noise.until is None else as_images(noise.until)
         if (level := noise_level(noise.sigma, until, images_seen)) > 0:
             levels["instance_noise"] = level
         if best.share < 1:
-            until = total // 2 if best.until is None else images(best.until)
+            until = total // 2 if best.until is None else as_images(best.until)
             levels["top_share"] = top_share(best.share, until, images_seen)
         return levels
 

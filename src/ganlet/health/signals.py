@@ -50,7 +50,7 @@ def judgement(discriminator: nn.Module, probe: ProbeBatch, boundary: float | Non
     Accuracies count logits on the right side of `boundary`. Where a loss has none, there is `logit_spread` instead: the
     standard deviation of logits within each side, a unit for the distance between the sides.
     """
-    with torch.no_grad(), batch_statistics(discriminator):
+    with torch.no_grad(), batch_mode(discriminator):
         train = discriminator(*_with(probe.train, probe.train_labels)).float()
         fake = discriminator(*_with(probe.raw, probe.labels)).float()
         held_out = None
@@ -205,7 +205,7 @@ def counting_dead_units(network: nn.Module) -> Iterator[list[torch.Tensor]]:
 
 
 @contextmanager
-def batch_statistics(network: nn.Module) -> Iterator[None]:
+def batch_mode(network: nn.Module) -> Iterator[None]:
     """While open, the network judges a batch as it does in training, but leaves no trace in its buffers."""
     modes = [(module, module.training) for module in network.modules()]
     norms = [(m, m.running_mean, m.running_var) for m in network.modules() if isinstance(m, _BatchNorm)]
@@ -225,7 +225,7 @@ def batch_statistics(network: nn.Module) -> Iterator[None]:
 
 def as_trained(generator: nn.Module, latents: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
     """Images (N, C, H, W) as the discriminator gets them in training: with the statistics of the batch."""
-    with torch.no_grad(), batch_statistics(generator):
+    with torch.no_grad(), batch_mode(generator):
         return generator(*_with(latents, labels)).float()
 
 

@@ -16,11 +16,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ganlet.data.cache import cache_folder, one_builder
-from ganlet.data.spec import Pack, shown
+from ganlet.data.cache import build_lock, cache_folder
+from ganlet.data.spec import Pack, printable
 from ganlet.errors import MetricError
-from ganlet.images import middles, to_network
-from ganlet.metrics.kept import keep, key_name, read_kept
+from ganlet.images import center_crop, to_network
+from ganlet.metrics.feature_cache import keep, key_name, read_kept
 from ganlet.metrics.modes import ModeCoverage, Modes, coverage_of_modes, modes_of
 from ganlet.metrics.ring_modes import RingModes
 from ganlet.randomness import derive, numpy_generator
@@ -91,11 +91,11 @@ def open_mode_classifier(
     modes, of_pictures = modes_of(pack)
     kind = pack.summary.get("kind")
     if kind == "ring":
-        return RingModes.of(modes, middles(pack.pictures, size))
+        return RingModes.of(modes, center_crop(pack.pictures, size))
     if len(pack) < MIN_PICTURES:
         raise MetricError(
             "There are too few pictures to train a classifier of their modes.",
-            where=shown(pack.summary.get("source")),
+            where=printable(pack.summary.get("source")),
             got=len(pack),
             expected=f"at least {MIN_PICTURES}",
         )
@@ -110,10 +110,12 @@ def open_mode_classifier(
         network = EveryChannel(build_network(1, modes.radices[0]))
     else:
         network = build_network(pack.pictures.shape[-1], sum(modes.radices))
-    with one_builder(cache_folder(), f"classifier-{key_name(key)}"):
+    with build_lock(cache_folder(), f"classifier-{key_name(key)}"):
         kept = read_kept(FOLDER, key)
         if kept is None:
-            facts = train_mode_classifier(network, middles(pack.pictures, size), modes, of_pictures, device, progress)
+            facts = train_mode_classifier(
+                network, center_crop(pack.pictures, size), modes, of_pictures, device, progress
+            )
             keep(FOLDER, key, {name: tensor.numpy() for name, tensor in network.cpu().state_dict().items()}, facts)
         else:
             tensors, facts = kept
@@ -123,7 +125,7 @@ def open_mode_classifier(
         raise MetricError(
             f"The modes of this source cannot be told well enough: a small classifier is right about the {worst} of "
             f"{facts['accuracy'][worst]:.1%} of the pictures.",
-            where=shown(pack.summary.get("source")),
+            where=printable(pack.summary.get("source")),
             expected=f"at least {min_accuracy:.0%}",
         )
     return ModeClassifier(modes, network.to(device).eval(), **facts)

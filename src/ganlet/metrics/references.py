@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ganlet.data.cache import cache_folder, one_builder
+from ganlet.data.cache import build_lock, cache_folder
 from ganlet.data.spec import Pack
-from ganlet.images import middles
+from ganlet.images import center_crop
 from ganlet.metrics.accumulate import Accumulator, Statistics
 from ganlet.metrics.extractors import Extractor
+from ganlet.metrics.feature_cache import Facts, keep, key_name, read_kept
 from ganlet.metrics.features import extract_batches
-from ganlet.metrics.kept import Facts, keep, key_name, read_kept
 from ganlet.randomness import numpy_generator
 
 REFERENCE_VERSION = 1
@@ -63,11 +63,11 @@ def open_reference(
     }
     reference = _read(key, pack.labels)
     if reference is None:
-        with one_builder(cache_folder(), f"reference-{key_name(key)}"):
+        with build_lock(cache_folder(), f"reference-{key_name(key)}"):
             # Whoever had to wait finds what the first one has computed.
             reference = _read(key, pack.labels)
             if reference is None:
-                reference = compute_reference(middles(pack.pictures, size), pack.labels, extractor, keep, progress)
+                reference = compute_reference(center_crop(pack.pictures, size), pack.labels, extractor, keep, progress)
                 _keep(reference, key)
     return reference
 

@@ -17,7 +17,7 @@ def channel_counts(levels: int, width: int, max_multiplier: int) -> list[int]:
     return [width * min(2**level, max_multiplier) for level in range(levels)]
 
 
-def enlarge(maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+def upsample(maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     """Images or maps (N, C, h, w) of a coarser resolution at a finer one's `size`: pixels doubled, odd sizes cut."""
     height, width = size
     while maps.shape[2] < height:

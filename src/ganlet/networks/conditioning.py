@@ -11,8 +11,8 @@ from contextlib import nullcontext
 import torch
 from torch import nn
 
-from ganlet.networks.batch_statistics import BATCH_STATISTICS
 from ganlet.networks.interfaces import Logits
+from ganlet.networks.minibatch import MINIBATCH_STATISTICS
 
 # Numbers that a label becomes beside the latents. Few, lest it drown them: with 64 beside 64 latents, on Fashion-MNIST,
 # pictures of a class varied a fifth as much as real ones; with 10, three quarters.
@@ -158,7 +158,7 @@ class Head(nn.Module):
         condition: "projection" adds the labels' own linear map of the features to the logit (Miyato & Koyama 2018,
             equation 3); "classifier" guesses the labels from the features (Odena et al. 2017); "concat" leaves the
             labels to the input.
-        batch_statistics: a name in `BATCH_STATISTICS`: what is added to the features from the other images of a batch.
+        batch_statistics: a name in `MINIBATCH_STATISTICS`: what is added from the other images of a batch.
     """
 
     def __init__(
@@ -171,7 +171,7 @@ class Head(nn.Module):
         batch_statistics: str = "none",
     ) -> None:
         super().__init__()
-        self.statistics = BATCH_STATISTICS[batch_statistics](num_features)
+        self.statistics = MINIBATCH_STATISTICS[batch_statistics](num_features)
         num_features += self.statistics.extra_features
         self.to_logit = nn.Linear(num_features, 1, bias=bias)
         projects, classifies = (num_labels > 0 and condition == name for name in ("projection", "classifier"))

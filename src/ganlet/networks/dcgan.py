@@ -84,7 +84,7 @@ class DcganGenerator(GrowingGenerator):
             layer = Upsample(before, after, sizes[level], upsample, bias)
             self.blocks.append(ConditionalSequential(layer, finish(after, condition_size=condition_size)))
         stages = stage_sizes(size, grow_from)
-        self.begin_at_full_size(len(stages))
+        self.init_stages(len(stages))
         to_images = [
             Upsample(counts[level], channels, stage, upsample, bias)
             for level, stage in zip(reversed(range(len(stages))), stages, strict=True)
@@ -117,7 +117,7 @@ class DcganDiscriminator(GrowingDiscriminator):
             "linear" (always with a bias).
         num_labels: length of the label vectors; 0 without labels.
         condition: "concat", "projection" or "classifier" (see `Head`).
-        batch_statistics: a name in `batch_statistics.BATCH_STATISTICS`.
+        batch_statistics: a name in `batch_statistics.MINIBATCH_STATISTICS`.
         grow_from: least shorter side of the first stage of growing; None: no growing.
     """
 
@@ -152,7 +152,7 @@ class DcganDiscriminator(GrowingDiscriminator):
         self.labelled = LabelledImages(size, num_labels if condition == "concat" else 0)
         channels += self.labelled.extra_channels
         counts = channel_counts(len(resolutions(size)) - 1, width, max_multiplier)
-        self.begin_at_full_size(len(stage_sizes(size, grow_from)))
+        self.init_stages(len(stage_sizes(size, grow_from)))
         # Each stage enters by a block of its own, coarsest stage first, in place of that resolution's block.
         entered = reversed(counts[: self.num_stages])
         self.entries = nn.ModuleList([block(channels, count, "none") for count in entered])

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ganlet.networks.blocks import enlarge
+from ganlet.networks.blocks import upsample
 from ganlet.networks.interfaces import Discriminator, Generator
 from ganlet.networks.settings import resolutions
 
@@ -55,7 +55,7 @@ class _Staged:
     stage: int
     fade: Fade
 
-    def begin_at_full_size(self, num_stages: int) -> None:
+    def init_stages(self, num_stages: int) -> None:
         """To be called by the constructor."""
         self.num_stages = num_stages
         self.stage = num_stages - 1
@@ -90,8 +90,8 @@ class GrowingGenerator(_Staged, Generator):
         images = to_images(maps, self.stage)
         if self.stage > 0:
             height, width = images.shape[2:]
-            images = self.fade(enlarge(to_images(before, self.stage - 1), (height, width)), images)
-        return enlarge(images, self.size)
+            images = self.fade(upsample(to_images(before, self.stage - 1), (height, width)), images)
+        return upsample(images, self.size)
 
 
 class GrowingDiscriminator(_Staged, Discriminator):

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from ganlet.settings import Images, OneOf, Settings, epochs_to_images, images
+from ganlet.settings import Images, OneOf, Settings, as_images, epochs_to_images
 
 
 class Schedule(Settings):
@@ -25,7 +25,7 @@ class Schedule(Settings):
 
     def at(self, images_seen: int, total_images: int, reductions: int = 0) -> float:
         """What the rate is multiplied by at a moment, in [0, 1]; `reductions` is how often it was reduced so far."""
-        climb = min(1.0, images_seen / images(self.warmup)) if self.warmup else 1.0
+        climb = min(1.0, images_seen / as_images(self.warmup)) if self.warmup else 1.0
         return climb * self.curve(images_seen, total_images, reductions)
 
     def curve(self, images_seen: int, total_images: int, reductions: int) -> float:
@@ -78,7 +78,7 @@ class MultistepSchedule(Schedule):
     factor: float = Field(default=0.5, gt=0, le=1)
 
     def curve(self, images_seen: int, total_images: int, reductions: int) -> float:
-        passed = sum(images_seen >= images(milestone) for milestone in self.milestones)
+        passed = sum(images_seen >= as_images(milestone) for milestone in self.milestones)
         return self.factor**passed
 
     def problems(self, path: str, total_images: int | str) -> Iterator[str]:

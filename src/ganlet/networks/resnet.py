@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ganlet.networks.attention import SelfAttention
-from ganlet.networks.blocks import channel_counts, enlarge, needs_bias
+from ganlet.networks.blocks import channel_counts, needs_bias, upsample
 from ganlet.networks.conditioning import ConditionalSequential, Head, LabelledImages, LevelInputs, conditional
 from ganlet.networks.growing import GrowingDiscriminator, GrowingGenerator, shrink, stage_sizes
 from ganlet.networks.latents import Latents
@@ -46,8 +46,8 @@ class UpBlock(nn.Module):
         self.attention = SelfAttention(after) if attention else nn.Identity()
 
     def forward(self, maps: torch.Tensor, condition: torch.Tensor | None) -> torch.Tensor:
-        added = self.second(enlarge(self.first(maps, condition), self.size), condition)
-        return self.attention(enlarge(self.shortcut(maps), self.size) + added)
+        added = self.second(upsample(self.first(maps, condition), self.size), condition)
+        return self.attention(upsample(self.shortcut(maps), self.size) + added)
 
 
 class DownBlock(nn.Module):
@@ -143,7 +143,7 @@ class ResnetGenerator(GrowingGenerator):
             )
             for level in range(1, len(sizes))
         )
-        self.begin_at_full_size(len(stage_sizes(size, grow_from)))
+        self.init_stages(len(stage_sizes(size, grow_from)))
         # The last normalisation belongs to no level: of the conditions it has only the labels.
         label_size = num_labels if self.inputs.labels_in_norms else 0
         self.to_images = nn.ModuleList(  # of each stage, coarsest first
@@ -172,7 +172,7 @@ class ResnetDiscriminator(GrowingDiscriminator):
         attention: shorter side of the maps, below full resolution, that get self-attention; None: nowhere.
         num_labels: length of the label vectors; 0 without labels.
         condition: "concat", "projection" or "classifier" (see `Head`).
-        batch_statistics: a name in `batch_statistics.BATCH_STATISTICS`.
+        batch_statistics: a name in `batch_statistics.MINIBATCH_STATISTICS`.
         grow_from: least shorter side of the first stage of growing; None: no growing.
     """
 
@@ -196,7 +196,7 @@ class ResnetDiscriminator(GrowingDiscriminator):
         self.labelled = LabelledImages(size, num_labels if condition == "concat" else 0)
         channels += self.labelled.extra_channels
         counts = [channels, *channel_counts(len(sizes) - 1, width, max_multiplier)]
-        self.begin_at_full_size(len(stage_sizes(size, grow_from)))
+        self.init_stages(len(stage_sizes(size, grow_from)))
         # Each stage enters by a layer of its own in front of its resolution's block, coarsest stage first. The block
         # of full resolution is made for images.
         self.from_images = nn.ModuleList(

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ganlet.networks.blocks import channel_counts, enlarge
+from ganlet.networks.blocks import channel_counts, upsample
 from ganlet.networks.conditioning import LabelledLatents
 from ganlet.networks.interfaces import Generator
 from ganlet.networks.latents import Latents
@@ -163,7 +163,7 @@ class StyleBlock(nn.Module):
         self.to_image = to_image
 
     def forward(self, maps: torch.Tensor, styles: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        maps = enlarge(maps, self.size)
+        maps = upsample(maps, self.size)
         for layer in self.layers:
             maps = layer(maps, styles)
         return maps, self.to_image(maps, styles)
@@ -265,7 +265,7 @@ class StyleGenerator(Generator):
         images: torch.Tensor | None = None
         for block, style in zip(self.blocks, styles.unbind(dim=1), strict=True):
             maps, added = block(maps, style)
-            images = added if images is None else enlarge(images, added.shape[2:]) + added
+            images = added if images is None else upsample(images, added.shape[2:]) + added
         assert images is not None
         # Their mean, so that tanh is not saturated from the start where initial weights are not small.
         return torch.tanh(images / self.num_levels + self.bias)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from ganlet.networks.initial import initialise
+from ganlet.networks.init import initialise
 from ganlet.networks.norms import add_spectral_norm
 from ganlet.networks.settings import NetworkSettings
 from ganlet.randomness import derive

@@ -23,7 +23,7 @@ import torch
 
 from ganlet.errors import CheckpointError
 from ganlet.runs import files as storage
-from ganlet.runs.files import explained, sweep
+from ganlet.runs.files import os_errors_explained, sweep
 from ganlet.runs.manifest import MANIFEST, META, describe, directory_name, examine, to_json
 from ganlet.runs.weights import Tensors, snapshot
 
@@ -143,7 +143,7 @@ def forget_after(folder: Path, images_seen: int, run_id: str | None = None) -> N
     later = [moment for moment in moments(folder) if moment > images_seen]
     for name in ("latest", "best"):
         if (read_pointer(folder, name) or 0) > images_seen:
-            with explained(folder):
+            with os_errors_explained(folder):
                 (folder / name).unlink()
     if images_seen:
         write_pointer(folder, "latest", images_seen)
@@ -174,7 +174,7 @@ def read_pointer(folder: Path, name: Pointer) -> int | None:
 
 def _delete(path: Path) -> None:
     doomed = storage.free_name(path.with_name(storage.DELETED + path.name))
-    with explained(path):
+    with os_errors_explained(path):
         # The rename makes it vanish at once: a deletion that is cut short leaves no half checkpoint.
         os.rename(path, doomed)
         shutil.rmtree(doomed)
@@ -184,7 +184,7 @@ def _write(path: Path, files: Mapping[str, bytes], aside: str) -> None:
     """Let a checkpoint appear at `path`, where what is there moves `aside`; `files` has the manifest last."""
     folder, temporary = path.parent, storage.free_name(path.with_name(storage.TEMPORARY + path.name))
     num_bytes = sum(map(len, files.values()))
-    with explained(path, num_bytes):
+    with os_errors_explained(path, num_bytes):
         folder.mkdir(exist_ok=True)
         storage.require_space(folder, 2 * num_bytes + RESERVE_BYTES)
         try:

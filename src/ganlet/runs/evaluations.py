@@ -51,7 +51,7 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:,.{_decimals(value, digits)}f}"
 
 
-def shown_value(measurement: Row) -> str:
+def describe_value(measurement: Row) -> str:
     """The value of a measurement with its spread, as far as that lets its digits count."""
     value, spread = measurement["value"], measurement.get("spread")
     if spread:
@@ -74,7 +74,7 @@ def cells(row: Row) -> list[tuple[str, str, str, str]]:
     return [
         (
             measurement["name"],
-            shown_value(measurement),
+            describe_value(measurement),
             BETTER[measurement["better"]],
             "" if measurement.get("floor") is None else number(measurement["floor"]),
         )

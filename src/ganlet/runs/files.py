@@ -29,7 +29,7 @@ UNHARMED = "nothing that was saved before is lost"
 def write_atomic(path: Path, data: bytes) -> None:
     """Replace the file at `path` by `data`, durably, in one move; raises as `explained` does and leaves no leftover."""
     temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
-    with explained(path, len(data)):
+    with os_errors_explained(path, len(data)):
         try:
             write_durable(temporary, data)
             os.replace(temporary, path)
@@ -62,7 +62,7 @@ def sweep(folder: Path) -> list[str]:
     """Remove what an interrupted save or prune left in `folder`, and name it; call it only under the run's lock."""
     entries = sorted(folder.iterdir()) if folder.is_dir() else []
     leftovers = [entry for entry in entries if entry.name.startswith((TEMPORARY, DELETED))]
-    with explained(folder):
+    with os_errors_explained(folder):
         for entry in leftovers:
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
@@ -84,7 +84,7 @@ def require_space(folder: Path, num_bytes: int) -> None:
 
 
 @contextlib.contextmanager
-def explained(path: Path, num_bytes: int = 0) -> Iterator[None]:
+def os_errors_explained(path: Path, num_bytes: int = 0) -> Iterator[None]:
     """Turn an OSError met on writing `num_bytes` to `path` into ResourceProblem or EnvironmentProblem."""
     try:
         yield

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from ganlet.errors import RunError, nearest
-from ganlet.runs.files import TEMPORARY, explained, free_name, fsync_directory, sweep, write_atomic
+from ganlet.runs.files import TEMPORARY, free_name, fsync_directory, os_errors_explained, sweep, write_atomic
 from ganlet.runs.lock import HOLDER, LOCK, run_lock
 
 CONFIG = "config.yaml"
@@ -41,7 +41,7 @@ class RunFolder:
         ResourceProblem on a full disk: before any model is built.
         """
         run = cls(path)
-        with explained(path):
+        with os_errors_explained(path):
             require_new(path)
             path.mkdir(parents=True, exist_ok=True)
             # Two processes may have found the same empty folder: under the lock only the first still does.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ganlet.runs.files import explained, fsync_directory
+from ganlet.runs.files import fsync_directory, os_errors_explained
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -32,7 +32,7 @@ class History:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with explained(path):
+        with os_errors_explained(path):
             self._file = open(path, "a+b", buffering=0)  # noqa: SIM115
             fsync_directory(path.parent)
         if _is_torn(self._file.fileno()):
@@ -64,7 +64,7 @@ class History:
 
     def sync(self) -> None:
         """Return once all rows have reached the disk; meant for the moments of checkpoints."""
-        with explained(self.path):
+        with os_errors_explained(self.path):
             os.fsync(self._file.fileno())
 
     def close(self) -> None:
@@ -79,7 +79,7 @@ class History:
     def _write(self, data: bytes) -> None:
         descriptor = self._file.fileno()
         size = os.fstat(descriptor).st_size
-        with explained(self.path, len(data)):
+        with os_errors_explained(self.path, len(data)):
             try:
                 while data:
                     data = data[os.write(descriptor, data) :]

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from ganlet.data.cache import NO_LOCKS
 from ganlet.errors import RunError
-from ganlet.runs.files import explained
+from ganlet.runs.files import os_errors_explained
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def run_lock(run: Path) -> Iterator[None]:
     """
     lock = FileLock(run / LOCK, fallback_to_soft=False)
     try:
-        with explained(run / LOCK):
+        with os_errors_explained(run / LOCK):
             run.stat()  # the library would make a folder that has gone anew
             try:
                 lock.acquire(blocking=False)

@@ -13,7 +13,7 @@ from ganlet.config import RunConfig, differences, read_yaml, validate
 from ganlet.config.tree import flatten
 from ganlet.errors import RunError
 from ganlet.metrics.protocol import Protocol
-from ganlet.runs.evaluations import WIDTH, aligned, newest_evaluation, number, shown_value
+from ganlet.runs.evaluations import WIDTH, aligned, describe_value, newest_evaluation, number
 from ganlet.runs.folder import RunFolder
 
 BEST, TIED = "best", "tied"
@@ -154,7 +154,7 @@ def _table(group: Sequence[Measured]) -> str:
         marks = best_of(group, metric)
         found = [one.measurement(metric) for one in group]
         cells = [
-            "-" if measurement is None else f"{shown_value(measurement)} {marks.get(one.name, '')}".rstrip()
+            "-" if measurement is None else f"{describe_value(measurement)} {marks.get(one.name, '')}".rstrip()
             for one, measurement in zip(group, found, strict=True)
         ]
         any_one = next(measurement for measurement in found if measurement is not None)

@@ -16,7 +16,7 @@ from ganlet.health.history import HEALTH, Row, RunInfo
 from ganlet.health.live import LiveDoctor, News
 from ganlet.metrics.features import open_extractor
 from ganlet.runs.history import read_history
-from ganlet.workflows.examining import Examiner
+from ganlet.workflows.examiner import Examiner
 from ganlet.workflows.records import read_environment
 from ganlet.workflows.session import Session
 

@@ -13,7 +13,7 @@ from ganlet.data.holdout import held_out_pack
 from ganlet.data.pack import fingerprint_of
 from ganlet.data.spec import Pack
 from ganlet.games.drawn import generate
-from ganlet.images import middles
+from ganlet.images import center_crop
 from ganlet.metrics.evidence import Evidence, Gathering, Side
 from ganlet.metrics.extractors import Extractor, GanletExtractor, PixelsExtractor
 from ganlet.metrics.features import extract
@@ -53,7 +53,7 @@ def gather(
 ) -> Gathered:
     """Generate `num` pictures and bring them and the real ones into the extractor's features, in flat memory."""
     data = trained.config.data
-    training = middles(pack.pictures, data.size)
+    training = center_crop(pack.pictures, data.size)
     known = _reference(pack, training, extractor, "looking at real pictures", reporter)
     real = Side.of_reference(known, training)
     unseen = _unseen(pack, trained, extractor, reporter)

@@ -14,7 +14,7 @@ from ganlet.runs.history import read_history
 from ganlet.runs.plots import figure_png, loss_plot
 from ganlet.runs.report import write_report
 from ganlet.runs.weights import load_generator_file
-from ganlet.settings import images
+from ganlet.settings import as_images
 from ganlet.workflows.diagnosing import describe, diagnose
 
 
@@ -49,5 +49,5 @@ def _facts(game: Game, rows: list[dict[str, Any]], images_seen: int) -> dict[str
         "parameters": {name: parameter_count(network) for name, network in game.networks().items()},
         "seconds": seconds,
         "images_per_second": images_seen / seconds if seconds else 0.0,
-        "finished": images_seen >= images(game.config.train.total_images),
+        "finished": images_seen >= as_images(game.config.train.total_images),
     }

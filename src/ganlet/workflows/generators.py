@@ -20,8 +20,8 @@ from ganlet.games.gan import average_member
 from ganlet.runs import checkpoint
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.weights import Tensors, load_generator_file
-from ganlet.settings import images
-from ganlet.workflows.labels import LabelStock
+from ganlet.settings import as_images
+from ganlet.workflows.labels import LabelSampler
 from ganlet.workflows.records import read_environment
 
 
@@ -32,7 +32,7 @@ class Trained:
     generator: Any  # a network with `latents`
     config: RunConfig
     images_seen: int
-    labels: LabelStock | None = None  # as its training pictures have them, where it was trained with labels
+    labels: LabelSampler | None = None  # as its training pictures have them, where it was trained with labels
 
     @property
     def weights(self) -> Literal["ema", "raw"]:
@@ -75,7 +75,7 @@ def open_generator(
         raise ConfigError("No such network draws pictures of latents.", where="network", got=name, expected=able)
     member = game.member_of(name, config.evaluate.weights == "ema") if average is None else _further(config, average)
     network = _loaded(networks[name], saved.members[member], config, saved.images_seen, saved.path, device)
-    labels = LabelStock.from_sets(read_environment(folder).get("labels"), config.data.num_labels)
+    labels = LabelSampler.from_sets(read_environment(folder).get("labels"), config.data.num_labels)
     return Trained(network, config, saved.images_seen, labels)
 
 
@@ -99,7 +99,7 @@ def open_generator_file(
     seen = int(metadata.get("images_seen") or 0)
     network = _loaded(game.networks()[str(game.draws)], tensors, config, seen, path, device)
     sets = metadata.get("labels") or (environment or {}).get("labels")
-    return Trained(network, config, seen, LabelStock.from_sets(sets, config.data.num_labels))
+    return Trained(network, config, seen, LabelSampler.from_sets(sets, config.data.num_labels))
 
 
 class Networks(Mapping[str, nn.Module]):
@@ -188,7 +188,7 @@ def _loaded(
 
 def _further(config: RunConfig, average: int) -> str:
     """The member of a checkpoint with the further average of that half-life."""
-    known = [images(half_life) for half_life in config.generator.ema.more_half_lives]
+    known = [as_images(half_life) for half_life in config.generator.ema.more_half_lives]
     if average not in known:
         raise ConfigError(
             "There is no average of that half-life.",

@@ -23,7 +23,7 @@ from ganlet.data.inspection.findings import find
 from ganlet.data.inspection.survey import Survey, pictures_at, survey
 from ganlet.data.settings import DataConfig
 from ganlet.data.source import absolute_source, find_source
-from ganlet.data.spec import shown
+from ganlet.data.spec import printable
 from ganlet.engine.devices import choose_device
 from ganlet.errors import ConfigError, DataError, GanletError
 from ganlet.runs.files import write_atomic
@@ -141,9 +141,9 @@ def page_path(out: Path, source: str) -> Path:
     name = Path(absolute_source(source)).stem
     path = out / f"inspect-{name}.html" if out.is_dir() else out
     if path.suffix.lower() not in (".html", ".htm"):
-        raise ConfigError("The page must be an HTML file.", where=f"--out {shown(out)}", hint=f"--out {out}.html")
+        raise ConfigError("The page must be an HTML file.", where=f"--out {printable(out)}", hint=f"--out {out}.html")
     if not path.parent.is_dir():
-        raise ConfigError("There is no such folder.", where=shown(path.parent), hint="make it first")
+        raise ConfigError("There is no such folder.", where=printable(path.parent), hint="make it first")
     return path
 
 
@@ -173,15 +173,15 @@ def write_config(inspection: Inspection, path: Path) -> None:
 def require_new_file(path: Path) -> None:
     """Raise ConfigError where a file would be overwritten, or its folder is missing."""
     if path.exists():
-        raise ConfigError("This file exists already.", where=shown(path), hint="choose another --write-config")
+        raise ConfigError("This file exists already.", where=printable(path), hint="choose another --write-config")
     if not path.parent.is_dir():
-        raise ConfigError("There is no such folder.", where=shown(path.parent), hint="make it first")
+        raise ConfigError("There is no such folder.", where=printable(path.parent), hint="make it first")
 
 
 def config_text(inspection: Inspection) -> str:
     """The advised settings as YAML, below comments with the reasons."""
     reasons = [f"# {advice.setting} = {value_text(advice.value)}: {advice.why}" for advice in inspection.advice]
-    head = [f"# Advised by ganlet inspect for {shown(inspection.survey.source)}.", *reasons]
+    head = [f"# Advised by ganlet inspect for {printable(inspection.survey.source)}.", *reasons]
     return "\n".join([*head, "", plain_yaml.dump(inspection.settings)])
 
 
@@ -191,8 +191,8 @@ def require_usable(inspection: Inspection) -> None:
         broken = inspection.survey.broken
         raise DataError(
             "Not a single picture can be used.",
-            where=shown(inspection.survey.source),
-            got=f"{len(broken):,} broken ones, for example: {shown(broken[0].reason)}" if broken else "none at all",
+            where=printable(inspection.survey.source),
+            got=f"{len(broken):,} broken ones, for example: {printable(broken[0].reason)}" if broken else "none at all",
             expected="at least 2 sound PNG, JPEG, WEBP, BMP or GIF files",
         )
 

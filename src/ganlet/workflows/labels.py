@@ -19,13 +19,13 @@ BLOCK = 64  # labels that are drawn at once, so that the first ones are the same
 
 
 @dataclass(frozen=True, eq=False)
-class LabelStock:
+class LabelSampler:
     """Label vectors as training pictures have them: uint8 (R, num_labels), one row for each of R pictures."""
 
     rows: np.ndarray
 
     @classmethod
-    def of(cls, pack: Pack, config: RunConfig) -> LabelStock | None:
+    def of(cls, pack: Pack, config: RunConfig) -> LabelSampler | None:
         """Those of some pictures of a source, always the same ones; of every class as many where it is balanced.
 
         None where pictures are generated without labels.
@@ -39,7 +39,7 @@ class LabelStock:
         return cls(vectors[np.sort(chosen)].astype(np.uint8))
 
     @classmethod
-    def from_sets(cls, sets: Sequence[Sequence[int]] | None, num_labels: int) -> LabelStock | None:
+    def from_sets(cls, sets: Sequence[Sequence[int]] | None, num_labels: int) -> LabelSampler | None:
         """What `sets` gave; without it, one row for each label alone. None where there are no labels."""
         if not num_labels:
             return None
@@ -62,7 +62,7 @@ class LabelStock:
         ]
         return torch.from_numpy(self.rows[np.concatenate(blocks)[:num]].astype(np.float32))
 
-    def arranged(self, num: int, seed: int) -> torch.Tensor:
+    def for_grid(self, num: int, seed: int) -> torch.Tensor:
         """Label vectors (num, num_labels) for a sheet of pictures: equal ones beside each other."""
         drawn = self.draw(num, seed)
         if bool((self.rows.sum(axis=1) == 1).all()):  # classes: all of them, if there is room

@@ -26,9 +26,9 @@ from ganlet.metrics.distances import frechet_distance, kernel_distance
 from ganlet.metrics.features import Extractor, distance_name, extract, open_extractor
 from ganlet.metrics.protocol import Measurement, Protocol
 from ganlet.metrics.references import Reference, kept_indices, open_reference
-from ganlet.settings import images
-from ganlet.workflows.judging import MEASUREMENT, Track
+from ganlet.settings import as_images
 from ganlet.workflows.session import Session
+from ganlet.workflows.track import MEASUREMENT, Track
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ class Measurer:
         row = {**row, "best": is_best}
         self.note(row)
         best = ", the best so far" if is_best and len(self.track.rows) > 1 else ""
-        text = f"after {images_seen:,} images: {shown_value(row)}{best}"
+        text = f"after {images_seen:,} images: {describe_value(row)}{best}"
         self.session.reporter.say(text)
         logger.info(text)
         return row
@@ -133,9 +133,9 @@ class Plateau:
         if not measured_now(event):
             return None
         track, session = self.measurer.track, self.measurer.session
-        due = {side: s for side, s in plateau_schedules(session.config).items() if track.reduces(images(s.patience))}
+        due = {side: s for side, s in plateau_schedules(session.config).items() if track.reduces(as_images(s.patience))}
         for side, schedule in due.items():
-            text = f"the {side}'s learning rate falls: no progress in {images(schedule.patience):,} images"
+            text = f"the {side}'s learning rate falls: no progress in {as_images(schedule.patience):,} images"
             session.reporter.say(text)
             logger.info(text)
         return Reduce(tuple(due)) if due else None
@@ -153,9 +153,9 @@ class Patience:
     def exhausted(self) -> str | None:
         """The reason to stop, if there is one; also where a run was interrupted after it had one."""
         patience, track = self.measurer.session.config.evaluate.patience, self.measurer.track
-        if patience is None or track.best is None or track.images_without_progress < images(patience):
+        if patience is None or track.best is None or track.images_without_progress < as_images(patience):
             return None
-        return f"no progress in {track.images_without_progress:,} images; the best was {shown_value(track.best)}"
+        return f"no progress in {track.images_without_progress:,} images; the best was {describe_value(track.best)}"
 
 
 def measure(state: TrainState, session: Session, extractor: Extractor, reference: Reference) -> Measurement:
@@ -163,7 +163,7 @@ def measure(state: TrainState, session: Session, extractor: Extractor, reference
     config = session.config
     settings = config.evaluate
     labels = session.labels.draw(settings.num_fakes, config.seed) if session.labels else None
-    drawn = state.game.drawn(state.shown(), settings.num_fakes, config.seed, "measure", labels)
+    drawn = state.game.drawn(state.for_sampling(), settings.num_fakes, config.seed, "measure", labels)
     assert drawn is not None
     fakes = extract(extractor, drawn).features
     kind, distance = DISTANCES[settings.metric]
@@ -180,7 +180,7 @@ def measure(state: TrainState, session: Session, extractor: Extractor, reference
     return Measurement(settings.metric, distance_name(kind, extractor), value, error, "lower", protocol)
 
 
-def shown_value(row: Mapping[str, Any]) -> str:
+def describe_value(row: Mapping[str, Any]) -> str:
     """A measurement in a few words."""
     error = "" if row["error"] is None else f" ± {row['error']:.2g}"
     return f"{row['name']} {row['value']:.4g}{error}"

@@ -13,11 +13,11 @@ from ganlet.engine.estimate import estimate_memory
 from ganlet.networks.zoo import parameter_count
 from ganlet.runs.environment import describe_environment
 from ganlet.runs.folder import require_new
-from ganlet.settings import images
+from ganlet.settings import as_images
 from ganlet.workflows.given import Given
 from ganlet.workflows.prepare import prepare
 from ganlet.workflows.reporting import Reporter, Silent
-from ganlet.workflows.transferring import initial_state
+from ganlet.workflows.transfer import initial_state
 
 
 def plan(
@@ -34,7 +34,7 @@ def plan(
     pack = packs["real"]
     state = initial_state(config, torch.device("cpu"), reporter)
     memory = estimate_memory(state)
-    total, per_iteration = images(config.train.total_images), config.train.batch_size * config.train.n_critic
+    total, per_iteration = as_images(config.train.total_images), config.train.batch_size * config.train.n_critic
     height, width = config.data.size
     facts = [
         f"pictures:       {len(pack):,} of {height} x {width}, {pack.pictures.shape[-1]} channels",

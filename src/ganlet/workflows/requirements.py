@@ -7,7 +7,7 @@ from ganlet.data.labels import label_fingerprint
 from ganlet.data.spec import Pack
 from ganlet.errors import CheckpointError, ConfigError, DataError
 from ganlet.runs.folder import RunFolder
-from ganlet.settings import images
+from ganlet.settings import as_images
 from ganlet.workflows.records import read_environment
 from ganlet.workflows.reporting import Reporter
 
@@ -53,8 +53,8 @@ def require_changeable(
 
 def require_length(config: RunConfig, trained: RunConfig, images_seen: int) -> None:
     """Raise `ConfigError` where a run is to become shorter than it is already."""
-    total = images(config.train.total_images)
-    if total < min(images_seen, images(trained.train.total_images)):
+    total = as_images(config.train.total_images)
+    if total < min(images_seen, as_images(trained.train.total_images)):
         raise ConfigError(
             "The run is longer than that already.",
             where="train.total_images",

@@ -15,7 +15,7 @@ from ganlet.games import Game
 from ganlet.games.drawn import generate
 from ganlet.images import save_png
 from ganlet.networks.latents import sample_latents
-from ganlet.runs.files import explained
+from ganlet.runs.files import os_errors_explained
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.pictures import save_sheet
 from ganlet.workflows.generators import open_generator, open_generator_file
@@ -96,7 +96,7 @@ def save_samples(pictures: np.ndarray, out: Path) -> list[Path]:
     """
     if out.suffix.lower() in OTHER_PICTURES:
         raise ConfigError("Pictures are written as PNG only.", where="--out", got=out, expected="FILE.png or a folder")
-    with explained(out):
+    with os_errors_explained(out):
         if out.suffix == ".png":
             out.parent.mkdir(parents=True, exist_ok=True)
             save_sheet(out, pictures)

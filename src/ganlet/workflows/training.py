@@ -33,7 +33,7 @@ from ganlet.workflows.reporting import Reporter, default_reporter
 from ganlet.workflows.requirements import require_changeable, require_length, require_same_pictures
 from ganlet.workflows.run import Run
 from ganlet.workflows.session import Session, counted_rollbacks, train_to_the_end
-from ganlet.workflows.transferring import initial_state
+from ganlet.workflows.transfer import initial_state
 
 
 @callers_randomness_kept()

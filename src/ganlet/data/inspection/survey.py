@@ -14,9 +14,9 @@ from functools import partial
 import numpy as np
 
 from ganlet.data.decode import BrokenPicture, is_transparent, strict_pillow
-from ganlet.data.fit import Colour, fit, parse_colour, resize, to_channels
 from ganlet.data.ingest import Broken, Progress, decode_picture, in_chunks
 from ganlet.data.inspection.hashing import SIDE, perceptual_hashes
+from ganlet.data.resize import Colour, fit, parse_colour, resize, to_channels
 from ganlet.data.settings import DataConfig
 from ganlet.data.spec import Source, SourcePicture
 

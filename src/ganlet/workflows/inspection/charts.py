@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator, ScalarFor
 
 from ganlet.data.inspection.examination import class_counts
 from ganlet.data.inspection.survey import Survey
-from ganlet.data.spec import shown
+from ganlet.data.spec import printable
 from ganlet.runs.plots import DARK, LIGHT, Palette, clean
 
 WIDTH, HEIGHT = 5.2, 2.6  # inches
@@ -83,7 +83,7 @@ def _classes(survey: Survey, axes: Axes, palette: Palette) -> None:
         axes.set_xlim(0, len(counts) - 1)
         axes.set_ylim(0)
         return
-    names = [shown(name)[:LONGEST_NAME].replace("$", r"\$") for name, _ in counts]
+    names = [printable(name)[:LONGEST_NAME].replace("$", r"\$") for name, _ in counts]
     places = range(len(names))
     axes.barh(places, [count for _, count in counts], color=palette.real)
     axes.set_yticks(places, names, fontsize=8.5)

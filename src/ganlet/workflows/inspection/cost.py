@@ -9,14 +9,14 @@ import numpy as np
 import torch
 
 from ganlet.config import RunConfig
-from ganlet.data.feed import Feed
-from ganlet.data.fit import packed_size
+from ganlet.data.batches import Batches
+from ganlet.data.resize import packed_size
 from ganlet.data.spec import Pack
 from ganlet.engine.devices import out_of_memory_explained
 from ganlet.engine.estimate import estimate_memory
 from ganlet.engine.loop import Event, run_loop
 from ganlet.engine.state import build_state
-from ganlet.settings import images
+from ganlet.settings import as_images
 
 SECONDS = 2.0
 WARM_UP = 3  # iterations, where there is time for more
@@ -66,12 +66,12 @@ def measure_cost(config: RunConfig, num_pictures: int, device: torch.device, sec
     pack = Pack(pictures, None, (), None, "", {})
     endless = config.model_copy(update={"train": train.model_copy(update={"total_images": ENDLESS})})
     with out_of_memory_explained():
-        feed = Feed(pack, size=config.data.size, seed=0, random_crop=config.data.crop == "random", device=device)
+        batches = Batches(pack, size=config.data.size, seed=0, random_crop=config.data.crop == "random", device=device)
         state = build_state(endless, device)
         watch = Stopwatch(seconds, device)
-        run_loop(state, {"real": feed}, [watch])
+        run_loop(state, {"real": batches}, [watch])
         memory = estimate_memory(build_state(config)).total
     rate = train.batch_size * train.n_critic / watch.seconds_each
-    total = images(train.total_images)
+    total = as_images(train.total_images)
     stored = num_pictures * int(np.prod(shape[1:]))
     return Cost(str(device), round(rate, 1), total, round(total / rate, 1), memory + stored)

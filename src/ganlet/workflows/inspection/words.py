@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ganlet.data.inspection.examination import overview
 from ganlet.data.inspection.finding import Finding
-from ganlet.data.spec import shown
+from ganlet.data.spec import printable
 from ganlet.runs.markup import duration
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def facts(inspection: Inspection) -> dict[str, str]:
     survey, numbers = inspection.survey, overview(inspection.survey)
     table = {"Pictures": f"{numbers['found']:,} found, {numbers['usable']:,} can be used"}
     if survey.ignored:
-        table["Other files"] = ", ".join(f"{count:,} {shown(suffix)}" for suffix, count in survey.ignored.items())
+        table["Other files"] = ", ".join(f"{count:,} {printable(suffix)}" for suffix, count in survey.ignored.items())
     if not len(survey):
         return table
     table["Sizes"] = _sizes(numbers)
@@ -51,7 +51,7 @@ def facts(inspection: Inspection) -> dict[str, str]:
     table["Values"] = f"{numbers['lowest_value']} to {numbers['highest_value']} of 0 to 255"
     if classes := numbers["classes"]:
         most = sorted(classes.items(), key=lambda item: -item[1])
-        listed = ", ".join(f"{shown(name)} ({count:,})" for name, count in most[:FEW_LINES])
+        listed = ", ".join(f"{printable(name)} ({count:,})" for name, count in most[:FEW_LINES])
         more = f" and {len(most) - FEW_LINES:,} more" if len(most) > FEW_LINES else ""
         table["Classes"] = f"{len(most):,}: {listed}{more}"
     return table
@@ -59,7 +59,7 @@ def facts(inspection: Inspection) -> dict[str, str]:
 
 def as_text(inspection: Inspection) -> str:
     """The whole inspection for a terminal."""
-    lines = [shown(inspection.survey.source), textwrap.fill(summary(inspection), COLUMNS), ""]
+    lines = [printable(inspection.survey.source), textwrap.fill(summary(inspection), COLUMNS), ""]
     lines += [f"  {heading + ':':<16}{text}" for heading, text in facts(inspection).items()]
     if inspection.findings:
         lines += ["", "Found", *(line for finding in inspection.findings for line in _finding(inspection, finding))]
@@ -70,7 +70,7 @@ def as_text(inspection: Inspection) -> str:
     if inspection.cost is not None:
         lines += ["", "On this machine", f"  {cost_text(inspection)}"]
     if inspection.command:
-        lines += ["", "Train", f"  {shown(inspection.command)}"]
+        lines += ["", "Train", f"  {printable(inspection.command)}"]
     return "\n".join(lines)
 
 
@@ -108,7 +108,7 @@ def _finding(inspection: Inspection, finding: Finding) -> list[str]:
     return [
         f"  {MARKS[finding.severity] + ':':<9}{finding.title}",
         _wrapped(finding.meaning, INDENT),
-        *(f"{INDENT}- {shown(line)}" for line in [*lines[:FEW_LINES], *more]),
+        *(f"{INDENT}- {printable(line)}" for line in [*lines[:FEW_LINES], *more]),
         _wrapped(f"Next: {finding.next}", INDENT),
     ]
 

@@ -19,7 +19,7 @@ from typing import IO, cast
 import numpy as np
 
 from ganlet.data.settings import DataConfig
-from ganlet.data.spec import Source, SourceKind, SourcePicture, shown, state_text
+from ganlet.data.spec import Source, SourceKind, SourcePicture, printable, state_text
 from ganlet.errors import DataError
 
 IDX_PICTURES, IDX_LABELS = 0x00000803, 0x00000801
@@ -107,17 +107,22 @@ def open_cifar(folder: Path, split: str) -> Source:
     paths = [folder / name for part in _parts(split) for name in CIFAR_PARTS[part]]
     for path in paths:
         if not path.is_file():
-            raise DataError("A file of CIFAR-10 is missing.", where=shown(path), hint="or choose another data.split")
+            raise DataError(
+                "A file of CIFAR-10 is missing.", where=printable(path), hint="or choose another data.split"
+            )
         size = path.stat().st_size
         if size == 0 or size % CIFAR_RECORD:
             raise DataError(
-                "A file of CIFAR-10 is damaged.", where=shown(path), got=f"{size} bytes", expected=f"n x {CIFAR_RECORD}"
+                "A file of CIFAR-10 is damaged.",
+                where=printable(path),
+                got=f"{size} bytes",
+                expected=f"n x {CIFAR_RECORD}",
             )
     label_names = _cifar_label_names(folder)
     for path in paths:
         worst = int(_records(path)[:, 0].max())
         if worst >= len(label_names):
-            raise DataError("A label of CIFAR-10 is wrong.", where=shown(path), got=worst, expected="0 to 9")
+            raise DataError("A label of CIFAR-10 is wrong.", where=printable(path), got=worst, expected="0 to 9")
 
     def pictures() -> Iterator[SourcePicture]:
         for path in paths:
@@ -145,8 +150,8 @@ def _idx_paths(folder: Path, split: str) -> list[Path]:
         if len(names) != 1:
             raise DataError(
                 f"The folder has {len(names)} idx files of pictures for data.split {part}.",
-                where=shown(folder),
-                got=", ".join(shown(name) for name in sorted(names)[:10]) or None,
+                where=printable(folder),
+                got=", ".join(printable(name) for name in sorted(names)[:10]) or None,
                 expected="one, such as train-images-idx3-ubyte.gz or t10k-images-idx3-ubyte.gz",
                 hint="give the path of the file itself" if names else "choose another data.split",
             )
@@ -213,7 +218,7 @@ def _opened(path: Path) -> IO[bytes]:
     try:
         return cast(IO[bytes], gzip.open(path, "rb")) if _is_compressed(path) else open(path, "rb")
     except OSError as error:
-        raise DataError("An idx file cannot be read.", where=shown(path), got=error.strerror) from error
+        raise DataError("An idx file cannot be read.", where=printable(path), got=error.strerror) from error
 
 
 def _header(file: IO[bytes], path: Path, magic: int, dimensions: int) -> tuple[int, ...]:
@@ -228,7 +233,7 @@ def _read(file: IO[bytes], path: Path, count: int) -> bytes:
     try:
         data = file.read(count)
     except (EOFError, OSError, zlib.error) as error:
-        raise _damaged(path, shown(error), "a whole file") from error
+        raise _damaged(path, printable(error), "a whole file") from error
     if len(data) < count:
         raise _damaged(path, "it ends too early", "as many bytes as its header says")
     return data
@@ -239,13 +244,13 @@ def _require_end(file: IO[bytes], path: Path) -> None:
     try:
         rest = file.read(1)
     except (EOFError, OSError, zlib.error) as error:
-        raise _damaged(path, shown(error), "a whole file") from error
+        raise _damaged(path, printable(error), "a whole file") from error
     if rest:
         raise _damaged(path, "it has more bytes than its header says", "no more")
 
 
 def _damaged(path: Path, got: str, expected: str) -> DataError:
-    return DataError("An idx file is damaged.", where=shown(path), got=got, expected=expected)
+    return DataError("An idx file is damaged.", where=printable(path), got=got, expected=expected)
 
 
 def _records(path: Path) -> np.ndarray:

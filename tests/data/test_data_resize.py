@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ganlet.data.fit import composite, fit, packed_size, parse_colour, resize, to_channels
+from ganlet.data.resize import composite, fit, packed_size, parse_colour, resize, to_channels
 
 WHITE = (255, 255, 255)
 CROPS = ("center", "pad", "stretch", "random")

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganlet.data.feed import Balanced, Epochs
+from ganlet.data.batches import Balanced, Epochs
 from ganlet.randomness import numpy_generator
 
 

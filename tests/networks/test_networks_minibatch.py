@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ganlet.networks.batch_statistics import BATCH_STATISTICS, MinibatchDiscrimination, MinibatchStddev
+from ganlet.networks.minibatch import MINIBATCH_STATISTICS, MinibatchDiscrimination, MinibatchStddev
 
 
 @pytest.mark.parametrize(("num", "group"), [(4, 4), (8, 4), (12, 4), (6, 6), (3, 3), (1, 1)])
@@ -45,10 +45,10 @@ def test_discrimination_sees_how_near_pictures_are(normal):
     assert (module(normal(1, 5).expand(6, 5))[:, 5:] == 5).all()  # five others that are just alike
 
 
-@pytest.mark.parametrize("name", BATCH_STATISTICS)
+@pytest.mark.parametrize("name", MINIBATCH_STATISTICS)
 @pytest.mark.parametrize("num", [1, 5, 8])
 def test_second_derivatives_are_finite_even_of_equal_images(name, num, normal):
-    module = BATCH_STATISTICS[name](6)
+    module = MINIBATCH_STATISTICS[name](6)
     for images in (normal(num, 6), torch.ones(num, 6)):
         features = images.requires_grad_()
         seen = module(features)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ganlet.data.known import CIFAR_LABELS, find_cifar, has_idx, open_cifar, open_idx
+from ganlet.data.idx_cifar import CIFAR_LABELS, find_cifar, has_idx, open_cifar, open_idx
 from ganlet.errors import DataError
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
@@ -67,7 +67,7 @@ def test_all_is_train_and_then_test(write_idx, noise):
 
 
 def test_pictures_are_read_in_pieces(write_idx, monkeypatch, noise):
-    monkeypatch.setattr("ganlet.data.known.READ_BYTES", 2 * 4 * 6)
+    monkeypatch.setattr("ganlet.data.idx_cifar.READ_BYTES", 2 * 4 * 6)
     np.testing.assert_array_equal(taken(open_idx(write_idx(), "train", MAX_PIXELS))[0][..., 0], noise(5, 4, 6))
 
 

@@ -58,7 +58,7 @@ class MinibatchDiscrimination(BatchStatistics):
         return torch.cat([features, closeness.to(features.dtype)], dim=1)
 
 
-BATCH_STATISTICS: dict[str, Callable[[int], BatchStatistics]] = {
+MINIBATCH_STATISTICS: dict[str, Callable[[int], BatchStatistics]] = {
     "none": lambda num_features: BatchStatistics(),
     "stddev": MinibatchStddev,
     "discrimination": MinibatchDiscrimination,

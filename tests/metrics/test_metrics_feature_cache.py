@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ganlet.data import cache as data_cache
-from ganlet.metrics.kept import keep, read_kept
+from ganlet.metrics.feature_cache import keep, read_kept
 
 TENSORS = {"weights": np.arange(6, dtype=np.float32).reshape(2, 3), "counts": np.array([3, 4], np.int64)}
 KEY, FACTS = {"pictures": "abc", "size": [8, 8]}, {"accuracy": {"class": 0.5}, "num": 7}
@@ -65,7 +65,7 @@ def test_where_the_disk_is_full_it_is_only_not_kept(monkeypatch, caplog, cache):
     def full(file):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("ganlet.metrics.kept.flush", full)
+    monkeypatch.setattr("ganlet.metrics.feature_cache.flush", full)
     with caplog.at_level(logging.WARNING, "ganlet"):
         keep("things", KEY, TENSORS, FACTS)
     assert "not kept" in caplog.text

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ganlet.data.decode import BrokenPicture
-from ganlet.data.spec import shown
+from ganlet.data.spec import printable
 from ganlet.errors import DataError
 
 VALUES = {"1": 1, "true": 1, "0": 0, "-1": 0, "false": 0}
@@ -47,8 +47,8 @@ def find_table(root: Path, names: Sequence[str], others: Container[str]) -> str 
     if len(found) > 1:
         raise DataError(
             "There are several tables of attributes.",
-            where=shown(root),
-            got=", ".join(map(shown, found)),
+            where=printable(root),
+            got=", ".join(map(printable, found)),
             expected="one",
             hint="remove the others",
         )
@@ -62,7 +62,7 @@ def read_table(root: Path, table: str | None, names: Sequence[str], read: Callab
     """
     if table is None:
         return Rows(None, [None] * len(names))
-    where = f"{shown(root)}, {shown(table)}"
+    where = f"{printable(root)}, {printable(table)}"
     try:
         text = read(table).decode("utf-8-sig")
     except BrokenPicture as error:
@@ -78,7 +78,7 @@ def read_table(root: Path, table: str | None, names: Sequence[str], read: Callab
         raise DataError(
             f"{len(missing)} of {len(names)} pictures have no line in the table of attributes.",
             where=where,
-            got=", ".join(map(shown, missing[:LISTED])) + (" ..." if len(missing) > LISTED else ""),
+            got=", ".join(map(printable, missing[:LISTED])) + (" ..." if len(missing) > LISTED else ""),
             expected="a line for every picture",
             hint="add their lines, or take the pictures out",
         )
@@ -146,7 +146,7 @@ def _celeba_cells(text: str, where: str) -> Cells:
 
 
 def _short(text: str) -> str:
-    return shown(text)[:200]
+    return printable(text)[:200]
 
 
 def _unreadable(where: str, got: str) -> DataError:

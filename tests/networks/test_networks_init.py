@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ganlet.networks.conditioning import ConditionalNorm, LabelEmbedding
-from ganlet.networks.initial import INITIAL, WEIGHT_SCALE, initialise
+from ganlet.networks.init import INITIAL, WEIGHT_SCALE, initialise
 
 
 def layers():

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from ganlet.data.attributes import find_table, read_table
 from ganlet.data.folder import open_folder, open_zip
-from ganlet.data.tables import find_table, read_table
 from ganlet.errors import DataError
 
 MAX_BYTES = 2**20

@@ -9,7 +9,7 @@ from ganlet.errors import ConfigError, RunError
 from ganlet.runs import checkpoint
 from ganlet.workflows.reporting import Silent
 from ganlet.workflows.training import resume, train
-from ganlet.workflows.transferring import initial_state, transfer
+from ganlet.workflows.transfer import initial_state, transfer
 
 CPU = torch.device("cpu")
 

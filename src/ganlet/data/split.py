@@ -11,7 +11,7 @@ import numpy as np
 from ganlet.data.cache import building_folder, cache_folder, cache_problems
 from ganlet.data.ingest import digest_of
 from ganlet.data.pack import fingerprint_from, fingerprint_of, gather, mapped, pack_path
-from ganlet.data.spec import Pack, shown
+from ganlet.data.spec import Pack, printable
 from ganlet.errors import DataError
 from ganlet.randomness import numpy_generator
 
@@ -53,7 +53,7 @@ def training_part(whole: Pack, share: float) -> Pack:
         "count": len(kept),
         "num_held_out": len(whole) - len(kept),
         "num_duplicates": len(kept) - len(different) + len(held_out),
-        "classes": {shown(name): classes[number] for number, name in enumerate(whole.label_names)},
+        "classes": {printable(name): classes[number] for number, name in enumerate(whole.label_names)},
     }
     fingerprint = fingerprint_from([digests[index] for index in kept], whole.pictures.shape[1:])
     return replace(

@@ -23,7 +23,7 @@ SHARE_OF_FREE_MEMORY = 0.5
 BLOCK = 1_024  # items that are shuffled at a time, where they are few
 
 
-class Feed:
+class Batches:
     """Batches of uint8 pictures, and their labels, on a device.
 
     `size` is the (H, W) that is shown; with `random_crop` the pack is larger. On a GPU all pictures are kept in its

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganlet.data.pack import fingerprint_of
-from ganlet.data.part import held_out_indices
+from ganlet.data.split import held_out_indices
 from ganlet.errors import DataError
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ganlet.workflows.judging import Track, is_lower
+from ganlet.workflows.track import Track, is_lower
 
 PROTOCOL = {"extractor_identity": "a", "num_fakes": 256, "num_reals": 40, "weights": "ema", "seed": 0}
 

@@ -18,7 +18,7 @@ from ganlet.engine.state import TrainState
 from ganlet.errors import CheckpointError, ResourceProblem
 from ganlet.games import Game
 from ganlet.health.history import HEALTH
-from ganlet.images import grid, middles
+from ganlet.images import center_crop, grid
 from ganlet.runs import checkpoint
 from ganlet.runs.checkpoint import Checkpoint
 from ganlet.runs.environment import describe_environment
@@ -28,13 +28,13 @@ from ganlet.runs.history import History, TensorBoardMirror, read_history
 from ganlet.runs.pictures import save_sheet
 from ganlet.runs.weights import save_generator
 from ganlet.workflows.doctor import Doctor
-from ganlet.workflows.examining import weight_norms
-from ganlet.workflows.judging import MEASUREMENT, Track
-from ganlet.workflows.labels import LabelStock
-from ganlet.workflows.measuring import Measurer, Patience, Plateau, measured_now, shown_value
+from ganlet.workflows.examiner import weight_norms
+from ganlet.workflows.labels import LabelSampler
+from ganlet.workflows.measuring import Measurer, Patience, Plateau, describe_value, measured_now
 from ganlet.workflows.records import write_environment
 from ganlet.workflows.reporting import Reporter, describe_row
 from ganlet.workflows.session import Session
+from ganlet.workflows.track import MEASUREMENT, Track
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class Sampler:
     config: RunConfig
     folder: RunFolder
     mirror: TensorBoardMirror | None
-    labels: LabelStock | None = None
+    labels: LabelSampler | None = None
 
     def __call__(self, event: Event) -> None:
         if event.passed(self.config.train.sample_every):
@@ -94,8 +94,8 @@ class Sampler:
     def save(self, state: TrainState, images_seen: int) -> None:
         """Draw and save the grid of this moment."""
         num, seed = self.config.evaluate.num_samples, self.config.seed
-        labels = self.labels.arranged(num, seed) if self.labels else None
-        pictures = state.game.preview(state.shown(), num, seed, labels)
+        labels = self.labels.for_grid(num, seed) if self.labels else None
+        pictures = state.game.preview(state.for_sampling(), num, seed, labels)
         if pictures is None:
             return
         _patiently(lambda: save_sheet(self.folder.samples_path / f"{images_seen:09}.png", pictures))
@@ -137,7 +137,7 @@ class Saver:
     def save_generator(self, state: TrainState) -> None:
         """Write generator.safetensors alone: also after a resume, for a kill may have come between the two."""
         if state.game.draws is not None:
-            self._write_generator(state.shown()[state.game.draws].state_dict(), state.images_seen)
+            self._write_generator(state.for_sampling()[state.game.draws].state_dict(), state.images_seen)
 
     def keep_best(self, reporter: Reporter) -> None:
         """At the end: let generator.safetensors be the best one, where the last one is worse beyond the noise.
@@ -156,10 +156,8 @@ class Saver:
         else:
             shown = self.game.member_of(str(self.game.draws), self.config.evaluate.weights == "ema")
             _patiently(lambda: self._write_generator(found.members[shown], moment))
-            last = shown_value(self.measurer.track.rows[-1])
-            text = (
-                f"generator.safetensors is the best one, after {moment:,} images: {shown_value(best)}, at last {last}"
-            )
+            value, last = describe_value(best), describe_value(self.measurer.track.rows[-1])
+            text = f"generator.safetensors is the best one, after {moment:,} images: {value}, at last {last}"
         reporter.say(text)
         logger.info(text)
 
@@ -277,7 +275,7 @@ def watch(
         ),
     )
     if restored is None:
-        real = middles(session.pack.pictures[: config.evaluate.num_samples], config.data.size)
+        real = center_crop(session.pack.pictures[: config.evaluate.num_samples], config.data.size)
         save_sheet(folder.samples_path / "real.png", real)
         watchers.sampler.save(state, 0)
     else:
