@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from ganlet import data, games, losses, metrics, nn, penalties
+    from ganlet import data, errors, games, losses, metrics, nn, penalties
     from ganlet.config import RunConfig
     from ganlet.engine.average import EMA
     from ganlet.engine.loop import Event, Stop
+    from ganlet.errors import GanletError
     from ganlet.objective.augment import augmented as augment
     from ganlet.workflows.comparing import compare
     from ganlet.workflows.configuring import make_config
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
     from ganlet.workflows.sampling import sample
     from ganlet.workflows.training import resume, train
 
-_MODULES = ("data", "games", "losses", "metrics", "nn", "penalties")
+_MODULES = ("data", "errors", "games", "losses", "metrics", "nn", "penalties")
 _HOMES = {
     "EMA": ("ganlet.engine.average", "EMA"),
     "Event": ("ganlet.engine.loop", "Event"),
+    "GanletError": ("ganlet.errors", "GanletError"),
     "Run": ("ganlet.workflows.run", "Run"),
     "RunConfig": ("ganlet.config", "RunConfig"),
     "Stop": ("ganlet.engine.loop", "Stop"),
@@ -47,6 +49,7 @@ _HOMES = {
 __all__ = [
     "EMA",
     "Event",
+    "GanletError",
     "Run",
     "RunConfig",
     "Stop",
@@ -54,6 +57,7 @@ __all__ = [
     "compare",
     "data",
     "diagnose",
+    "errors",
     "evaluate",
     "games",
     "load",

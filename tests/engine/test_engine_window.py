@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ganlet.engine.state import Window
+from ganlet.errors import ConfigError
 from ganlet.games import Gan
 from ganlet.games.gan import ALWAYS_MEASURED
 
@@ -70,7 +71,7 @@ def test_its_tensors_are_all_of_its_state():
 
 
 def test_an_unknown_name_is_a_mistake():
-    with pytest.raises(AssertionError, match="surprise"):
+    with pytest.raises(ConfigError, match="surprise"):
         add(Window(ALWAYS_MEASURED, CPU), {"surprise": 1.0})
 
 

@@ -266,7 +266,7 @@ def test_looking_leaves_no_trace(training, tiny_config):
 def test_the_batch_is_judged_by_its_own_statistics():
     norm = nn.BatchNorm1d(1, affine=False)
     values = torch.tensor([[10.0], [12.0]])
-    with torch.no_grad(), signals.batch_statistics(norm):
+    with torch.no_grad(), signals.batch_mode(norm):
         assert norm(values).flatten().tolist() == pytest.approx([-1, 1], abs=1e-3)
     assert norm.training
     assert norm.running_mean.item() == 0
@@ -274,7 +274,7 @@ def test_the_batch_is_judged_by_its_own_statistics():
 
 def test_traces_are_removed_after_an_error_too():
     network = nn.Sequential(nn.Linear(1, 1), nn.BatchNorm1d(1))
-    with pytest.raises(RuntimeError), signals.batch_statistics(network):
+    with pytest.raises(RuntimeError), signals.batch_mode(network):
         network(torch.zeros(2, 3))
     assert network.training
     assert network[1].running_mean.tolist() == network[1].running_var.sub(1).tolist() == [0]
@@ -285,7 +285,7 @@ def test_norms_shared_by_several_processes_wait_for_nobody(monkeypatch):
     monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
     values = torch.randn(8, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     alone, shared = nn.BatchNorm2d(3), nn.SyncBatchNorm(3)
-    with torch.no_grad(), signals.batch_statistics(alone), signals.batch_statistics(shared):
+    with torch.no_grad(), signals.batch_mode(alone), signals.batch_mode(shared):
         assert torch.equal(alone(values), shared(values))
     assert shared.num_batches_tracked == 0
 

@@ -196,29 +196,165 @@ def test_a_second_generator_draws_by_its_name(start):
     assert caught.value.expected == "generator, second"
 
 
-class Odd:
-    """Asks for latents that are given in another form than a tensor for each picture."""
+class Asked:
+    """Asks for random numbers that a mistaken function makes."""
 
-    def __init__(self, change):
-        self.change = change
+    def __init__(self, draw):
+        self.draw = draw
 
-    def draw(self, shape, seed, stream, clock=0, device="cpu"):
-        return self.change(torch.zeros(*shape, 5))
+
+def asking(make):
+    """A game's `random`, which asks for what `make(shape, seed, stream, clock)` gives."""
+    asked = Asked(lambda shape, seed, stream, clock=0, device="cpu": make(shape, seed, stream, clock))
+    return lambda self, n, levels: {"x": (asked, 1)}
+
+
+def seeded(shape, *, seed=0):
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def yielding(*turns):
+    """A game's `play`: each of `turns` makes one of a loss that can be minimised."""
+
+    def play(self, networks, inputs):
+        loss = networks["painter"](inputs.real()).square()
+        yield from (turn(loss, networks) for turn in turns)
+
+    return play
 
 
 MISTAKES = {
-    "a loss for each picture": ("play", lambda self, n, inputs: iter([("painter", inputs.real().mean((1, 2, 3)))])),
-    "a player that is not there": ("play", lambda self, n, inputs: iter([("sculptor", inputs.real().mean())])),
+    "a loss for each picture": ("play", yielding(lambda loss, n: ("painter", loss.mean((1, 2, 3))))),
+    "a loss in a list": ("play", yielding(lambda loss, n: ("painter", loss.mean().view(1)))),
+    "a loss that is a number": ("play", yielding(lambda loss, n: ("painter", 0.5))),
+    "a loss without a gradient": ("play", yielding(lambda loss, n: ("painter", loss.mean().detach()))),
+    "a loss alone": ("play", yielding(lambda loss, n: loss.mean())),
+    "a player that is not there": ("play", yielding(lambda loss, n: ("sculptor", loss.mean()))),
+    "player and loss exchanged": ("play", yielding(lambda loss, n: (loss.mean(), "painter"))),
+    "a part that is a number": ("play", yielding(lambda loss, n: ("painter", loss.mean(), {"part": 0.5}))),
+    "a part that is not declared": ("play", yielding(lambda loss, n: ("painter", loss.mean(), {"part": loss.mean()}))),
+    "a loss of other weights": ("play", yielding(lambda loss, n: ("painter", torch.ones((), requires_grad=True) * 2))),
+    "no turn at all": ("play", yielding()),
+    "no iterator": ("play", lambda self, networks, inputs: None),
+    "an error of its own": ("play", lambda self, networks, inputs: networks["nobody"]),
     "a network that is not there": ("draws", "generator"),
     "a judge that is not there": ("judges", "discriminator"),
-    "two tensors": ("random", lambda self, n, levels: {"x": (Odd(lambda numbers: (numbers, numbers)), 1)}),
-    "numbers for too few": ("random", lambda self, n, levels: {"x": (Odd(lambda numbers: numbers[:, 1:]), 1)}),
+    "two tensors": ("random", asking(lambda shape, *_: (torch.zeros(shape), torch.zeros(shape)))),
+    "numbers for too few": ("random", asking(lambda shape, *_: torch.zeros(shape[1:]))),
+    "numbers without a seed": ("random", asking(lambda shape, *_: torch.rand(shape))),
+    "the same numbers for ever": ("random", asking(lambda shape, seed, *_: seeded(shape, seed=seed))),
 }
 
 
 @pytest.mark.parametrize(("what", "mistaken"), MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_in_a_game_is_told_in_its_words(start, what, mistaken):
+def test_a_mistake_in_a_game_is_told_in_its_words_before_there_is_a_folder(start, tmp_path, what, mistaken):
     with pytest.raises(ConfigError) as caught:
         start("run", game=type("Mistaken", (Painter,), {what: mistaken}))
-    assert caught.value.expected
-    assert "Mistaken" in str(caught.value.where) or "Odd.draw" in str(caught.value.where)
+    assert any(name in str(caught.value.where) for name in ("Mistaken", "Asked.draw")) or "part" in caught.value.hint
+    assert caught.value.expected or caught.value.hint
+    assert not (tmp_path / "run").exists()
+
+
+class Flat(nn.Module):
+    """Images -> logits, as a layer gives them: (N, 1), or in another shape."""
+
+    def __init__(self, change=lambda logits: logits):
+        super().__init__()
+        self.layer = nn.Linear(3 * 16 * 16, 1)
+        self.change = change
+
+    def forward(self, images):
+        return self.change(self.layer(images.flatten(1)))
+
+
+GIVEN_MISTAKES = {
+    "a class for a network": ({"generator": Linear}, "is no network"),
+    "a game for a class": ({"game": "gan"}, "no class of games"),
+    "pictures of another size": (
+        {"generator": nn.Sequential(Linear(), nn.Upsample(scale_factor=2))},
+        "does not draw pictures",
+    ),
+    "a logit map": ({"discriminator": nn.Conv2d(3, 1, 1)}, "one logit for each picture"),
+    "one logit for all": ({"discriminator": Flat(torch.mean)}, "one logit for each picture"),
+    "latents of another size": ({"generator": nn.Sequential(nn.Linear(9, 9), Linear())}, "failed when it was tried"),
+}
+
+
+@pytest.mark.parametrize(("objects", "words"), GIVEN_MISTAKES.values(), ids=GIVEN_MISTAKES)
+def test_a_network_that_does_not_fit_is_told_before_there_is_a_folder(start, tmp_path, objects, words):
+    with pytest.raises(ConfigError, match=words):
+        start("run", {"generator.latent_size": 5}, **objects)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("changes", [{"objective.top_k": {"share": 0.5, "until": 0}}, {"objective.label_flips": 0.3}])
+def test_a_column_of_logits_trains_as_a_row_does(start, changes):
+    torch.manual_seed(2)
+    column = Flat()
+    row = copy.deepcopy(column)
+    row.change = torch.flatten
+    ours, theirs = (tensors_of(start(name, changes, discriminator=net)) for name, net in (("c", column), ("r", row)))
+    assert not [name for name in ours if not torch.equal(ours[name], theirs[name])]
+
+
+class Digits(nn.Module):
+    """Four whole numbers below ten -> images."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(10, 12)
+        self.layer = nn.Linear(48, 3 * 16 * 16)
+        self.latents = WholeNumbers()
+
+    def forward(self, latents):
+        return self.layer(self.table(latents).flatten(1)).tanh().view(-1, 3, 16, 16)
+
+
+class WholeNumbers:
+    def draw(self, shape, seed, stream, clock=0, device="cpu"):
+        random = torch.Generator(device).manual_seed(ganlet.games.derive(seed, stream, clock))
+        return torch.randint(0, 10, (*shape, 4), generator=random, device=device)
+
+
+def test_latents_of_ones_own_are_of_the_kind_that_the_generator_is_fed(start):
+    run = start("run", generator=Digits())
+    latents = torch.tensor([[0, 1, 2, 3], [9, 9, 9, 9]])
+    drawn = run.sample(latents=latents)
+    assert drawn.shape == (2, 16, 16, 3)
+    assert (drawn[1:] == run.sample(latents=latents[1:].numpy())).all()
+    with pytest.raises(ConfigError, match="do not fit"):
+        run.sample(latents=latents[0])
+
+
+def test_a_run_with_given_parts_is_measured_too(start):
+    run = start("run", generator=Digits(), discriminator=Flat())
+    opened = ganlet.open_run(run.path, generator=Digits(), discriminator=Flat())
+    assert opened.evaluate(16, metrics=["kernel"], force=True).row["measurements"]
+    with pytest.raises(RunError, match="handed in from Python"):
+        ganlet.open_run(run.path).evaluate(16)
+
+
+def test_resume_takes_dotted_paths_as_other_settings_do(start):
+    run = start("run")
+    longer = ganlet.resume(run.path, {"train.total_images": 192}, device="cpu")
+    assert longer.config.train.total_images == 192
+
+
+def test_drawing_needs_no_loss_that_only_the_training_program_knows(start, monkeypatch, cli):
+    class Own(ganlet.losses.Hinge):
+        kind: str = "own"
+
+    class OwnPenalty(ganlet.penalties.PENALTIES["r1"]):
+        kind: str = "own"
+
+    monkeypatch.setitem(ganlet.losses.LOSSES, "own", Own)
+    monkeypatch.setitem(ganlet.penalties.PENALTIES, "own", OwnPenalty)
+    run = start("run", {"objective.loss": {"kind": "own"}, "objective.penalties": [{"kind": "own"}, {"kind": "r1"}]})
+    before = run.sample(4)
+    monkeypatch.undo()
+    assert (ganlet.sample(run.path, 4) == before).all()
+    assert (ganlet.sample(run.path / "generator.safetensors", 4, device="cpu") == before).all()
+    assert ganlet.open_run(run.path).load("latest").images_seen
+    assert cli("sample", run.path, "--num", "2")[0] == 0
+    with pytest.raises(ConfigError, match="(?s)own. is not known.*enter it in its registry"):
+        ganlet.resume(run.path, device="cpu")

@@ -56,7 +56,7 @@ def _most_kept(state: TrainState, batch: int) -> int:
 
     most = 0
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda held: held.tensor):
-        play = state.game.play(state.networks, _blank_inputs(state, batch))
+        play = state.game.play(state.networks, blank_inputs(state, batch))
         while (turn := next(play, None)) is not None:
             most = max(most, sum(size for (_, size), times in kept.items() if times > 0))
             del turn  # a step would have freed its graph
@@ -70,7 +70,7 @@ class _Kept:
         self.tensor = tensor
 
 
-def _blank_inputs(state: TrainState, batch: int) -> Inputs:
+def blank_inputs(state: TrainState, batch: int) -> Inputs:
     """Inputs of the first iteration with black pictures."""
     game, data = state.game, state.game.config.data
     streams, levels = game.streams(), game.levels(0)

@@ -10,7 +10,6 @@ import torch
 from ganlet.data.batches import Batches
 from ganlet.engine.distributed import ALONE, Ranks
 from ganlet.engine.state import TrainState
-from ganlet.errors import ConfigError
 from ganlet.games import Inputs
 from ganlet.randomness import noise_seed
 
@@ -47,13 +46,6 @@ class InputMaker:
         for name, (asked, steps) in game.random(state.networks, levels).items():
             draw = getattr(asked, "draw_for_training", asked.draw)
             whole = draw((steps, batch), seed, name, images_seen, device)
-            if not isinstance(whole, torch.Tensor) or whole.shape[:2] != (steps, batch):
-                raise ConfigError(
-                    "`draw` must give a tensor with what is drawn for each picture.",
-                    where=f"{type(asked).__name__}.draw, which is asked for {name}",
-                    got=f"shape {tuple(whole.shape)}" if isinstance(whole, torch.Tensor) else type(whole).__name__,
-                    expected=f"shape ({steps}, {batch}, ...)",
-                )
             share = batch // here.world
             random[name] = whole.narrow(1, here.rank * share, share)
 

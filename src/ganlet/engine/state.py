@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -33,13 +33,20 @@ class Window:
 
     def add(self, sums: dict[str, torch.Tensor], counts: dict[str, int]) -> None:
         """Add sums of scalars by name, each of so many values; names that are not there count nothing."""
-        assert sums.keys() <= set(self.names), f"the game does not declare {sorted(sums.keys() - set(self.names))}"
+        self.require_known(sums)
         zero = self.sums.new_zeros(())
         self.sums += torch.stack([sums[name].to(zero.dtype) if name in sums else zero for name in self.names])
         numbers = tuple(counts.get(name, 0) for name in self.names)
         if numbers not in self._known_counts:  # sent to the device once, for that would stall every iteration
             self._known_counts[numbers] = torch.tensor(numbers, dtype=zero.dtype, device=zero.device)
         self.counts += self._known_counts[numbers]
+
+    def require_known(self, names: Iterable[str]) -> None:
+        """Raise ConfigError where the game has not said that it measures something of that name."""
+        if unknown := sorted({*names} - {*self.names}):
+            what = "The game yields parts that it does not declare."
+            hint = f"parts = ({', '.join(map(repr, unknown))},) in its class"
+            raise ConfigError(what, got=", ".join(unknown), expected=", ".join(self.names), hint=hint)
 
     def read(self) -> dict[str, float]:
         """Means since the last reading, by name; then start anew. Waits for the device."""

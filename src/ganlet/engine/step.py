@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -77,15 +78,30 @@ def _turns(state: TrainState, inputs: Inputs) -> Iterator[Turn]:
             turn = next(play, None)
         if turn is None:
             return
-        turn = Turn(*turn)
-        if turn.player not in state.players or turn.loss.dim():
-            raise ConfigError(
-                "What a game yields is a player's name, its loss, and scalars for the log by name.",
-                where=type(state.game).__name__,
-                got=f"{turn.player!r} and a loss of shape {tuple(turn.loss.shape)}",
-                expected=f"one of {', '.join(state.players)} and a scalar, such as loss.mean()",
-            )
-        yield turn
+        yield checked(turn, state)
+
+
+def checked(yielded: Any, state: TrainState) -> Turn:
+    """What a game has yielded, as a turn. Raises `ConfigError` where it is none."""
+    is_turn = isinstance(yielded, tuple) and len(yielded) in (2, 3)
+    turn = Turn(*cast(Any, yielded)) if is_turn else Turn("", cast(Any, yielded))
+    numbers: list[Any] = [turn.loss, *(turn.parts or {}).values()]
+    scalars = all(isinstance(number, torch.Tensor) and number.dim() == 0 for number in numbers)
+    if isinstance(turn.player, str) and turn.player in state.players and scalars and turn.loss.requires_grad:
+        return turn
+    raise ConfigError(
+        "A game yields a player's name, its loss, and scalars for the log by name.",
+        where=type(state.game).__name__,
+        got=", ".join(map(_in_short, (turn.player, *numbers))),
+        expected=f"one of {', '.join(state.players)}; scalar tensors, of which the first has a gradient: loss.mean()",
+    )
+
+
+def _in_short(value: object) -> str:
+    """A value for a message: of a tensor, its shape."""
+    if not isinstance(value, torch.Tensor):
+        return repr(value)
+    return f"shape {tuple(value.shape)}" + ("" if value.requires_grad else " without a gradient")
 
 
 def optimizer_step(

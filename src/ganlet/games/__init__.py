@@ -2,7 +2,8 @@
 
 from ganlet.games.game import Average, Batch, Game, Inputs, Player, Turn
 from ganlet.games.gan import Gan
+from ganlet.randomness import Numbers, derive
 
-__all__ = ["GAMES", "Average", "Batch", "Game", "Gan", "Inputs", "Player", "Turn"]
+__all__ = ["GAMES", "Average", "Batch", "Game", "Gan", "Inputs", "Numbers", "Player", "Turn", "derive"]
 
 GAMES: dict[str, type[Game]] = {"gan": Gan}

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from ganlet.config.schema import RunConfig
 from ganlet.games.game import Average, Batch, Game, Inputs, Networks, Player, Tensors, Turn
-from ganlet.networks.interfaces import Logits
+from ganlet.networks.interfaces import Logits, per_picture
 from ganlet.networks.zoo import build_network
 from ganlet.objective import adaptive
 from ganlet.objective.augment import NUM_DRAWS, augment
@@ -177,7 +177,7 @@ class Gan(Game):
         if self.classifies:
             real, labels = cast(Any, discriminator).logits(shown, *batch.condition)
             return Logits(real.float(), labels)
-        return Logits(discriminator(shown, *batch.condition).float())
+        return Logits(per_picture(discriminator(shown, *batch.condition).float(), len(shown)))
 
     def _flipped(self, real: torch.Tensor, fake: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits with some pairs exchanged: as if their labels had been noted the wrong way round, for every loss."""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from ganlet.errors import ConfigError
 from ganlet.networks.latents import Latents
 
 
@@ -81,3 +82,16 @@ class Discriminator(nn.Module, ABC):
     def set_stage(self, stage: int, fade: float) -> None:
         """Work at a stage of growing, whose new resolution has faded in by the share `fade`."""
         assert (stage, fade) == (0, 1.0)
+
+
+def per_picture(logits: torch.Tensor, num: int) -> torch.Tensor:
+    """Logits of `num` pictures as (N,), also of a discriminator that gives (N, 1) or (N, 1, 1, 1).
+
+    Raises `ConfigError` for a map of logits: what else broadcasts silently would train, and mean something else.
+    """
+    if logits.dim() > 1 and logits.numel() == num:
+        logits = logits.flatten()
+    if logits.shape != (num,):
+        what = "A discriminator gives one logit for each picture."
+        raise ConfigError(what, got=f"shape {tuple(logits.shape)}", expected=f"shape ({num},)", hint="take their mean")
+    return logits

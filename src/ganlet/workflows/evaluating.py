@@ -15,6 +15,7 @@ from ganlet.data.source import absolute_source, open_source
 from ganlet.data.spec import Pack
 from ganlet.engine.devices import choose_device
 from ganlet.errors import ConfigError, DataError, EnvironmentProblem, ResourceProblem
+from ganlet.games import Game
 from ganlet.metrics.features import open_extractor
 from ganlet.metrics.protocol import Measurement
 from ganlet.metrics.suite import METRICS, Refused, choose_metrics, measure
@@ -63,6 +64,7 @@ def evaluate(
     seed: int = 0,
     force: bool = False,
     device: str = "auto",
+    game: Game | type[Game] | None = None,
     reporter: Reporter | None = None,
 ) -> Evaluation:
     """Measure how good the generator of a run is, add a row to its evaluations.jsonl, and draw its report anew.
@@ -76,6 +78,7 @@ def evaluate(
         source: where the run's pictures are now, if they were moved.
         seed: the same one gives the same pictures.
         force: give numbers that are known to be biased, marked as such, instead of refusing them.
+        game: for runs whose networks are not described by their config.
 
     Raises `RunError` or `CheckpointError` where there is no generator, `DataError` where the pictures are gone or
     others, `ConfigError` for an unknown metric or extractor. A metric that cannot be told is refused, with its reason,
@@ -87,7 +90,7 @@ def evaluate(
         raise ConfigError("There must be at least two pictures to measure.", where="--num", got=num)
     folder = RunFolder.open(Path(run))
     chosen = choose_device(device)
-    trained = open_generator(folder, checkpoint, chosen)
+    trained = open_generator(folder, checkpoint, chosen, game=game)
     opened = open_extractor(extractor or trained.config.evaluate.extractor, chosen)
     if source is not None:
         trained = replace(trained, config=relocate(trained.config, absolute_source(source)))

@@ -17,6 +17,9 @@ from ganlet.engine.schedule import growth
 from ganlet.errors import ConfigError, RunError
 from ganlet.games import Game, Gan
 from ganlet.games.gan import average_member
+from ganlet.networks.optimizers import SCHEDULES
+from ganlet.objective.losses import LOSSES
+from ganlet.objective.penalties import PENALTIES
 from ganlet.runs import checkpoint
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.weights import Tensors, load_generator_file
@@ -45,7 +48,7 @@ def open_generator(
     which: str | int | None,
     device: torch.device,
     average: int | None = None,
-    game: Game | None = None,
+    game: Game | type[Game] | None = None,
     name: str | None = None,
 ) -> Trained:
     """The generator in generator.safetensors, or that of the checkpoint best, latest, or of a number of images seen.
@@ -67,8 +70,8 @@ def open_generator(
             )
         return open_generator_file(path, device, game, read_environment(folder))
     saved = open_checkpoint(folder, "latest" if which is None else which)
-    config = validate(saved.meta["config"])
-    game = game or game_of(config, read_environment(folder), folder.path)
+    config = drawing_config(saved.meta["config"])
+    game = game_of(config, read_environment(folder), folder.path, game)
     name, networks = name or str(game.draws), game.networks()
     if not hasattr(networks.get(name), "latents"):
         able = ", ".join(known for known, network in networks.items() if hasattr(network, "latents"))
@@ -82,7 +85,7 @@ def open_generator(
 def open_generator_file(
     path: Path,
     device: torch.device,
-    game: Game | None = None,
+    game: Game | type[Game] | None = None,
     environment: Mapping[str, Any] | None = None,
     generator: nn.Module | None = None,
 ) -> Trained:
@@ -92,10 +95,10 @@ def open_generator_file(
     label sets inside; those of the run's environment.json serve then.
     """
     tensors, metadata = load_generator_file(path)
-    config = validate(metadata["config"])
+    config = drawing_config(metadata["config"])
     if generator is not None:
         game = Gan(config, {"generator": generator})
-    game = game or game_of(config, metadata, path)
+    game = game_of(config, metadata, path, game)
     seen = int(metadata.get("images_seen") or 0)
     network = _loaded(game.networks()[str(game.draws)], tensors, config, seen, path, device)
     sets = metadata.get("labels") or (environment or {}).get("labels")
@@ -125,12 +128,17 @@ class Networks(Mapping[str, nn.Module]):
 
 
 def open_networks(
-    folder: RunFolder, which: str | int, device: torch.device, *, ema: bool = True, game: Game | None = None
+    folder: RunFolder,
+    which: str | int,
+    device: torch.device,
+    *,
+    ema: bool = True,
+    game: Game | type[Game] | None = None,
 ) -> Networks:
     """All networks of a checkpoint, in evaluation mode; see `open_generator`."""
     saved = open_checkpoint(folder, which)
-    config = validate(saved.meta["config"])
-    game = game or game_of(config, read_environment(folder), folder.path)
+    config = drawing_config(saved.meta["config"])
+    game = game_of(config, read_environment(folder), folder.path, game)
     found = {}
     for name, network in game.networks().items():
         tensors = saved.members[game.member_of(name, ema)]
@@ -158,18 +166,36 @@ def open_checkpoint(folder: RunFolder, which: str | int) -> checkpoint.Checkpoin
     return saved
 
 
-def game_of(config: RunConfig, record: Mapping[str, Any], where: Path) -> Game:
-    """The game of a run that its config describes. Raises `RunError` where parts of it were handed in from Python."""
-    given = {name: kind for name, kind in (record.get("given") or {}).items() if name != "dataset"}
-    if given:
-        parts = ", ".join(f"{name} ({kind})" for name, kind in given.items())
+def game_of(config: RunConfig, record: Mapping[str, Any], where: Path, game: Game | type[Game] | None = None) -> Game:
+    """The game of a run: `game`, or what its config describes. Raises `RunError` where that does not say it all."""
+    if game is not None:
+        return game(config) if isinstance(game, type) else game
+    if given := {name: kind for name, kind in (record.get("given") or {}).items() if name != "dataset"}:
+        words = ", ".join(f"{name}=..." for name in given)
+        needed = "generator=..." if where.is_file() else words
         raise RunError(
             "Parts of this run were handed in from Python, and its config does not describe them.",
             where=where,
-            got=parts,
-            expected=f"the same objects again: ganlet.open_run(path, {', '.join(f'{name}=...' for name in given)})",
+            got=", ".join(f"{name} ({kind})" for name, kind in given.items()),
+            expected=f"the same objects again: ganlet.{'load' if where.is_file() else 'open_run'}(path, {needed})",
         )
     return Gan(config)
+
+
+def drawing_config(tree: Mapping[str, Any]) -> RunConfig:
+    """The saved config of a run, for drawing: losses, penalties and schedules that only the program which trained it
+    knows are left out."""
+    objective = dict(tree["objective"])
+    if objective["loss"]["kind"] not in LOSSES:
+        del objective["loss"]
+    objective["penalties"] = [penalty for penalty in objective["penalties"] if penalty["kind"] in PENALTIES]
+    changed = {**tree, "objective": objective}
+    for side in ("generator", "discriminator"):
+        optimizer = tree[side]["optimizer"]
+        if optimizer["schedule"]["kind"] not in SCHEDULES:
+            kept = {key: value for key, value in optimizer.items() if key != "schedule"}
+            changed[side] = {**tree[side], "optimizer": kept}
+    return validate(changed)
 
 
 def _loaded(
@@ -179,7 +205,11 @@ def _loaded(
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:
-        raise RunError("The weights do not fit the config beside them.", where=where, got=str(error)) from None
+        raise RunError(
+            "The weights do not fit the network that the config describes, or that was handed in.",
+            where=where,
+            got=str(error),
+        ) from None
     if hasattr(network, "set_stage"):
         growing = cast(Any, network)
         growing.set_stage(*growth(config, growing.num_stages, images_seen))

@@ -25,6 +25,17 @@ class Given:
     game_class: type[Game] | None = None
     dataset: Any = None
 
+    def __post_init__(self) -> None:
+        """Raise `ConfigError` for what is of another kind, such as a class in place of a network."""
+        for name in ("generator", "discriminator"):
+            if not isinstance(network := getattr(self, name), nn.Module | None):
+                raise ConfigError(f"The {name} is no network.", got=repr(network), expected="a torch.nn.Module")
+        game = self.game_class
+        if game is not None and not (isinstance(game, type) and issubclass(game, Game)):
+            raise ConfigError(
+                "The game is no class of games.", got=repr(game), expected="a subclass of ganlet.games.Game"
+            )
+
     def record(self) -> dict[str, str]:
         """What was handed in, by name, in words: noted in the run, for the config does not say it."""
         objects = {"generator": self.generator, "discriminator": self.discriminator}

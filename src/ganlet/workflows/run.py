@@ -78,7 +78,7 @@ class Run:
         """How good its generator is, by `num` pictures; `settings` are those of `ganlet.evaluate`."""
         from ganlet.workflows.evaluating import evaluate
 
-        return evaluate(self.path, num, **settings)
+        return evaluate(self.path, num, game=self._game, **settings)
 
     def sample(self, num: int = 16, *, seed: int = 0, **settings: Any) -> np.ndarray:
         """`num` new pictures: uint8 (num, H, W, C); `settings` are those of `ganlet.sample`, `latents` among them."""

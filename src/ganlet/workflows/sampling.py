@@ -36,7 +36,7 @@ def sample(
     checkpoint: str | int | None = None,
     network: str | None = None,
     device: str = "auto",
-    game: Game | None = None,
+    game: Game | type[Game] | None = None,
 ) -> np.ndarray:
     """`num` new pictures from a run: uint8 (num, H, W, C). Raises `RunError` or `ConfigError`.
 
@@ -74,8 +74,9 @@ def sample(
     if latents is None:
         given = sample_latents(generator.latents, num, seed, truncation if of_styles is None else None)
     else:
-        given = torch.as_tensor(latents, dtype=torch.float32)
-        _require_shape(given, generator.latents.draw((1,), 0, "shape").shape[1:])
+        one = generator.latents.draw((1,), 0, "shape")
+        given = torch.as_tensor(latents, dtype=one.dtype)
+        _require_shape(given, one.shape[1:])
         num = len(given)
     named = named_labels(labels, num, trained.config) if labels else None
     drawn = trained.labels.draw(num, seed) if trained.labels and named is None else named
@@ -83,8 +84,8 @@ def sample(
 
 
 def _require_shape(latents: torch.Tensor, one: torch.Size) -> None:
-    fits = len(latents) > 0 and latents.shape[-len(one) :] == one if one else latents.dim() == 1
-    if not fits:
+    fits = latents.shape[-len(one) :] == one and latents.dim() > len(one) if one else latents.dim() == 1
+    if not fits or not len(latents):
         expected = f"({', '.join(['num', *map(str, one)])})"
         raise ConfigError("These latents do not fit the generator.", got=tuple(latents.shape), expected=expected)
 

@@ -17,6 +17,7 @@ from ganlet.data.labels import label_notes
 from ganlet.engine.devices import out_of_memory_explained, set_determinism
 from ganlet.engine.distributed import ranks
 from ganlet.engine.loop import Hook
+from ganlet.engine.rehearsal import rehearse
 from ganlet.engine.signals import stop_on_signals
 from ganlet.engine.state import TrainState, build_state
 from ganlet.errors import CheckpointError, ConfigError, Interrupted
@@ -25,6 +26,7 @@ from ganlet.randomness import callers_randomness_kept
 from ganlet.runs import checkpoint
 from ganlet.runs.checkpoint import Checkpoint
 from ganlet.runs.folder import RunFolder, default_run_path, require_new
+from ganlet.workflows.configuring import nested
 from ganlet.workflows.finishing import redraw
 from ganlet.workflows.given import Given
 from ganlet.workflows.prepare import prepare
@@ -79,6 +81,8 @@ def train(
         folder, of_config = RunFolder(path), given.game(config)
         session = Session(config, folder, packs, chosen, here, reporter, callbacks, of_config, given.record())
         state = initial_state(config, chosen, reporter, session.game)
+        if session.given:
+            rehearse(state)
         if here.is_first:
             RunFolder.create(path, dump_yaml(config))
         here.barrier()
@@ -102,7 +106,7 @@ def resume(
 ) -> Run:
     """Go on with a run from its newest sound checkpoint, to the same end as if it had never stopped.
 
-    `overrides` (nested, as in a config file) may change how far the run goes and how it is watched; see
+    `overrides` (by dotted path, or nested) may change how far the run goes and how it is watched; see
     `requirements.CHANGEABLE`. What was given to `train` as an object must be given again. Raises `CheckpointError`
     when the checkpoint belongs to another config, `RunError` when something that was given is missing, `DataError`
     when the pictures have changed and `allow_data_change` is not given.
@@ -112,7 +116,7 @@ def resume(
     given = Given(generator, discriminator, game, dataset)
     given.require_all_of(read_environment(folder), folder)
     saved = validate(read_yaml(folder.config_path))
-    wanted = validate(merge(saved.model_dump(), overrides or {}))
+    wanted = validate(merge(saved.model_dump(), nested(overrides or {})))
     require_changeable(saved, wanted, folder, ConfigError, "These settings cannot be changed on resume.")
     config, chosen, packs = prepare(wanted, given, device, reporter)
     require_same_pictures(folder, packs["real"], config, allow_data_change, reporter)
