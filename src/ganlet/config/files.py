@@ -138,8 +138,7 @@ def _describe(problem: Any) -> str:
         given = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
         wrong = "must be given" if kind == "union_tag_not_found" else f"{_shown(given)} is not known"
         close = nearest(str(given), known)
-        hint = f"; did you mean {close}?" if close else "; if it is one of your own, enter it in its registry first"
-        return f"{path}.kind: {wrong}; one of {', '.join(known)}{'' if given is None else hint}"
+        return f"{path}.kind: {wrong}; one of {', '.join(known)}" + (f"; did you mean {close}?" if close else "")
     if kind == "missing":
         return f"{path}: must be given"
     words = PLAIN_WORDS[kind].format(**problem.get("ctx", {})) if kind in PLAIN_WORDS else problem["msg"]
