@@ -46,7 +46,7 @@ from ganlet.health.verdicts import replay
 from ganlet.health.wgan_rules import UNBOUNDED
 from ganlet.images import to_network, to_packed
 from ganlet.networks.conditioning import ConditionalNorm
-from ganlet.objective.augment import NUM_DRAWS, augment
+from ganlet.objective.augment import augment, num_draws
 from ganlet.runs.history import read_history
 from ganlet.workflows import session, training
 from ganlet.workflows.configuring import make_config
@@ -158,7 +158,7 @@ class Augmented:
     random: torch.Generator = field(default_factory=lambda: torch.Generator().manual_seed(0))
 
     def __call__(self, pictures: torch.Tensor, labels: Labels) -> tuple[torch.Tensor, Labels]:
-        draws = torch.rand(len(pictures), NUM_DRAWS, generator=self.random)
+        draws = torch.rand(len(pictures), num_draws(), generator=self.random)
         return to_packed(augment(to_network(pictures), draws, torch.tensor(0.7), self.policies)), labels
 
 

@@ -42,7 +42,7 @@ from ganlet.networks.optimizers import (
     PlateauSchedule,
     Schedule,
 )
-from ganlet.objective.augment import NUM_DRAWS, POLICIES, augment
+from ganlet.objective.augment import POLICIES, augment, num_draws
 from ganlet.objective.losses import Bce, Hinge, Lsgan, Relativistic, Wasserstein
 from ganlet.objective.views import add_noise
 from ganlet.randomness import draw
@@ -89,7 +89,7 @@ class Sources:
 def augmentation(sources: Sources) -> Figure:
     """Each policy at strength 1, then all of them at several strengths."""
     images = faces(9)
-    random = torch.rand(len(images), NUM_DRAWS, generator=torch.Generator().manual_seed(4))
+    random = torch.rand(len(images), num_draws(), generator=torch.Generator().manual_seed(4))
     rows = [("as they are", images)]
     rows += [(name, augment(images, random, torch.tensor(1.0), (name,))) for name in POLICIES]
     for strength in (0.2, 0.5, 1.0):

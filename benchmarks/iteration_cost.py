@@ -18,7 +18,6 @@ from torch.utils.flop_counter import flop_registry
 from ganlet.config import RunConfig, parse_override
 from ganlet.config.tree import Tree, merge
 from ganlet.engine.inputs import InputMaker
-from ganlet.engine.schedule import iteration_images
 from ganlet.engine.state import build_state
 from ganlet.engine.step import iterate
 from ganlet.networks.zoo import parameter_count
@@ -89,9 +88,9 @@ def cost(config: RunConfig) -> tuple[float, int, int]:
     state = build_state(config)
     maker = InputMaker(state, {"real": Pictures(config)})  # type: ignore[dict-item]
     num_iterations = max([1, *(penalty.every for penalty in config.objective.penalties)])
-    shown = num_iterations * iteration_images(config)
+    shown = num_iterations * state.game.num_images
     with Counter() as counter:
-        for images_seen in range(0, shown, iteration_images(config)):
+        for images_seen in range(0, shown, state.game.num_images):
             iterate(state, maker.at(images_seen))
     of_generator, of_discriminator = (parameter_count(state.networks[name]) for name in ("generator", "discriminator"))
     return counter.total / shown, of_generator, of_discriminator

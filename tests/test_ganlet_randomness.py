@@ -137,3 +137,12 @@ def test_a_callers_own_stream_goes_on_where_it_was_even_after_an_error():
     found.append(torch.rand(3))
     assert torch.initial_seed() == 5
     assert all(torch.equal(mine, theirs) for mine, theirs in zip(found, expected, strict=True))
+
+
+def test_pythons_own_stream_goes_on_where_it_was_too():
+    random.seed(3)
+    expected = random.random()
+    random.seed(3)
+    with callers_randomness_kept():
+        random.random()
+    assert random.random() == expected

@@ -7,6 +7,7 @@ metric, having a stream of its own, cannot disturb training.
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,12 +58,12 @@ def draw(
     """
     import torch
 
-    random = torch.Generator(device=device).manual_seed(derive(seed, stream, clock))
+    generator = torch.Generator(device=device).manual_seed(derive(seed, stream, clock))
     if kind == "uniform":
-        return torch.rand(shape, generator=random, device=device).mul_(2.0).sub_(1.0)
+        return torch.rand(shape, generator=generator, device=device).mul_(2.0).sub_(1.0)
     if kind == "unit":
-        return torch.rand(shape, generator=random, device=device)
-    numbers = torch.randn(shape, generator=random, device=device)
+        return torch.rand(shape, generator=generator, device=device)
+    numbers = torch.randn(shape, generator=generator, device=device)
     if kind == "sphere":
         numbers *= shape[-1] ** 0.5 / numbers.norm(dim=-1, keepdim=True).clamp_min(1e-12)
     return numbers
@@ -94,8 +95,12 @@ class Numbers:
 
 @contextmanager
 def callers_randomness_kept() -> Iterator[None]:
-    """Within this context torch's global generators may be seeded at will; afterwards they are what they were."""
+    """Within this context global generators may be used and seeded at will; afterwards they are what they were."""
     import torch
 
-    with torch.random.fork_rng(range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []):
-        yield
+    python = random.getstate()  # a library that is imported on the way may draw from it
+    try:
+        with torch.random.fork_rng(range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []):
+            yield
+    finally:
+        random.setstate(python)

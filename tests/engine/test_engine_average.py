@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -105,3 +107,18 @@ def test_without_a_half_life_an_average_is_the_network():
     for name, tensor in net.state_dict().items():
         torch.testing.assert_close(mine.module.state_dict()[name], tensor, rtol=0, atol=1e-6)
     assert not mine.module.training
+
+
+def test_an_ema_goes_on_from_what_it_has_saved():
+    net = network()
+    straight, stopped = EMA(net, half_life=30), EMA(net, half_life=30)
+    for step in range(1, 6):
+        shown(net, step)
+        for average in (straight, stopped):
+            average.update(16)
+        if step == 3:
+            saved, stopped = copy.deepcopy(stopped.state_dict()), EMA(net, half_life=30)
+            stopped.load_state_dict(saved)
+    ours, theirs = stopped.module.state_dict(), straight.module.state_dict()
+    assert not [name for name, tensor in ours.items() if not torch.equal(tensor, theirs[name])]
+    assert stopped.images_seen == 80

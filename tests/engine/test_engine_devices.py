@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ganlet.engine import devices
-from ganlet.engine.devices import choose_device, out_of_memory_explained, require_precision, set_determinism
+from ganlet.engine.devices import choose_device, determinism, out_of_memory_explained, require_precision
 from ganlet.errors import EnvironmentProblem, ResourceProblem
 
 
@@ -71,8 +71,8 @@ def test_bf16_needs_a_gpu_that_has_it(tiny_config, monkeypatch):
 
 def test_on_a_cpu_nothing_is_switched(tiny_config):
     before = torch.are_deterministic_algorithms_enabled()
-    set_determinism(tiny_config({"train.deterministic": not before}), torch.device("cpu"))
-    assert torch.are_deterministic_algorithms_enabled() == before
+    with determinism(tiny_config({"train.deterministic": not before}), torch.device("cpu")):
+        assert torch.are_deterministic_algorithms_enabled() == before
 
 
 @pytest.mark.parametrize("deterministic", [True, False])
@@ -81,15 +81,19 @@ def test_on_a_gpu_the_config_chooses_between_reproducible_and_fast(tiny_config, 
     monkeypatch.setattr(torch, "use_deterministic_algorithms", asked.append)
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
-    cudnn, matmul = SimpleNamespace(), SimpleNamespace()
+    before = {"deterministic": "a", "benchmark": "b", "allow_tf32": "c"}
+    cudnn, matmul = SimpleNamespace(**before), SimpleNamespace(allow_tf32="d")
     monkeypatch.setattr(torch.backends, "cudnn", cudnn)
     monkeypatch.setattr(torch.backends.cuda, "matmul", matmul)
-    set_determinism(tiny_config({"train.deterministic": deterministic}), torch.device("cuda"))
-    assert asked == [deterministic]
-    fast = not deterministic
-    assert vars(cudnn) == {"deterministic": deterministic, "benchmark": fast, "allow_tf32": fast}
-    assert vars(matmul) == {"allow_tf32": fast}
+    with determinism(tiny_config({"train.deterministic": deterministic}), torch.device("cuda")):
+        assert asked == [deterministic]
+        fast = not deterministic
+        assert vars(cudnn) == {"deterministic": deterministic, "benchmark": fast, "allow_tf32": fast}
+        assert vars(matmul) == {"allow_tf32": fast}
     assert ("CUBLAS_WORKSPACE_CONFIG" in devices.os.environ) == deterministic
+    # What the caller had is there again.
+    assert asked[1:] == [torch.are_deterministic_algorithms_enabled()]
+    assert (vars(cudnn), vars(matmul)) == (before, {"allow_tf32": "d"})
 
 
 @pytest.mark.parametrize(

@@ -317,3 +317,22 @@ def test_members_of_one_name_are_refused(begin):
     with pytest.raises(ConfigError, match="one name") as caught:
         begin({}, game=Colliding)
     assert caught.value.got == "discriminator"
+
+
+def test_the_clock_counts_the_real_images_that_a_game_takes(begin_game):
+    class TwoBatches(TwoGenerators):
+        def streams(self):
+            return {"real": 2}
+
+    training, seen, moments = begin_game(TwoBatches), [], []
+    images = training.batches["real"].images
+    training.batches["real"].images = lambda position, *rest: seen.append(position) or images(position, *rest)
+    training.run(lambda event: moments.append(event.images_seen))
+    assert seen == list(range(0, TOTAL, BATCH))  # each batch once
+    assert moments == list(range(2 * BATCH, TOTAL + 1, 2 * BATCH))
+
+
+def test_two_things_of_one_name_are_not_measured(begin_game):
+    with pytest.raises(ConfigError, match="two things of one name") as caught:
+        begin_game(type("Twice", (CycleGan,), {"parts": ("cycle", "generators_loss")}))
+    assert caught.value.got == "generators_loss"

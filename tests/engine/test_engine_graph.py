@@ -201,16 +201,16 @@ FAMILY = {
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", FAMILY)
 def test_replayed_iterations_are_those_that_simply_run(begin, unequal, monkeypatch, name):
-    from ganlet.engine.devices import set_determinism
+    from ganlet.engine.devices import determinism
 
     ends, recorded, record = [], [], GraphRunner._record
     monkeypatch.setattr(GraphRunner, "_record", lambda *arguments: recorded.append(1) or record(*arguments))
     for cuda_graph in (False, True):
         training = begin({**FAMILY[name], "train.cuda_graph": cuda_graph})
         device = torch.device("cuda", 0)
-        set_determinism(training.config, device)
-        training.state = build_state(training.config, device)
-        training.run()
-        ends.append(training.snapshot())
+        with determinism(training.config, device):
+            training.state = build_state(training.config, device)
+            training.run()
+            ends.append(training.snapshot())
         assert bool(recorded) == cuda_graph
     assert unequal(*ends) == []

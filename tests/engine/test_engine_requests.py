@@ -6,7 +6,7 @@ import pytest
 
 from ganlet.engine.loop import AGREE_EVERY, FAILED, ROLL_BACK, Reduce, Stop, StopReason
 from ganlet.engine.signals import StopRequest
-from ganlet.errors import TrainingError
+from ganlet.errors import ConfigError, TrainingError
 
 
 def test_a_request_to_go_back_is_told_and_nothing_is_saved_after_it(begin):
@@ -138,3 +138,10 @@ def test_several_ranks_agree_on_reductions_where_they_measure(begin):
     other.run(ranks=second)
     assert other.state.reductions("generator") == 1
     assert mine.state.reductions("discriminator") == 1
+
+
+@pytest.mark.parametrize("answer", [True, 5, ["a reason"], 0])
+def test_a_callback_that_answers_anything_else_is_told_what_it_may(begin, answer):
+    with pytest.raises(ConfigError, match="no answer of a callback") as caught:
+        begin().run(lambda event: answer)
+    assert caught.value.got == repr(answer)

@@ -7,7 +7,7 @@ from torch import nn
 from ganlet.games import Batch, Gan, Inputs
 from ganlet.games.gan import ALWAYS_MEASURED
 from ganlet.networks.interfaces import Logits
-from ganlet.objective.augment import NUM_DRAWS, augment
+from ganlet.objective.augment import augment, num_draws
 from ganlet.objective.losses import LOSSES, Bce, Hinge, Relativistic
 from ganlet.objective.penalties import PENALTIES, R1, R2
 from ganlet.workflows.configuring import make_config
@@ -334,7 +334,7 @@ def test_a_pass_has_its_own_noise_and_its_own_smoothing():
 
 
 def test_both_sides_are_augmented_with_numbers_of_their_own():
-    numbers = torch.rand(6, 2, NUM_DRAWS, generator=torch.Generator().manual_seed(0))
+    numbers = torch.rand(6, 2, num_draws(), generator=torch.Generator().manual_seed(0))
     augmenting, critic = game({"objective.augment.policies": ["translation", "cutout"]}), Quadratic()
     _, parts = discriminator_loss(augmenting, critic, augment=numbers)
     expected = [
@@ -355,7 +355,7 @@ def test_both_sides_are_augmented_with_numbers_of_their_own():
 def test_the_strength_that_is_logged_is_that_of_the_step():
     augmenting = game({"objective.augment.policies": ["cutout"]})
     strength = torch.tensor(0.4)
-    numbers = torch.rand(6, 2, NUM_DRAWS)
+    numbers = torch.rand(6, 2, num_draws())
     _, parts = discriminator_loss(augmenting, Quadratic(), memory={"strength": strength}, augment=numbers)
     strength.fill_(0.9)  # as the memory goes on
     assert parts["augment_strength"] == 0.4 * torch.ones(())
@@ -445,7 +445,7 @@ def test_all_that_is_measured_beside_has_a_name():
             "objective.penalties": [{"kind": "r1"}, {"kind": "lecam"}],
         },
     )
-    random = {"augment": torch.rand(6, 2, NUM_DRAWS)}
+    random = {"augment": torch.rand(6, 2, num_draws())}
     _, first = discriminator_loss(everything, Guessing(), labels=LABELS, **random)
     _, second = generator_loss(everything, Guessing(), labels=LABELS, **random)
     beside = {*everything.measured({})} - {*ALWAYS_MEASURED}

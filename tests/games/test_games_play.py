@@ -8,7 +8,7 @@ from torch import nn
 
 from ganlet.games import Gan, Inputs
 from ganlet.images import to_network
-from ganlet.objective.augment import NUM_DRAWS, POLICIES
+from ganlet.objective.augment import POLICIES, num_draws
 from ganlet.objective.losses import Bce
 from ganlet.objective.penalties import PENALTIES
 from ganlet.workflows.configuring import make_config
@@ -220,7 +220,7 @@ def test_a_game_asks_for_what_its_objective_needs(n_critic):
     assert sizes == {
         "latents": (steps - 1, NUM, networks["generator"].latent_size),
         "instance_noise": (steps, NUM, 2, *shape),
-        "augment": (steps, NUM, 2, NUM_DRAWS),
+        "augment": (steps, NUM, 2, num_draws()),
         "label_flips": (steps, NUM),
         "pass_noise": (steps, NUM, 2, *shape),
         **{name: (steps, NUM, *size) for name, size in needed.items()},

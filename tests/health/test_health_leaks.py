@@ -7,7 +7,7 @@ from torch.nn import functional
 from ganlet.health import leaks
 from ganlet.health.image_rules import LEAKED_BESIDE
 from ganlet.health.leaks import fit_leak_tests
-from ganlet.objective.augment import NUM_DRAWS, augment
+from ganlet.objective.augment import augment, num_draws
 
 ALL = ("color", "translation", "cutout")
 
@@ -28,7 +28,7 @@ def discs(count, seed=0):
 
 def augmented(images, policies, share=1.0, seed=5):
     random = torch.Generator().manual_seed(seed)
-    return augment(images, torch.rand(len(images), NUM_DRAWS, generator=random), torch.tensor(share), policies)
+    return augment(images, torch.rand(len(images), num_draws(), generator=random), torch.tensor(share), policies)
 
 
 @pytest.fixture(scope="module")

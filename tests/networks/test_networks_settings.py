@@ -7,6 +7,7 @@ import pytest
 import torch
 from network_kinds import LABELLED, REGISTRIES, having, values_of
 
+from ganlet.errors import ConfigError
 from ganlet.networks import settings
 from ganlet.networks.init import INITIAL
 from ganlet.networks.minibatch import MINIBATCH_STATISTICS
@@ -129,3 +130,26 @@ def test_a_constructor_has_the_defaults_of_the_config(side, kind):
     if side == "generator":
         latents = made_by_hand(side, kind).latents
         assert (latents.size, latents.kind, latents.mixing) == (settings.latent_size, settings.latents, 0.0)
+
+
+def names_of(kind):
+    """The settings of a network that its constructor takes, and that are one of a few words."""
+    taken = inspect.signature(kind().module()).parameters
+    return [name for name in kind.model_fields if name in taken and values_of(kind, name)]
+
+
+CHOICES = [(side, kind, name) for side, kinds in REGISTRIES.items() for kind in kinds for name in names_of(kinds[kind])]
+
+
+@pytest.mark.parametrize(("side", "kind", "name"), CHOICES)
+def test_a_constructor_refuses_a_word_that_means_nothing(side, kind, name):
+    with pytest.raises(ConfigError, match="cannot be built") as caught:
+        REGISTRIES[side][kind]().module()(size=16, width=2, **{name: "projektion"})
+    assert caught.value.got.startswith(f"{name}='projektion'")
+
+
+@each_side_and_kind
+def test_a_constructor_refuses_pictures_that_are_too_small(side, kind):
+    with pytest.raises(ConfigError, match="cannot be built") as caught:
+        REGISTRIES[side][kind]().module()(size=(4, 16), width=2)
+    assert caught.value.expected == "sides of at least 8"

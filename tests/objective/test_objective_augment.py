@@ -6,7 +6,7 @@ import torch
 from pydantic import ValidationError
 from torch.autograd import gradcheck, gradgradcheck
 
-from ganlet.objective.augment import NUM_DRAWS, POLICIES, augment, augmented
+from ganlet.objective.augment import POLICIES, augment, augmented, num_draws
 from ganlet.objective.penalties import Consistency
 from ganlet.objective.settings import AugmentConfig
 
@@ -22,7 +22,7 @@ def pictures(*shape, seed=1, dtype=torch.float32):
 
 
 def numbers(size, seed=2):
-    return torch.rand(size, NUM_DRAWS, generator=torch.Generator().manual_seed(seed))
+    return torch.rand(size, num_draws(), generator=torch.Generator().manual_seed(seed))
 
 
 def own(policy):
@@ -118,7 +118,7 @@ def test_at_full_strength_a_policy_is_the_papers(policy, shape):
 @each_policy
 @pytest.mark.parametrize("number", [0.0, LARGEST])
 def test_the_smallest_and_largest_numbers_are_no_exception(policy, number):
-    images, random = pictures(2, 3, 17, 10), torch.full((2, NUM_DRAWS), number)
+    images, random = pictures(2, 3, 17, 10), torch.full((2, num_draws()), number)
     torch.testing.assert_close(
         augment(images, random, ALWAYS, (policy,)), by_loops(policy, images, random), rtol=0, atol=2e-6
     )
@@ -177,7 +177,7 @@ def test_alpha_keeps_its_colour_and_moves_with_the_rest():
 def test_without_strength_images_stay_what_they_are_bit_for_bit(shape):
     images = pictures(5, *shape)
     images[:, :, 0] = -0.0
-    found = augment(images, torch.zeros(5, NUM_DRAWS), NEVER, EVERY)
+    found = augment(images, torch.zeros(5, num_draws()), NEVER, EVERY)
     assert torch.equal(found.view(torch.int32), images.view(torch.int32))
 
 
@@ -283,7 +283,7 @@ def test_type_and_memory_layout_are_kept(policy, dtype):
 def test_nothing_looks_at_values_or_leaves_the_device(channels):
     # On this device there are no values, and every tensor from elsewhere is refused.
     images = torch.empty(4, channels, 8, 9, device="meta", requires_grad=True)
-    found = augment(images, torch.empty(4, NUM_DRAWS, device="meta"), torch.empty((), device="meta"), EVERY)
+    found = augment(images, torch.empty(4, num_draws(), device="meta"), torch.empty((), device="meta"), EVERY)
     found.sum().backward()
     assert found.shape == images.shape
     assert images.grad is not None
@@ -294,7 +294,7 @@ def test_nothing_looks_at_values_or_leaves_the_device(channels):
 
 def test_random_numbers_may_come_from_a_generator():
     images = pictures(6, 3, 9, 12)
-    random = torch.rand(6, NUM_DRAWS, generator=torch.Generator().manual_seed(4))
+    random = torch.rand(6, num_draws(), generator=torch.Generator().manual_seed(4))
     found = augmented(images, EVERY, 0.6, torch.Generator().manual_seed(4))
     assert torch.equal(found, augment(images, random, torch.tensor(0.6), EVERY))
     assert not torch.equal(found, images)
@@ -318,3 +318,17 @@ def test_one_policy_may_be_given_by_its_name():
         assert torch.equal(alone, augmented(images, (policy,), 1.0, torch.Generator().manual_seed(4)))
     with pytest.raises(ValueError, match="there is no policy 'blur', only color, translation, cutout"):
         augmented(images, ("color", "blur"))
+
+
+def test_a_policy_of_ones_own_has_numbers_of_its_own_and_takes_none_from_the_others(monkeypatch):
+    """A game is asked for as many numbers as before, unless the new policy is among those that are chosen."""
+    before = num_draws(EVERY)
+    monkeypatch.setitem(POLICIES, "lighter", lambda images, amounts: images + amounts[:, :1, None, None])
+    assert num_draws(EVERY) == before
+    assert num_draws((*EVERY, "lighter")) == before + 4
+    images, random = pictures(3, 3, 8, 8), torch.rand(3, before + 4, generator=torch.Generator().manual_seed(1))
+    random[:, -4], half = 0.0, torch.tensor(0.5)
+    plain = augment(images, random[:, :before], half, EVERY)
+    assert torch.equal(augment(images, random, half, EVERY), plain)
+    lighter = augment(images, random, half, (*EVERY, "lighter"))
+    torch.testing.assert_close(lighter, plain + random[:, -3, None, None, None])

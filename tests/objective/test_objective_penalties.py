@@ -5,7 +5,7 @@ import torch
 
 from ganlet.config.checks import without_effect
 from ganlet.config.tree import kinds
-from ganlet.objective.augment import NUM_DRAWS
+from ganlet.objective.augment import num_draws
 from ganlet.objective.losses import LOSSES
 from ganlet.objective.penalties import (
     PENALTIES,
@@ -194,7 +194,7 @@ def test_consistency_by_hand():
 
     # 8 x 8 ones, moved down by a row, lose 8 of 64; 8 x 8 twos, moved down and right, keep 49 of 64: 98 of 128.
     real, fake = torch.ones(1, 1, 8, 8), 2 * torch.ones(1, 1, 8, 8)
-    random = torch.zeros(1, 2, NUM_DRAWS)
+    random = torch.zeros(1, 2, num_draws())
     down, right = 5, 6  # the numbers of the translation follow the four of the colours, after its own gate
     random[0, 0, down], random[0, 0, right] = 0.9, 0.5
     random[0, 1, down], random[0, 1, right] = 0.9, 0.9
@@ -208,7 +208,7 @@ def test_consistency_is_zero_for_a_critic_that_does_not_mind():
         return images[:, 3].sum((1, 2))
 
     real, fake = torch.rand(4, 4, 8, 8), torch.rand(4, 4, 8, 8)
-    step = asked(transparency, real, fake, consistency=torch.rand(4, 2, NUM_DRAWS))
+    step = asked(transparency, real, fake, consistency=torch.rand(4, 2, num_draws()))
     assert not Consistency(policies=("color",))(step).any()
     assert Consistency(policies=("cutout",))(step).all()
 

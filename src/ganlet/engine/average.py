@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -35,3 +38,12 @@ class EMA:
         weight = self.average.weight(self.images_seen, num_images)
         device = next(self.network.parameters()).device
         update_average(self.module, self.network, torch.full((), weight, device=device))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint of one's own keeps: the averaged weights, and the clock."""
+        return {"module": self.module.state_dict(), "images_seen": self.images_seen}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        self.module.load_state_dict(state["module"])
+        self.images_seen = state["images_seen"]

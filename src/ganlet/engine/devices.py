@@ -69,18 +69,29 @@ def require_precision(config: RunConfig, device: torch.device) -> None:
         )
 
 
-def set_determinism(config: RunConfig, device: torch.device) -> None:
-    """On a GPU: choose between reproducible kernels and the fastest ones. A CPU is reproducible as it is."""
+@contextmanager
+def determinism(config: RunConfig, device: torch.device) -> Iterator[None]:
+    """On a GPU, within this context: reproducible kernels or the fastest ones. A CPU is reproducible as it is."""
     if device.type != "cuda":
+        yield
         return
     deterministic = config.train.deterministic
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    fast = [(cudnn, "benchmark"), (cudnn, "allow_tf32"), (matmul, "allow_tf32")]
+    flags = [(cudnn, "deterministic", deterministic), *((*place, not deterministic) for place in fast)]
+    before = [(home, name, getattr(home, name)) for home, name, _ in flags]
+    algorithms = torch.are_deterministic_algorithms_enabled()
     if deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(deterministic)
-    torch.backends.cudnn.deterministic = deterministic
-    torch.backends.cudnn.benchmark = not deterministic
-    torch.backends.cudnn.allow_tf32 = not deterministic
-    torch.backends.cuda.matmul.allow_tf32 = not deterministic
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts, so it stays
+    try:
+        torch.use_deterministic_algorithms(deterministic)
+        for home, name, value in flags:
+            setattr(home, name, value)
+        yield
+    finally:
+        torch.use_deterministic_algorithms(algorithms)
+        for home, name, value in before:
+            setattr(home, name, value)
 
 
 def _cpu_has_fast_bf16() -> bool:

@@ -13,11 +13,11 @@ from ganlet.data.batches import Batches
 from ganlet.engine.distributed import ALONE, Ranks
 from ganlet.engine.graph import GraphRunner
 from ganlet.engine.inputs import InputMaker
-from ganlet.engine.schedule import iteration_images, measure_every
+from ganlet.engine.schedule import measure_every
 from ganlet.engine.signals import StopRequest
 from ganlet.engine.state import TrainState
 from ganlet.engine.step import iterate
-from ganlet.errors import TrainingError
+from ganlet.errors import ConfigError, TrainingError
 from ganlet.randomness import derive, noise_seed
 from ganlet.settings import Images, as_images
 
@@ -102,12 +102,12 @@ def run_loop(
     saved.
     """
     config = state.game.config
-    total, step, turn = as_images(config.train.total_images), iteration_images(config), measure_every(config)
+    total, num_images = as_images(config.train.total_images), state.game.num_images
+    measure_interval = measure_every(config)
     maker = InputMaker(state, batches, ranks)
     graphs = GraphRunner(state, ranks) if config.train.cuda_graph and state.device.type == "cuda" else None
     for network in state.networks.values():
         network.train()
-    state.set_clock(state.images_seen)
 
     requests, ended, latest = Requests(stop, ranks), None, {}
     while ended is None and state.images_seen < total:
@@ -124,15 +124,15 @@ def run_loop(
             graphs(inputs) if graphs else iterate(state, inputs, ranks)
         except TrainingError as error:
             raise not_finite(error.what, f"after {before:,} images") from None
-        state.set_clock(before + step)
+        state.set_clock(before + num_images)
 
         # Show it around, grant what is asked for, save, and see whether anybody wants to stop.
         event = Event(state, before, state.images_seen, total, latest)
-        measured = bool(turn) and event.passed(turn)
+        measured = bool(measure_interval) and event.passed(measure_interval)
         requests.gather(hooks, event)
         requests.grant_reductions(event, measured)
         requests.gather([saver] if saver else [], event)
-        ended = requests.decide(event, state.images_seen // step, measured)
+        ended = requests.decide(event, state.images_seen // num_images, measured)
     return ended or StopReason(finished=True)
 
 
@@ -182,7 +182,10 @@ class Requests:
                 return
             if isinstance(answer, Reduce):
                 self.reduced.update(answer.players)
-            elif answer:
+            elif answer is not None:
+                if not isinstance(answer, str | Stop):
+                    what, expected = "This is no answer of a callback.", "None, the reason to stop, Stop or Reduce"
+                    raise ConfigError(what, where=repr(hook), got=repr(answer), expected=expected)
                 stop = answer if isinstance(answer, Stop) else Stop(answer)
                 strength = ROLL_BACK if stop.rollback else BY_HOOK
                 if strength > self.strength:

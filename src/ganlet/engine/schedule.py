@@ -40,8 +40,3 @@ def health_interval(config: RunConfig) -> int:
     if config.health.every is not None:
         return as_images(config.health.every)
     return max(LOOK_EVERY, as_images(config.train.total_images) // MOST_LOOKS)
-
-
-def iteration_images(config: RunConfig) -> int:
-    """Images that one iteration shows to the discriminator, over all ranks."""
-    return config.train.batch_size * config.train.n_critic

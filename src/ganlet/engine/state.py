@@ -15,7 +15,6 @@ from ganlet.engine.optimizers import build_optimizer, optimizer_tensors
 from ganlet.engine.schedule import growth
 from ganlet.errors import CheckpointError, ConfigError, nearest
 from ganlet.games import GAMES, Average, Game, Player
-from ganlet.randomness import derive
 
 Members = dict[str, dict[str, torch.Tensor]]
 KEPT_MEMBERS = ("window", "adaptive", "course")  # beside networks, averages and optimisers
@@ -26,6 +25,8 @@ class Window:
 
     def __init__(self, names: Sequence[str], device: torch.device) -> None:
         self.names = tuple(names)
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ConfigError("The game measures two things of one name.", got=", ".join(sorted(twice)))
         precision = torch.float32 if device.type == "mps" else torch.float64
         self.sums = torch.zeros(len(self.names), dtype=precision, device=device)
         self.counts = torch.zeros(len(self.names), dtype=precision, device=device)
@@ -168,10 +169,8 @@ def build_state(config: RunConfig, device: torch.device | str = "cpu", game: Gam
     """
     game, device = game or GAMES["gan"](config), torch.device(device)
     shared = config.train.sync_batch_norm and torch.distributed.is_available() and torch.distributed.is_initialized()
-    with torch.random.fork_rng(devices=[]):  # for modules that draw their initial weights as torch's layers do
-        torch.default_generator.manual_seed(derive(config.seed, "initial/networks"))
-        built = game.networks()
-    if strange := {*game.handed, game.draws, game.judges} - {*built, None}:
+    built = game.build()
+    if strange := {*game.handed_in, game.draws, game.judges} - {*built, None}:
         raise ConfigError(
             "The game has no such network.",
             where=type(game).__name__,

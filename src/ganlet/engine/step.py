@@ -28,21 +28,22 @@ def iterate(state: TrainState, inputs: Inputs, ranks: Ranks = ALONE) -> None:
     accumulate = state.game.config.train.accumulate
     losses: dict[str, list[torch.Tensor]] = defaultdict(list)  # of the parts of a player's next step
     measured: dict[str, list[torch.Tensor]] = defaultdict(list)
-    failures = []
 
     for player, loss, parts in _turns(state, inputs):
         optimizer = state.optimizers[player]
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         if not losses[player]:
             optimizer.zero_grad(set_to_none=True)
-        loss.backward(inputs=parameters)  # penalties made the images require gradients too, which nobody needs here
+        # Nothing but this player's weights gets a gradient: not the other networks', not the images of a penalty.
+        loss.backward(inputs=parameters)
         losses[player].append(loss.detach())
-        for name, value in ({} if parts is None else {f"{player}_loss": loss.detach(), **parts}).items():
-            measured[name].append(value)
+        if parts is not None:  # where a game has a part of that name, it is meant in place of the whole loss
+            for name, value in {f"{player}_loss": loss.detach(), **parts}.items():
+                measured[name].append(value)
         if len(losses[player]) == accumulate:
             norm, failed = optimizer_step(state, player, losses.pop(player), parameters, ranks)
             measured[f"{player}_gradient_norm"].append(norm)
-            failures.append(failed)
+            measured["failed_steps"].append(failed)
 
     if unfinished := [player for player, held in losses.items() if held]:
         raise ConfigError(
@@ -53,10 +54,9 @@ def iterate(state: TrainState, inputs: Inputs, ranks: Ranks = ALONE) -> None:
             hint="--set train.accumulate=1",
         )
 
-    # One value of each name stays what it is; of several, their sum counts so many times.
+    # One value of each name, as is usual, stays what it is: every sum and quotient is a launch on a GPU.
     sums = {name: torch.stack(values).sum() if len(values) > 1 else values[0] for name, values in measured.items()}
     counts = {name: len(values) for name, values in measured.items()} | {"failed_steps": 1}
-    sums["failed_steps"] = torch.stack(failures).sum()
     if ranks.world > 1:
         ranks.average([*sums.values(), *_running_statistics(state)])
     means = {name: total / counts[name] if counts[name] > 1 else total for name, total in sums.items()}

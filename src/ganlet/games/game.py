@@ -16,7 +16,7 @@ from ganlet.config.schema import RunConfig
 from ganlet.games.drawn import Drawn
 from ganlet.networks.latents import Latents
 from ganlet.networks.optimizers import OptimizerConfig
-from ganlet.randomness import RandomInput
+from ganlet.randomness import RandomInput, derive
 from ganlet.settings import as_images
 
 Tensors = dict[str, torch.Tensor]
@@ -159,14 +159,14 @@ class Game:
 
     def __init__(self, config: RunConfig, given: Mapping[str, nn.Module] | None = None) -> None:
         self.config = config
-        self.handed = given or {}  # networks by name that were handed in instead of being described by the config
+        self.handed_in = given or {}  # networks by name, instead of those that the config describes
 
     def given(self, name: str) -> nn.Module | None:
         """A copy of the network of that name that was handed in, if one was.
 
         One that draws and does not say what latents it asks for gets `latent_size` of them, its own or the config's.
         """
-        network = copy.deepcopy(self.handed.get(name))
+        network = copy.deepcopy(self.handed_in.get(name))
         if network is not None and name == self.draws and not hasattr(network, "latents"):
             settings = self.config.generator
             size = int(getattr(network, "latent_size", settings.latent_size))  # pyright: ignore[reportArgumentType]
@@ -174,8 +174,15 @@ class Game:
         return network
 
     def networks(self) -> dict[str, nn.Module]:
-        """The networks by name, on the CPU, with their initial weights: a pure function of the config."""
+        """The networks by name, on the CPU, with their initial weights."""
         raise NotImplementedError
+
+    def build(self) -> dict[str, nn.Module]:
+        """The `networks`, a pure function of the config also where they draw initial weights as torch's layers do."""
+        with torch.random.fork_rng(devices=[]):
+            # Not torch.manual_seed: that would seed every GPU too, which nothing here puts back.
+            torch.default_generator.manual_seed(derive(self.config.seed, "initial/networks"))
+            return self.networks()
 
     def play(self, networks: Networks, inputs: Inputs) -> Iterator[Turn]:
         """One iteration. Each loss that is yielded is one step of that player, taken before the next one is computed.
@@ -200,12 +207,19 @@ class Game:
         """How many batches of which pictures an iteration takes."""
         return {"real": self.config.train.n_critic}
 
+    @property
+    def num_images(self) -> int:
+        """Real images that one iteration shows, over all ranks: what the clock counts."""
+        return self.config.train.batch_size * self.streams()["real"]
+
     def random(self, networks: Networks, levels: Mapping[str, float]) -> dict[str, tuple[RandomInput, int]]:
-        """The random numbers that an iteration at these levels takes, each for so many batches."""
+        """The random numbers that an iteration at these levels takes, each for so many batches.
+
+        By default latents for every batch of real images, for each network that asks for them.
+        """
         latents = {name: getattr(network, "latents", None) for name, network in networks.items()}
-        steps = self.config.train.n_critic + self.config.train.n_generator - 1
         return {
-            "latents" if name == self.draws else f"latents/{name}": (asked, steps)
+            "latents" if name == self.draws else f"latents/{name}": (asked, self.streams()["real"])
             for name, asked in latents.items()
             if asked is not None
         }

@@ -19,9 +19,9 @@ from ganlet.games.game import Average, Batch, Game, Inputs, Networks, Player, Te
 from ganlet.networks.interfaces import Logits, per_picture
 from ganlet.networks.zoo import build_network
 from ganlet.objective import adaptive
-from ganlet.objective.augment import NUM_DRAWS, augment
+from ganlet.objective.augment import augment, num_draws
 from ganlet.objective.losses import Loss
-from ganlet.objective.penalties import Anchored, CriticStep, Penalty, Scored
+from ganlet.objective.penalties import CriticStep, Penalty, Scored
 from ganlet.objective.views import add_noise, noise_level, of_the_best, top_share
 from ganlet.randomness import Numbers, RandomInput
 from ganlet.settings import as_images
@@ -48,16 +48,12 @@ class Gan(Game):
         super().__init__(config, given)
         self.objective = config.objective
         loss = self.objective.loss
-        # The discriminator steps on each batch: their loss, and the deviation of noise on real images.
-        self.passes: list[tuple[Loss, float]] = [(loss, one.noise) for one in self.objective.passes] or [(loss, 0.0)]
-        for number, one in enumerate(self.objective.passes):
-            if one.label_smoothing:  # the config allows it for losses that have it
-                smoothed = loss.model_copy(update={"label_smoothing": one.label_smoothing})
-                self.passes[number] = smoothed, one.noise
-        augment = self.objective.augment
-        self.adapts = (bool(augment.policies) and augment.adaptive != "none") or any(
-            isinstance(penalty, Anchored) for penalty in self.objective.penalties
-        )
+        # The discriminator's steps on each batch: their loss, and the deviation of noise on real images.
+        self.passes: list[tuple[Loss, float]] = [
+            # The config allows label smoothing for losses that have it.
+            (loss.model_copy(update={"label_smoothing": s}) if (s := one.label_smoothing) else loss, one.noise)
+            for one in self.objective.passes
+        ] or [(loss, 0.0)]
         self.classifies = config.data.labels != "none" and config.discriminator.condition == "classifier"
 
     def play(self, networks: Networks, inputs: Inputs) -> Iterator[Turn]:
@@ -230,7 +226,7 @@ class Gan(Game):
         return super().streams() | ({"held_out": 1} if follows else {})
 
     def random(self, networks: Networks, levels: Mapping[str, float]) -> dict[str, tuple[RandomInput, int]]:
-        """Latents for all steps but one, because one batch of fakes serves two; the rest for every step."""
+        """Latents for all steps but one, for the last batch of fakes serves both players; the rest for every step."""
         data, objective = self.config.data, self.objective
         assert data.channels != "auto"
         shape = (data.channels, *data.size)
@@ -238,7 +234,7 @@ class Gan(Game):
         if "instance_noise" in levels:
             asked["instance_noise"] = Numbers("normal", (2, *shape))
         if objective.augment.policies:
-            asked["augment"] = Numbers("unit", (2, NUM_DRAWS))
+            asked["augment"] = Numbers("unit", (2, num_draws(objective.augment.policies)))
         if objective.label_flips:
             asked["label_flips"] = Numbers("unit")
         if any(noise for _, noise in self.passes):
@@ -246,13 +242,12 @@ class Gan(Game):
         for need in (need for penalty in objective.penalties for need in penalty.needs):
             asked[need.name] = Numbers(need.kind, need.shape(shape))
         steps = self.config.train.n_critic + self.config.train.n_generator
-        return super().random(networks, levels) | {name: (numbers, steps) for name, numbers in asked.items()}
+        latents = {name: (one, steps - 1) for name, (one, _) in super().random(networks, levels).items()}
+        return latents | {name: (numbers, steps) for name, numbers in asked.items()}
 
     def levels(self, images_seen: int) -> dict[str, float]:
         """ "instance_noise" while there is some, "top_share" where the generator learns from its best images only."""
         noise, best, levels = self.objective.instance_noise, self.objective.top_k, {}
-        if not noise.sigma and best.share == 1:
-            return levels
         total = as_images(self.config.train.total_images)
         until = total if noise.until is None else as_images(noise.until)
         if (level := noise_level(noise.sigma, until, images_seen)) > 0:
@@ -272,8 +267,7 @@ class Gan(Game):
         return adaptive.initial(self.objective)
 
     def remember(self, memory: Mapping[str, torch.Tensor], means: Tensors, num_images: int) -> None:
-        if self.adapts:
-            adaptive.follow(self.objective, memory, means, num_images)
+        adaptive.follow(self.objective, memory, means, num_images)
 
     def measured(self, networks: Networks) -> tuple[str, ...]:
         augments, follows = bool(self.objective.augment.policies), self.objective.augment.adaptive == "held_out"

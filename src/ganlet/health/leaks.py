@@ -15,7 +15,7 @@ import torch
 from torch.nn import functional
 
 from ganlet.health.signals import Signals, separation
-from ganlet.objective.augment import DRAWS_EACH, NUM_DRAWS, POLICIES, augment
+from ganlet.objective.augment import DRAWS_EACH, POLICIES, augment, num_draws
 
 GREY = 0.06  # nearer to 0 than about this, a value is what translation and cutout fill with
 RIDGE = 1e-2  # of the mean variance of the traits, which are brought to variance 1
@@ -93,7 +93,7 @@ def fit_leak_tests(real: torch.Tensor, policies: Sequence[str], seed: int) -> di
     if len(real) < FEWEST_PICTURES:
         return {}
     random = torch.Generator().manual_seed(seed)
-    draws = torch.rand(4, len(real), NUM_DRAWS, generator=random).to(real.device)
+    draws = torch.rand(4, len(real), num_draws(policies), generator=random).to(real.device)
     found = {policy: _fit(real, policy, tuple(policies), draws) for policy in policies}
     return {policy: test for policy, test in found.items() if test is not None}
 

@@ -19,13 +19,14 @@ from ganlet.networks.blocks import Upsample, channel_counts, hidden_layers, need
 from ganlet.networks.conditioning import ConditionalSequential, Head, LabelledImages, LevelInputs
 from ganlet.networks.growing import GrowingDiscriminator, GrowingGenerator, stage_sizes
 from ganlet.networks.latents import Latents
-from ganlet.networks.settings import resolutions
+from ganlet.networks.settings import DcganDiscriminatorConfig, DcganGeneratorConfig, checked_by, resolutions
 from ganlet.randomness import LatentKind
 from ganlet.settings import as_size
 
 LEAK = 0.2
 
 
+@checked_by(DcganGeneratorConfig)
 class DcganGenerator(GrowingGenerator):
     """Latents -> coarsest map by a linear layer -> doubled in resolution by each block -> tanh.
 
@@ -102,6 +103,7 @@ class DcganGenerator(GrowingGenerator):
         return torch.tanh([*self.to_coarse_images, self.to_image][stage](maps))
 
 
+@checked_by(DcganDiscriminatorConfig)
 class DcganDiscriminator(GrowingDiscriminator):
     """4x4 convolutions of stride 2 with LeakyReLU 0.2 down to the coarsest map, then a `Head` on all of it.
 

@@ -11,12 +11,14 @@ from torch import nn
 from ganlet.networks.conditioning import ConditionalSequential, Head, LabelledImages, LevelInputs, conditional
 from ganlet.networks.interfaces import Discriminator, Generator
 from ganlet.networks.latents import Latents
+from ganlet.networks.settings import MlpDiscriminatorConfig, MlpGeneratorConfig, checked_by
 from ganlet.randomness import LatentKind
 from ganlet.settings import as_size
 
 LEAK = 0.2
 
 
+@checked_by(MlpGeneratorConfig)
 class MlpGenerator(Generator):
     """Hidden layers of width, 2 width, 4 width ... units with ReLU, then tanh.
 
@@ -67,6 +69,7 @@ class MlpGenerator(Generator):
         return torch.tanh(self.to_image(self.hidden(features, condition))).view(-1, *self.shape)
 
 
+@checked_by(MlpDiscriminatorConfig)
 class MlpDiscriminator(Discriminator):
     """Hidden layers of ... 4 width, 2 width, width units with LeakyReLU 0.2, then a `Head`."""
 

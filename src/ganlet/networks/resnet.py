@@ -15,7 +15,7 @@ from ganlet.networks.conditioning import ConditionalSequential, Head, LabelledIm
 from ganlet.networks.growing import GrowingDiscriminator, GrowingGenerator, shrink, stage_sizes
 from ganlet.networks.latents import Latents
 from ganlet.networks.norms import NORMS
-from ganlet.networks.settings import resolutions
+from ganlet.networks.settings import ResnetDiscriminatorConfig, ResnetGeneratorConfig, checked_by, resolutions
 from ganlet.randomness import LatentKind
 from ganlet.settings import as_size
 
@@ -87,6 +87,7 @@ class DownBlock(nn.Module):
         return self.shortcut(shrink(maps, self.halvings)) + shrink(self.convolutions(maps), self.halvings)
 
 
+@checked_by(ResnetGeneratorConfig)
 class ResnetGenerator(GrowingGenerator):
     """Latents -> coarsest map by a linear layer -> doubled in resolution by each residual block -> tanh.
 
@@ -160,6 +161,7 @@ class ResnetGenerator(GrowingGenerator):
         )
 
 
+@checked_by(ResnetDiscriminatorConfig)
 class ResnetDiscriminator(GrowingDiscriminator):
     """Residual blocks down to the coarsest map, one more there, the sum over its places, then a `Head`.
 

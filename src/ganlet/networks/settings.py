@@ -7,21 +7,26 @@ one is refused in a fraction of the time that importing torch takes.
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from ganlet.errors import ConfigError
 from ganlet.networks.optimizers import EmaConfig, OptimizerConfig
 from ganlet.randomness import LatentKind
-from ganlet.settings import OneOf, Settings
+from ganlet.settings import OneOf, Settings, as_size
 
 if TYPE_CHECKING:
     from torch import nn
 
     from ganlet.config import RunConfig
 
-SMALLEST_SIDE = 4
+SMALLEST_SIDE = 4  # of maps
+SMALLEST_IMAGE = 8
+Built = TypeVar("Built")
 
 Norm = Literal["none", "batch", "instance", "group", "layer", "pixel"]
 Initial = Literal["normal", "xavier", "kaiming", "orthogonal"]
@@ -49,6 +54,32 @@ def resolutions(size: tuple[int, int]) -> list[tuple[int, int]]:
         height, width = sizes[-1]
         sizes.append(((height + 1) // 2, (width + 1) // 2))
     return sizes
+
+
+def checked_by(settings: type[NetworkSettings]) -> Callable[[type[Built]], type[Built]]:
+    """A decorator of networks: their constructors refuse, by `ConfigError`, what these settings refuse."""
+
+    def decorate(network: type[Built]) -> type[Built]:
+        construct = network.__init__
+        signature = inspect.signature(construct)
+
+        @functools.wraps(construct)
+        def checked(self: Built, *positional: Any, **named: Any) -> None:
+            given = signature.bind(self, *positional, **named).arguments
+            try:
+                settings.model_validate({name: value for name, value in given.items() if name in settings.model_fields})
+            except ValidationError as error:
+                wrong = [f"{problem['loc'][0]}={problem['input']!r}: {problem['msg']}" for problem in error.errors()]
+                raise ConfigError(f"{network.__name__} cannot be built.", got="; ".join(wrong)) from None
+            if min(as_size(given["size"])) < SMALLEST_IMAGE:
+                got, expected = f"size={given['size']}", f"sides of at least {SMALLEST_IMAGE}"
+                raise ConfigError(f"{network.__name__} cannot be built.", got=got, expected=expected)
+            construct(self, *positional, **named)
+
+        network.__init__ = checked
+        return network
+
+    return decorate
 
 
 class NetworkSettings(Settings):

@@ -18,7 +18,7 @@ from ganlet.networks.blocks import channel_counts, upsample
 from ganlet.networks.conditioning import LabelledLatents
 from ganlet.networks.interfaces import Generator
 from ganlet.networks.latents import Latents
-from ganlet.networks.settings import resolutions
+from ganlet.networks.settings import StyleGeneratorConfig, checked_by, resolutions
 from ganlet.randomness import LatentKind
 from ganlet.settings import as_size
 
@@ -184,6 +184,7 @@ class LearnedConstant(nn.Module):
         return self.maps.expand(num, -1, -1, -1)
 
 
+@checked_by(StyleGeneratorConfig)
 class StyleGenerator(Generator):
     """Latents -> styles -> a constant map, changed and doubled in resolution by modulated convolutions -> tanh.
 

@@ -6,7 +6,7 @@ device or makes tensors elsewhere: it can be captured, differentiated twice, and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 from ganlet.lazy import torch
@@ -61,7 +61,15 @@ POLICIES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
 }
 Policy = Annotated[str, NameIn(POLICIES)]
 DRAWS_EACH = 4  # whether, and up to three amounts
-NUM_DRAWS = DRAWS_EACH * len(POLICIES)
+BUILT_IN = len(POLICIES)
+
+
+def num_draws(policies: Sequence[str] = ()) -> int:
+    """How many random numbers `augment` takes for an image.
+
+    Those of the policies above have their places whichever are chosen; one that was entered later comes behind them.
+    """
+    return DRAWS_EACH * max(BUILT_IN, *(1 + list(POLICIES).index(policy) for policy in policies), 0)
 
 
 def augment(
@@ -69,11 +77,11 @@ def augment(
 ) -> torch.Tensor:
     """Images (N, C, H, W) after the policies in their order, each on every image with probability `strength`.
 
-    `random` (N, NUM_DRAWS) is uniform in [0, 1), `strength` a scalar tensor in [0, 1]: 1 is Zhao et al. 2020, 0 leaves
-    images as they are. Each policy has numbers of its own, whichever others there are. As in the paper, results are
-    not cut off to [-1, 1].
+    `random` (N, num_draws(policies)) is uniform in [0, 1), `strength` a scalar tensor in [0, 1]: 1 is Zhao et al. 2020,
+    0 leaves images as they are. Each policy has numbers of its own, whichever others there are. As in the paper,
+    results are not cut off to [-1, 1].
     """
-    draws = dict(zip(POLICIES, random.unflatten(1, (len(POLICIES), DRAWS_EACH)).unbind(1), strict=True))
+    draws = dict(zip(POLICIES, random.unflatten(1, (-1, DRAWS_EACH)).unbind(1), strict=False))
     for policy in policies:
         chosen, amounts = draws[policy][:, 0] < strength, draws[policy][:, 1:]
         images = torch.where(_per_image(chosen), POLICIES[policy](images, amounts), images)
@@ -111,5 +119,5 @@ def augmented(
     if unknown := [policy for policy in policies if policy not in POLICIES]:
         raise ValueError(f"there is no policy {unknown[0]!r}, only {', '.join(POLICIES)}")
     device = images.device if generator is None else generator.device
-    random = torch.rand(len(images), NUM_DRAWS, generator=generator, device=device).to(images.device)
+    random = torch.rand(len(images), num_draws(policies), generator=generator, device=device).to(images.device)
     return augment(images, random, torch.full((), strength, device=images.device), policies)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
 from pydantic import Field
 
 from ganlet.lazy import functional, torch
-from ganlet.objective.augment import NUM_DRAWS, Policy, augment
+from ganlet.objective.augment import POLICIES, Policy, augment, num_draws
 from ganlet.randomness import Distribution
 from ganlet.settings import OneOf, Settings
 
@@ -72,7 +72,7 @@ def dragan(critic: Critic, real: torch.Tensor, noise: torch.Tensor) -> torch.Ten
 def consistency(
     critic: Critic, images: torch.Tensor, logits: torch.Tensor, random: torch.Tensor, policies: tuple[str, ...]
 ) -> torch.Tensor:
-    """Squared change of logits under augmentation (Zhang et al. 2020). `random` (N, NUM_DRAWS) is for `augment`."""
+    """Squared change of logits under augmentation (Zhang et al. 2020). `random` is what `augment` takes."""
     augmented = augment(images.detach(), random, random.new_ones(()), policies)
     return (critic(augmented) - logits).square()
 
@@ -219,7 +219,7 @@ class Consistency(Penalty):
     weight: float = Field(default=10.0, gt=0, description="lambda")
     policies: tuple[Policy, ...] = Field(default=("translation",), min_length=1)
     balanced: bool = Field(default=True, description="for generated pictures too (bCR), not only for real ones (CR)")
-    needs: ClassVar[tuple[Need, ...]] = (Need("consistency", "unit", lambda shape: (2, NUM_DRAWS)),)  # real, fake
+    needs: ClassVar[tuple[Need, ...]] = (Need("consistency", "unit", lambda shape: (2, num_draws(tuple(POLICIES)))),)
 
     def __call__(self, step: CriticStep) -> torch.Tensor:
         of_real, of_fake = step.random["consistency"].unbind(1)

@@ -72,7 +72,7 @@ def open_generator(
     saved = open_checkpoint(folder, "latest" if which is None else which)
     config = drawing_config(saved.meta["config"])
     game = game_of(config, read_environment(folder), folder.path, game)
-    name, networks = name or str(game.draws), game.networks()
+    name, networks = name or str(game.draws), game.build()
     if not hasattr(networks.get(name), "latents"):
         able = ", ".join(known for known, network in networks.items() if hasattr(network, "latents"))
         raise ConfigError("No such network draws pictures of latents.", where="network", got=name, expected=able)
@@ -100,7 +100,7 @@ def open_generator_file(
         game = Gan(config, {"generator": generator})
     game = game_of(config, metadata, path, game)
     seen = int(metadata.get("images_seen") or 0)
-    network = _loaded(game.networks()[str(game.draws)], tensors, config, seen, path, device)
+    network = _loaded(game.build()[str(game.draws)], tensors, config, seen, path, device)
     sets = metadata.get("labels") or (environment or {}).get("labels")
     return Trained(network, config, seen, LabelSampler.from_sets(sets, config.data.num_labels))
 
@@ -140,7 +140,7 @@ def open_networks(
     config = drawing_config(saved.meta["config"])
     game = game_of(config, read_environment(folder), folder.path, game)
     found = {}
-    for name, network in game.networks().items():
+    for name, network in game.build().items():
         tensors = saved.members[game.member_of(name, ema)]
         found[name] = _loaded(network, tensors, config, saved.images_seen, saved.path, device)
     return Networks(found, saved.images_seen)

@@ -22,7 +22,6 @@ from ganlet.data.labels import label_vectors
 from ganlet.data.spec import Pack
 from ganlet.engine.distributed import Ranks
 from ganlet.engine.loop import Hook, StopReason, run_loop
-from ganlet.engine.schedule import iteration_images
 from ganlet.engine.signals import StopRequest
 from ganlet.engine.state import TrainState
 from ganlet.errors import TrainingError
@@ -122,7 +121,7 @@ def train_to_the_end(session: Session, state: TrainState, stop: StopRequest, res
                 return ended
             if config.health.action != "rollback" or state.rollbacks >= config.health.max_rollbacks:
                 if watchers:
-                    watchers.history.mark_failure(state.images_seen + iteration_images(config), failure.what)
+                    watchers.history.mark_failure(state.images_seen + session.game.num_images, failure.what)
                 raise _exhausted(state, failure) if state.rollbacks else failure
         restored, resuming = _go_back(session, state, failure.what, run_id), False
 

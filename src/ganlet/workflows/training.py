@@ -14,7 +14,7 @@ from torch import nn
 from ganlet.config import RunConfig, differences, dump_yaml, read_yaml, validate, without_effect
 from ganlet.config.tree import merge
 from ganlet.data.labels import label_notes
-from ganlet.engine.devices import out_of_memory_explained, set_determinism
+from ganlet.engine.devices import determinism, out_of_memory_explained
 from ganlet.engine.distributed import ranks
 from ganlet.engine.loop import Hook
 from ganlet.engine.rehearsal import rehearse
@@ -163,8 +163,7 @@ def _at_work(session: Session) -> Iterator[None]:
 def _run(session: Session, state: TrainState, restored: Checkpoint | None) -> Run:
     """Train from the state's moment to the end, save, and leave the run's pictures and report."""
     folder, here = session.folder, session.ranks
-    set_determinism(session.config, session.device)
-    with stop_on_signals() as stop:
+    with determinism(session.config, session.device), stop_on_signals() as stop:
         ended = train_to_the_end(session, state, stop, restored)
         if here.is_first and not ended.signal_number:
             session.reporter.say("drawing the pictures and the report")
