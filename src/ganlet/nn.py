@@ -12,11 +12,16 @@ from ganlet.networks.interfaces import Discriminator, Generator, Logits
 from ganlet.networks.latents import Latents
 from ganlet.networks.mlp import MlpDiscriminator, MlpGenerator
 from ganlet.networks.norms import add_spectral_norm
+from ganlet.networks.optimizers import SCHEDULES
 from ganlet.networks.resnet import ResnetDiscriminator, ResnetGenerator
+from ganlet.networks.settings import DISCRIMINATORS, GENERATORS
 from ganlet.networks.style import StyleGenerator
 from ganlet.networks.zoo import parameter_count
 
 __all__ = [
+    "DISCRIMINATORS",
+    "GENERATORS",
+    "SCHEDULES",
     "DcganDiscriminator",
     "DcganGenerator",
     "Discriminator",

@@ -3,7 +3,9 @@
 from ganlet.objective.penalties import (
     PENALTIES,
     CriticStep,
+    Need,
     Penalty,
+    Scored,
     consistency,
     dragan,
     gradient_norm,
@@ -16,7 +18,9 @@ from ganlet.objective.penalties import (
 __all__ = [
     "PENALTIES",
     "CriticStep",
+    "Need",
     "Penalty",
+    "Scored",
     "consistency",
     "dragan",
     "gradient_norm",

@@ -21,7 +21,7 @@ from ganlet.networks.zoo import build_network
 from ganlet.objective import adaptive
 from ganlet.objective.augment import augment, num_draws
 from ganlet.objective.losses import Loss
-from ganlet.objective.penalties import CriticStep, Penalty, Scored
+from ganlet.objective.penalties import Anchored, CriticStep, Penalty, Scored
 from ganlet.objective.views import add_noise, noise_level, of_the_best, top_share
 from ganlet.randomness import Numbers, RandomInput
 from ganlet.settings import as_images
@@ -54,6 +54,9 @@ class Gan(Game):
             (loss.model_copy(update={"label_smoothing": s}) if (s := one.label_smoothing) else loss, one.noise)
             for one in self.objective.passes
         ] or [(loss, 0.0)]
+        augment, penalties = self.objective.augment, self.objective.penalties
+        anchored = any(isinstance(penalty, Anchored) for penalty in penalties)
+        self.adapts = anchored or (augment.policies and augment.adaptive != "none")
         self.classifies = config.data.labels != "none" and config.discriminator.condition == "classifier"
 
     def play(self, networks: Networks, inputs: Inputs) -> Iterator[Turn]:
@@ -248,12 +251,13 @@ class Gan(Game):
     def levels(self, images_seen: int) -> dict[str, float]:
         """ "instance_noise" while there is some, "top_share" where the generator learns from its best images only."""
         noise, best, levels = self.objective.instance_noise, self.objective.top_k, {}
-        total = as_images(self.config.train.total_images)
-        until = total if noise.until is None else as_images(noise.until)
-        if (level := noise_level(noise.sigma, until, images_seen)) > 0:
-            levels["instance_noise"] = level
+        total = self.config.train.total_images
+        if noise.sigma:
+            until = as_images(total if noise.until is None else noise.until)
+            if (level := noise_level(noise.sigma, until, images_seen)) > 0:
+                levels["instance_noise"] = level
         if best.share < 1:
-            until = total // 2 if best.until is None else as_images(best.until)
+            until = as_images(total) // 2 if best.until is None else as_images(best.until)
             levels["top_share"] = top_share(best.share, until, images_seen)
         return levels
 
@@ -267,7 +271,8 @@ class Gan(Game):
         return adaptive.initial(self.objective)
 
     def remember(self, memory: Mapping[str, torch.Tensor], means: Tensors, num_images: int) -> None:
-        adaptive.follow(self.objective, memory, means, num_images)
+        if self.adapts:
+            adaptive.follow(self.objective, memory, means, num_images)
 
     def measured(self, networks: Networks) -> tuple[str, ...]:
         augments, follows = bool(self.objective.augment.policies), self.objective.augment.adaptive == "held_out"
