@@ -29,27 +29,27 @@ class InputMaker:
     def at(self, images_seen: int) -> Inputs:
         """The inputs of the iteration that starts when `images_seen` images have been seen."""
         state, game, device = self.state, self.state.game, self.state.device
-        config, batch, here = game.config, game.config.train.batch_size, self.ranks
-        seed = noise_seed(config.seed, state.rollbacks)
+        rank, world, batch = self.ranks.rank, self.ranks.world, game.config.train.batch_size
+        seed = noise_seed(game.config.seed, state.rollbacks)
 
         images, labels = {}, {}
         for stream, steps in game.streams().items():
-            batches, positions = self.batches[stream], range(images_seen, images_seen + steps * batch, batch)
-            shown = [batches.images(position, batch, here.rank, here.world) for position in positions]
-            named = [batches.labels(position, batch, here.rank, here.world) for position in positions]
-            images[stream] = torch.stack(shown).to(device)
-            if known := [vectors for vectors in named if vectors is not None]:
+            batches, positions = self.batches[stream], [images_seen + step * batch for step in range(steps)]
+            images[stream] = torch.stack([batches.images(one, batch, rank, world) for one in positions]).to(device)
+            vectors = [batches.labels(one, batch, rank, world) for one in positions]
+            if known := [vector for vector in vectors if vector is not None]:
                 labels[stream] = torch.stack(known).to(device)
 
         levels = game.levels(images_seen)
         random = {}
         for name, (asked, steps) in game.random(state.networks, levels).items():
+            # Latents that are mixed for some pictures are so in training only.
             draw = getattr(asked, "draw_for_training", asked.draw)
+            share = batch // world
             whole = draw((steps, batch), seed, name, images_seen, device)
-            share = batch // here.world
-            random[name] = whole.narrow(1, here.rank * share, share)
+            random[name] = whole.narrow(1, rank * share, share)
 
-        new_images = batch * game.streams()["real"]
+        new_images = game.num_images
         weights = {name: one.weight(images_seen + new_images, new_images) for name, one in state.averaged.items()}
         return Inputs(
             images=images,
