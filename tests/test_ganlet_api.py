@@ -120,3 +120,9 @@ def test_every_module_can_be_imported_with_the_core_alone():
     assert len(modules) > 50
     result = run(code, ",".join(modules), ",".join(extras))
     assert result.returncode == 0, result.stderr
+
+
+def test_the_shelf_of_metrics_has_functions_whatever_was_imported_before():
+    for name in ganlet.metrics.__all__:
+        importlib.import_module("ganlet.metrics.features")
+        assert isinstance(getattr(ganlet.metrics, name), types.FunctionType), name

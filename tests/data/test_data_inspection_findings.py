@@ -125,7 +125,7 @@ class TestContent:
         config = DataConfig()
         walk = [SourcePicture(pixels) for pixels in [*SCENES[:20], np.zeros((400, 10, 3), np.uint8)]]
         seen = survey(Source("made", "", 21, lambda: iter(walk)), config)
-        assert find_outliers(seen.rows) == []
+        assert find_outliers(seen.rows) == {}
 
 
 class TestFiles:

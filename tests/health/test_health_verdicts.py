@@ -12,7 +12,7 @@ from ganlet.config.tree import merge
 from ganlet.health.history import RunHistory
 from ganlet.health.rules import Persistence, above, lasting, persistent
 from ganlet.health.signal_table import SIGNALS
-from ganlet.health.verdicts import RULES, diagnose, first_detection, replay
+from ganlet.health.verdicts import RULES, diagnose, replay
 
 ONSET = 40_000
 
@@ -85,6 +85,15 @@ SICK_FROM_THE_START = {
     "cannot tell": ("discriminator too weak", "notice", {"separation": 0.5, "distance": 0.9, "coverage": None},
                     {"real_logit": 0.01, "fake_logit": 0.0}),
 }  # fmt: skip
+
+
+def first_detection(rows, info, kind, severity=None):
+    """The clock when a verdict of that kind (and severity) was first given, had the run been watched; None: never."""
+    for diagnosis in replay(rows, info):
+        for verdict in diagnosis.verdicts:
+            if verdict.kind == kind and severity in (None, verdict.severity):
+                return diagnosis.images_seen
+    return None
 
 
 def found(diagnosis):

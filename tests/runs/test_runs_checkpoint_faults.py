@@ -21,7 +21,7 @@ KILLER = """
 import json, os, random, signal, sys, time
 from pathlib import Path
 import torch
-from ganlet.runs import checkpoint
+from ganlet.runs import checkpoint, files
 
 folder, kills = Path(sys.argv[1]), int(sys.argv[2])
 
@@ -29,7 +29,7 @@ def state(n):
     return {"generator": {"w": torch.full((2000,), float(n))}, "ema": {"w": torch.full((1000,), float(n))}}
 
 def train(pipe):
-    checkpoint.sweep(folder)
+    files.sweep(folder)
     loaded = checkpoint.load(folder)
     start = loaded.images_seen if loaded else 0
     for n in range(start + 1, start + 100_000):
@@ -287,5 +287,5 @@ def test_leftovers_of_a_kill_are_in_nobodys_way(tmp_path):
         shutil.copytree(tmp_path / "000000300", tmp_path / name)
     save(tmp_path, 400)
     assert checkpoint.prune(tmp_path, 2) == [100, 200]
-    assert checkpoint.sweep(tmp_path) == [".del-000000100", ".tmp-000000400"]
+    assert files.sweep(tmp_path) == [".del-000000100", ".tmp-000000400"]
     assert checkpoint.moments(tmp_path) == [300, 400]

@@ -65,10 +65,9 @@ def read_table(root: Path, table: str | None, names: Sequence[str], read: Callab
     where = f"{printable(root)}, {printable(table)}"
     try:
         text = read(table).decode("utf-8-sig")
-    except BrokenPicture as error:
-        raise _unreadable(where, str(error)) from error
-    except UnicodeDecodeError as error:
-        raise _unreadable(where, f"byte {error.start} is not UTF-8 text") from error
+    except (BrokenPicture, UnicodeDecodeError) as error:
+        got = str(error) if isinstance(error, BrokenPicture) else f"byte {error.start} is not UTF-8 text"
+        raise DataError("The table of attributes cannot be read.", where=where, got=got) from error
     cells = TABLES[posixpath.basename(table)](text, where)
     attribute_names = _header(*next(cells), where)
     shared = posixpath.commonpath([posixpath.dirname(name) for name in names])
@@ -149,15 +148,8 @@ def _short(text: str) -> str:
     return printable(text)[:200]
 
 
-def _unreadable(where: str, got: str) -> DataError:
-    return DataError("The table of attributes cannot be read.", where=where, got=got)
-
-
 def _wrong(where: str, line: int, got: str, expected: str) -> DataError:
     return DataError("The table of attributes is wrong.", where=f"{where}, line {line}", got=got, expected=expected)
 
 
-TABLES: dict[str, Callable[[str, str], Cells]] = {
-    "attributes.csv": _csv_cells,
-    "list_attr_celeba.txt": _celeba_cells,
-}
+TABLES: dict[str, Callable[[str, str], Cells]] = {"attributes.csv": _csv_cells, "list_attr_celeba.txt": _celeba_cells}

@@ -18,7 +18,6 @@ from typing import IO, cast
 
 import numpy as np
 
-from ganlet.data.settings import DataConfig
 from ganlet.data.spec import Source, SourceKind, SourcePicture, printable, state_text
 from ganlet.errors import DataError
 
@@ -103,7 +102,8 @@ def find_cifar(folder: Path) -> Path | None:
 
 
 def open_cifar(folder: Path, split: str) -> Source:
-    """The pictures of a split of CIFAR-10, with its labels."""
+    """The pictures of a split of CIFAR-10, with its labels, from its folder or the one around it."""
+    folder = find_cifar(folder) or folder
     paths = [folder / name for part in _parts(split) for name in CIFAR_PARTS[part]]
     for path in paths:
         if not path.is_file():
@@ -230,10 +230,7 @@ def _header(file: IO[bytes], path: Path, magic: int, dimensions: int) -> tuple[i
 
 def _read(file: IO[bytes], path: Path, count: int) -> bytes:
     """Exactly `count` bytes."""
-    try:
-        data = file.read(count)
-    except (EOFError, OSError, zlib.error) as error:
-        raise _damaged(path, printable(error), "a whole file") from error
+    data = _up_to(file, path, count)
     if len(data) < count:
         raise _damaged(path, "it ends too early", "as many bytes as its header says")
     return data
@@ -241,12 +238,15 @@ def _read(file: IO[bytes], path: Path, count: int) -> bytes:
 
 def _require_end(file: IO[bytes], path: Path) -> None:
     """Reading past the end also makes gzip compare its checksum."""
+    if _up_to(file, path, 1):
+        raise _damaged(path, "it has more bytes than its header says", "no more")
+
+
+def _up_to(file: IO[bytes], path: Path, count: int) -> bytes:
     try:
-        rest = file.read(1)
+        return file.read(count)
     except (EOFError, OSError, zlib.error) as error:
         raise _damaged(path, printable(error), "a whole file") from error
-    if rest:
-        raise _damaged(path, "it has more bytes than its header says", "no more")
 
 
 def _damaged(path: Path, got: str, expected: str) -> DataError:
@@ -265,19 +265,12 @@ def _cifar_label_names(folder: Path) -> tuple[str, ...]:
     return lines if len(lines) == len(set(lines)) == len(CIFAR_LABELS) else CIFAR_LABELS
 
 
-def _folder(text: str) -> Path | None:
-    path = Path(text).expanduser()
-    return path if path.is_dir() else None
-
-
-def _open_cifar(config: DataConfig) -> Source:
-    found = find_cifar(Path(config.source).expanduser())
-    assert found is not None
-    return open_cifar(found, config.split)
+def _path(text: str) -> Path:
+    return Path(text).expanduser()
 
 
 def _is_idx(text: str) -> bool:
-    path = Path(text).expanduser()
+    path = _path(text)
     if not path.is_file():
         return path.is_dir() and has_idx(path)
     with open(path, "rb") as file:
@@ -285,19 +278,18 @@ def _is_idx(text: str) -> bool:
 
 
 def _has_test(text: str) -> bool:
-    folder = _folder(text)
-    return folder is not None and has_test_files(folder)
+    return _path(text).is_dir() and has_test_files(_path(text))
 
 
 CIFAR = SourceKind(
     "a folder with the binary files of CIFAR-10",
-    matches=lambda text: (folder := _folder(text)) is not None and find_cifar(folder) is not None,
-    open=_open_cifar,
+    matches=lambda text: _path(text).is_dir() and find_cifar(_path(text)) is not None,
+    open=lambda config: open_cifar(_path(config.source), config.split),
     has_test=_has_test,
 )
 IDX = SourceKind(
     "MNIST-style idx files, plain or gzip-compressed: a folder of them or one file",
     matches=_is_idx,
-    open=lambda config: open_idx(Path(config.source).expanduser(), config.split, config.max_pixels),
+    open=lambda config: open_idx(_path(config.source), config.split, config.max_pixels),
     has_test=_has_test,
 )

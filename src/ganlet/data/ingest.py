@@ -7,7 +7,7 @@ import itertools
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -35,9 +35,12 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Origin:
-    """What a picture was before it was fitted."""
+class Fitted:
+    """A picture ready to be packed, see `digest_of`; and what it was before it was fitted."""
 
+    picture: SourcePicture
+    pixels: np.ndarray
+    digest: bytes
     mode: str
     height: int
     width: int
@@ -46,20 +49,10 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """A picture ready to be packed; see `digest_of`."""
-
-    picture: SourcePicture
-    pixels: np.ndarray
-    digest: bytes
-    origin: Origin
-
-
-@dataclass(frozen=True)
 class Broken:
-    """A picture that cannot be used, and why."""
+    """A picture that cannot be used: its name in the source, as it is there, and the reason."""
 
-    picture: SourcePicture
+    name: str
     reason: str
 
 
@@ -74,13 +67,13 @@ class Stock:
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     broken: list[Broken] = field(default_factory=list)
 
-    def add(self, origin: Origin, size: tuple[int, int]) -> None:
+    def add(self, fitted: Fitted, size: tuple[int, int]) -> None:
         """Count a picture that will be shown at `size`."""
-        self.modes[origin.mode] += 1
-        self.sizes[origin.height, origin.width] += 1
-        self.num_animated += origin.animated
-        self.num_transparent += origin.transparent
-        self.num_enlarged += origin.height < size[0] or origin.width < size[1]
+        self.modes[fitted.mode] += 1
+        self.sizes[fitted.height, fitted.width] += 1
+        self.num_animated += fitted.animated
+        self.num_transparent += fitted.transparent
+        self.num_enlarged += fitted.height < size[0] or fitted.width < size[1]
 
     def summary(self) -> dict[str, Any]:
         """The stock as plain JSON data."""
@@ -93,7 +86,7 @@ class Stock:
             "num_sizes": len(self.sizes),
             "smallest_sides": [min(heights), min(widths)],
             "largest_sides": [max(heights), max(widths)],
-            "skipped": [{"name": printable(broken.picture.name), "reason": broken.reason} for broken in self.broken],
+            "skipped": [{"name": printable(broken.name), "reason": broken.reason} for broken in self.broken],
         }
 
 
@@ -137,10 +130,10 @@ def ingest(
         good = []
         for result in prepared:
             if isinstance(result, Broken):
-                log.info("broken picture %s: %s", printable(result.picture.name), result.reason)
+                log.info("broken picture %s: %s", printable(result.name), result.reason)
                 stock.broken.append(result)
             else:
-                stock.add(result.origin, config.size)
+                stock.add(result, config.size)
                 good.append(result)
         yield good
         done += len(prepared)
@@ -156,7 +149,7 @@ def check_broken(stock: Stock, source: Source, config: DataConfig, where: str) -
     share = count / source.count
     if config.skip_bad and share <= config.skip_bad_limit:
         return
-    listed = [f"{printable(broken.picture.name)}: {broken.reason}" for broken in stock.broken[:LISTED]]
+    listed = [f"{printable(broken.name)}: {broken.reason}" for broken in stock.broken[:LISTED]]
     if count > LISTED:
         listed.append(f"and {count - LISTED} more")
     if config.skip_bad:
@@ -177,11 +170,7 @@ def in_chunks(
         while chunk := list(itertools.islice(pictures, step)):
             share = -(-len(chunk) // threads)
             shares = [chunk[start : start + share] for start in range(0, len(chunk), share)]
-            yield list(itertools.chain.from_iterable(pool.map(partial(_work_all, work), shares)))
-
-
-def _work_all(work: Callable[[SourcePicture], Result], pictures: Sequence[SourcePicture]) -> list[Result]:
-    return [work(picture) for picture in pictures]
+            yield list(itertools.chain.from_iterable(pool.map(lambda share: list(map(work, share)), shares)))
 
 
 def _glance(picture: SourcePicture, max_pixels: int) -> tuple[bool, bool] | None:
@@ -197,12 +186,12 @@ def _prepare(picture: SourcePicture, config: DataConfig, channels: int) -> Fitte
     try:
         decoded = decode_picture(picture, config.max_pixels)
     except BrokenPicture as error:
-        return Broken(picture, str(error))
+        return Broken(picture.name, str(error))
     before, size = decoded.pixels, packed_size(config.size, config.crop)
     pixels = np.ascontiguousarray(fit(before, size, channels, config.crop, parse_colour(config.background)))
     height, width = before.shape[:2]
-    origin = Origin(decoded.mode, height, width, decoded.animated, is_transparent(before))
-    return Fitted(picture, pixels, digest_of(pixels), origin)
+    origin = (decoded.mode, height, width, decoded.animated, is_transparent(before))
+    return Fitted(picture, pixels, digest_of(pixels), *origin)
 
 
 def decode_picture(picture: SourcePicture, max_pixels: int) -> Decoded:

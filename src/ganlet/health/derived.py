@@ -87,7 +87,7 @@ def measured_growth(history: RunHistory) -> Points:
 
 def loss_growth(history: RunHistory) -> Points:
     """The generator's loss against its start: of log-odds only, for other losses have no zero to count from."""
-    return against_start(points(history.steps, "generator_loss")) if logits.are_log_odds(history.config) else []
+    return against_start(points(history.steps, "generator_loss")) if history.config.objective.loss.log_odds else []
 
 
 def class_ratios(look: Row) -> dict[str, float]:

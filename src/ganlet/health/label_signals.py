@@ -134,9 +134,6 @@ def _kappa(kinds: torch.Tensor, means: torch.Tensor, asked: torch.Tensor, right:
 def _spreads(features: torch.Tensor, classes: torch.Tensor) -> dict[int, float]:
     """Mean distance between pictures of a class, of classes with enough pictures that are not all the same."""
     usual = float(pair_distance(features))
-    found = {
-        place: float(pair_distance(features[classes == place]))
-        for place in classes.unique().tolist()
-        if int((classes == place).sum()) >= FEWEST
-    }
+    by_class = {place: features[classes == place] for place in classes.unique().tolist()}
+    found = {place: float(pair_distance(known)) for place, known in by_class.items() if len(known) >= FEWEST}
     return {place: spread for place, spread in found.items() if spread > SAME * usual}

@@ -77,12 +77,9 @@ class LeakTest:
 
     def share(self, images: torch.Tensor) -> float:
         """The estimated share of images (N, C, H, W) that are augmented by the policy: 0 as in real ones, 1 all."""
-        found = float((self.scores(images) > self.limit).float().mean())
+        scores = _expanded(traits(images), self.mean, self.deviation) @ self.weights
+        found = float((scores > self.limit).float().mean())
         return min(1.0, max(0.0, (found - self.of_real) / (self.of_augmented - self.of_real)))
-
-    def scores(self, images: torch.Tensor) -> torch.Tensor:
-        """Images (N, C, H, W) -> scores (N,)."""
-        return _expanded(traits(images), self.mean, self.deviation) @ self.weights
 
 
 def fit_leak_tests(real: torch.Tensor, policies: Sequence[str], seed: int) -> dict[str, LeakTest]:

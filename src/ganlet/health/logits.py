@@ -1,4 +1,4 @@
-"""What logits mean for each loss. Those of some are log-odds, others aim at fixed marks, a critic's have no unit."""
+"""How far apart logits may be. Of some losses they are log-odds, others aim at fixed marks, a critic's have no unit."""
 
 from __future__ import annotations
 
@@ -6,11 +6,6 @@ import statistics
 
 from ganlet.config import RunConfig
 from ganlet.health.history import RunHistory, points
-
-
-def boundary(config: RunConfig) -> float | None:
-    """The logit between real and generated pictures; None for losses that compare and put neither anywhere."""
-    return config.objective.loss.boundary
 
 
 def unit(history: RunHistory) -> float | None:
@@ -24,21 +19,6 @@ def unit(history: RunHistory) -> float | None:
         spreads = [value for _, value in points(history.all_looks, "logit_spread")[-3:]]
         known = statistics.median(spreads) if spreads else None
     return known
-
-
-def are_log_odds(config: RunConfig) -> bool:
-    """Whether a distance between logits tells how sure the discriminator is, and a loss how far one side has won."""
-    return config.objective.loss.log_odds
-
-
-def is_critic(config: RunConfig) -> bool:
-    """Whether logits estimate a distance: they may be of any size, and being never fooled is what is wanted."""
-    return config.objective.loss.critic
-
-
-def saturates(config: RunConfig) -> bool:
-    """Whether a generator learns less and less where the discriminator is sure of itself."""
-    return config.objective.loss.saturates
 
 
 def is_bounded(config: RunConfig) -> bool:

@@ -33,15 +33,10 @@ class Trend:
     least: float  # what is worth the name
     best_at: int  # images seen when the present level was first reached
 
-    @property
-    def sure(self) -> float:
-        """A measured distance is the more exact one."""
-        return 0.8 if self.signal == "value" else 0.6
-
-    @property
-    def evidence(self) -> Evidence:
-        """The third before stands for a limit."""
-        return Evidence(self.signal, self.now, self.before)
+    def finding(self, since: int | None) -> Finding:
+        """The third before stands for a limit. Surer is a measured distance, which is the more exact one."""
+        evidence = Evidence(self.signal, self.now, self.before)
+        return Finding(since, (evidence,), sure=0.8 if self.signal == "value" else 0.6)
 
     @property
     def rises(self) -> bool:
@@ -59,15 +54,13 @@ def still_gains(history: RunHistory) -> Finding | None:
     if history.images_seen < NEAR_END * history.info.total_images:
         return None
     known = trends(history)
-    return Finding(None, (known[0].evidence,), sure=known[0].sure) if known and known[0].rises else None
+    return known[0].finding(None) if known and known[0].rises else None
 
 
 def gains_nothing(history: RunHistory) -> Finding | None:
     """No more to gain by going on as before."""
     known = trends(history)
-    if not known or not all(trend.is_flat for trend in known):
-        return None
-    return Finding(known[0].best_at, (known[0].evidence,), sure=known[0].sure)
+    return known[0].finding(known[0].best_at) if known and all(trend.is_flat for trend in known) else None
 
 
 def trends(history: RunHistory) -> list[Trend]:
@@ -111,11 +104,6 @@ def _scatter(values: Sequence[float]) -> float:
     return statistics.median(bends) / (0.6745 * 6**0.5)  # the median of normal numbers with six times the variance
 
 
-def twice_as_long(config: RunConfig) -> Change:
-    """The run itself goes on."""
-    return {"train.total_images": 2 * RunInfo(config).total_images}
-
-
 def twice_as_wide(config: RunConfig) -> Change:
     """Networks that have a width."""
     networks = {"generator": config.generator, "discriminator": config.discriminator}
@@ -126,7 +114,9 @@ progress = partial(Rule, subject="progress", silent_beside=("training",))
 under_trained = partial(progress, UNDER_TRAINED, signs=still_gains,
                         words="The run ended while the pictures were still getting better: a longer one is worth its "
                               "time.",
-                        advice=(Try("Go on: it still gets better.", twice_as_long),))  # fmt: skip
+                        advice=(Try("Go on: it still gets better.",
+                                    lambda config: {"train.total_images": 2 * RunInfo(config).total_images}),)
+                        )  # fmt: skip
 finished = partial(progress, FINISHED, signs=gains_nothing,
                    words="For a third of the run nothing has got better beyond the noise: going on as before gains "
                          "nothing.")  # fmt: skip

@@ -50,12 +50,8 @@ def judgement(discriminator: nn.Module, probe: ProbeBatch, boundary: float | Non
     Accuracies count logits on the right side of `boundary`. Where a loss has none, there is `logit_spread` instead: the
     standard deviation of logits within each side, a unit for the distance between the sides.
     """
-    with torch.no_grad(), batch_mode(discriminator):
-        train = discriminator(*_with(probe.train, probe.train_labels)).float()
-        fake = discriminator(*_with(probe.raw, probe.labels)).float()
-        held_out = None
-        if probe.held_out is not None:
-            held_out = discriminator(*_with(probe.held_out, probe.held_out_labels)).float()
+    train = as_trained(discriminator, probe.train, probe.train_labels)
+    fake = as_trained(discriminator, probe.raw, probe.labels)
     signals = {
         "real_logit": float(train.mean()),
         "fake_logit": float(fake.mean()),
@@ -66,7 +62,8 @@ def judgement(discriminator: nn.Module, probe: ProbeBatch, boundary: float | Non
     else:
         signals["real_accuracy"] = float((train > boundary).float().mean())
         signals["fake_accuracy"] = float((fake < boundary).float().mean())
-    if held_out is not None:
+    if probe.held_out is not None:
+        held_out = as_trained(discriminator, probe.held_out, probe.held_out_labels)
         signals |= {"held_out_logit": float(held_out.mean()), "recognition": separation(train, held_out)}
     return signals
 
@@ -223,10 +220,10 @@ def batch_mode(network: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-def as_trained(generator: nn.Module, latents: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-    """Images (N, C, H, W) as the discriminator gets them in training: with the statistics of the batch."""
-    with torch.no_grad(), batch_mode(generator):
-        return generator(*_with(latents, labels)).float()
+def as_trained(network: nn.Module, inputs: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+    """Latents to images (N, C, H, W), or images to logits (N,), as in training: with the statistics of the batch."""
+    with torch.no_grad(), batch_mode(network):
+        return network(*_with(inputs, labels)).float()
 
 
 def as_shown(

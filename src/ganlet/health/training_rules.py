@@ -43,7 +43,7 @@ USUAL_RATE, LOWEST_RATE, HIGHEST_RATE, USUAL_BETA1 = 2e-4, 1e-5, 1e-3, 0.5
 
 def no_critic(history: RunHistory) -> bool:
     """A critic's scores may be as far apart as pictures are, and it is meant to tell all apart."""
-    return not logits.is_critic(history.config)
+    return not history.config.objective.loss.critic
 
 
 def no_critic_without_distance(history: RunHistory) -> bool:
@@ -65,7 +65,7 @@ def undecided_in_training(history: RunHistory) -> bool:
 
 def scores_ran_away(history: RunHistory) -> Finding | None:
     """Without looks: scores that are far apart and were not at first. Only the size of log-odds tells anything."""
-    if history.all_looks or not logits.are_log_odds(history.config):
+    if history.all_looks or not history.config.objective.loss.log_odds:
         return None
     found = lasting(above("logit_gap", 10.0), needed=ROWS, from_start=True)(history)
     return found if found and found.since is not None and found.since > history.early else None
@@ -198,7 +198,7 @@ TRAINING_RULES: tuple[Rule, ...] = (
             words="The pictures were much better before, and have stayed worse since.",
             advice=(Try("Halve both learning rates. What was best is not lost: checkpoints/best has it where distances "
                         "are measured.", times(0.5, *RATES)),)),
-    illness(STRONG, "serious", hopeless=True, when=lambda history: logits.saturates(history.config),
+    illness(STRONG, "serious", hopeless=True, when=lambda history: history.config.objective.loss.saturates,
             signs=NEVER_FOOLED,
             needs=(POOR, STALLED),
             words="The discriminator is never fooled, so it has nothing to teach: the generator's gradients vanish, "

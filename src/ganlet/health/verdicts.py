@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ganlet.health.findings import SEVERITIES, Advice, Diagnosis, Severity, Verdict
+from ganlet.health.findings import SEVERITIES, Advice, Diagnosis, Verdict
 from ganlet.health.history import HEALTH, Row, RunHistory, RunInfo
 from ganlet.health.image_rules import IMAGE_RULES
 from ganlet.health.label_rules import LABEL_RULES
@@ -34,19 +34,11 @@ def diagnose(rows: Sequence[Row], info: RunInfo, rules: Sequence[Rule] = RULES) 
             found[rule.kind] = (rule, verdict)
     verdicts = [one[1] for place, one in enumerate(found.values()) if not _explained(one, place, [*found.values()])]
     if all(verdict.severity == "healthy" for verdict in verdicts):
-        unknown = too_young or _looked_too_little(history) or not _has_values(history)
+        has_values = history.looks or history.steps or history.measurements
+        unknown = too_young or _looked_too_little(history) or not has_values
         verdicts.append(_nothing_known(history) if unknown else _well(history))
     verdicts.sort(key=lambda verdict: (SEVERITIES.index(verdict.severity), -verdict.confidence))
     return Diagnosis(tuple(verdicts), history.images_seen, len(history.all_looks))
-
-
-def first_detection(rows: Sequence[Row], info: RunInfo, kind: str, severity: Severity | None = None) -> int | None:
-    """The clock when a verdict of that kind (and severity) was first given, had the run been watched; None: never."""
-    for diagnosis in replay(rows, info):
-        for verdict in diagnosis.verdicts:
-            if verdict.kind == kind and severity in (None, verdict.severity):
-                return diagnosis.images_seen
-    return None
 
 
 def replay(rows: Sequence[Row], info: RunInfo) -> Iterator[Diagnosis]:
@@ -98,7 +90,3 @@ def _nothing_known(history: RunHistory) -> Verdict:
 def _looked_too_little(history: RunHistory) -> bool:
     """Whether there are looks, but too few that count for even a serious illness to show."""
     return bool(history.all_looks) and len(history.looks) < FEW_LOOKS
-
-
-def _has_values(history: RunHistory) -> bool:
-    return bool(history.looks or history.steps or history.measurements)

@@ -93,7 +93,10 @@ class Accumulator:
         """Take a batch (n, F) in; nothing of it is kept. Raises MetricError as `as_features` does."""
         rows = np.atleast_1d(features)
         for start in range(0, len(rows), ROWS):
-            self._add(as_features(rows[start : start + ROWS], "the pictures"))
+            batch = as_features(rows[start : start + ROWS], "the pictures")
+            mean = batch.mean(axis=0)
+            batch -= mean
+            self._merge(len(batch), mean, batch.T @ batch)
 
     def merge(self, other: Accumulator) -> None:
         """Take in what another one has gathered, as if its batches had been added here."""
@@ -103,11 +106,6 @@ class Accumulator:
         """What was gathered until now. Raises MetricError for fewer than two pictures: one has no covariance."""
         check_count(self.count, "pictures for a covariance", at_least=2)
         return Statistics(self.count, self._mean.copy(), self._scatter / (self.count - 1))
-
-    def _add(self, batch: Array) -> None:
-        mean = batch.mean(axis=0)
-        batch -= mean
-        self._merge(len(batch), mean, batch.T @ batch)
 
     def _merge(self, count: int, mean: Array, scatter: Array) -> None:
         check_width(len(self._mean), len(mean))

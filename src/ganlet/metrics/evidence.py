@@ -38,36 +38,23 @@ class Side:
     @classmethod
     def of_reference(cls, reference: Reference, pictures: np.ndarray) -> Side:
         """The real pictures that are measured against; `pictures` are those that training shows."""
+        shown = pictures[reference.indices[:KEEP_PICTURES]]
         return cls(
-            count=reference.count,
-            statistics=reference.statistics,
-            parts=(),
-            features=reference.features,
-            logits=reference.logits,
-            pictures=pictures[reference.indices[:KEEP_PICTURES]],
-            labels=reference.labels,
+            reference.count, reference.statistics, (), reference.features, reference.logits, shown, reference.labels
         )
 
     @classmethod
     def halves_of(cls, reference: Reference, pictures: np.ndarray) -> tuple[Side, Side]:
         """The kept pictures of a reference as two sides. Equal pictures, which are neighbours, stay on one side."""
-        middle = len(reference.features) // 2
-        return cls._of_rows(reference, pictures, slice(0, middle)), cls._of_rows(
-            reference, pictures, slice(middle, None)
-        )
 
-    @classmethod
-    def _of_rows(cls, reference: Reference, pictures: np.ndarray, rows: slice) -> Side:
-        features = reference.features[rows]
-        return cls(
-            count=len(features),
-            statistics=statistics_of(features),
-            parts=(),
-            features=features,
-            logits=None if reference.logits is None else reference.logits[rows],
-            pictures=pictures[reference.indices[rows][:KEEP_PICTURES]],
-            labels=None if reference.labels is None else reference.labels[rows],
-        )
+        def half(rows: slice) -> Side:
+            features, shown = reference.features[rows], pictures[reference.indices[rows][:KEEP_PICTURES]]
+            logits = None if reference.logits is None else reference.logits[rows]
+            labels = None if reference.labels is None else reference.labels[rows]
+            return cls(len(features), statistics_of(features), (), features, logits, shown, labels)
+
+        middle = len(reference.features) // 2
+        return half(slice(0, middle)), half(slice(middle, None))
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +86,6 @@ class Gathering:
     def __init__(self) -> None:
         self.count = 0
         self._parts: list[Accumulator] = []
-        self._turn = 0
         self._features: list[np.ndarray] = []
         self._logits: list[np.ndarray] = []
         self._pictures: list[np.ndarray] = []
@@ -108,8 +94,7 @@ class Gathering:
         """Take in a batch: what the extractor made of it, and its pictures uint8 (n, H, W, C)."""
         if not self._parts:
             self._parts = [Accumulator(extracted.features.shape[1]) for _ in range(NUM_PARTS)]
-        self._parts[self._turn].add(extracted.features)
-        self._turn = (self._turn + 1) % NUM_PARTS
+        self._parts[len(self._features) % NUM_PARTS].add(extracted.features)
         self._features.append(extracted.features[: max(0, KEEP - self.count)])
         if extracted.logits is not None:
             self._logits.append(extracted.logits[: max(0, KEEP - self.count)])

@@ -7,21 +7,11 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+CLOTHES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 # What the classes are: one softmax over everything that the network was trained to tell apart.
 CLASSES = {
     "cifar10": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
-    "fashion-mnist": (
-        "t-shirt",
-        "trouser",
-        "pullover",
-        "dress",
-        "coat",
-        "sandal",
-        "shirt",
-        "sneaker",
-        "bag",
-        "ankle boot",
-    ),
+    "fashion-mnist": CLOTHES,
     "mnist": tuple("0123456789"),
     "smileys": ("smile", "neutral", "sad", "surprised", "laughing"),
 }

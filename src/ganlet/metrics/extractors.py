@@ -143,12 +143,12 @@ def _own_weights() -> bytes:
     try:
         return files("ganlet.metrics").joinpath(OWN_WEIGHTS).read_bytes()
     except OSError as error:
-        raise EnvironmentProblem(
-            "The weights of the extractor ganlet are missing.",
-            where=OWN_WEIGHTS,
-            got=error.strerror,
-            hint="pip install --force-reinstall --no-deps ganlet",
-        ) from error
+        raise _not_whole("missing", error.strerror) from error
+
+
+def _not_whole(what: str, got: str | None = None) -> EnvironmentProblem:
+    hint = "pip install --force-reinstall --no-deps ganlet"
+    return EnvironmentProblem(f"The weights of the extractor ganlet are {what}.", where=OWN_WEIGHTS, got=got, hint=hint)
 
 
 def _read(path: Path) -> bytes:
@@ -168,11 +168,7 @@ def _network(data: bytes, path: Path | None) -> ExtractorNetwork:
         network.load_state_dict(counts | tensors)
     except (SafetensorError, RuntimeError) as error:
         if path is None:
-            raise EnvironmentProblem(
-                "The weights of the extractor ganlet are damaged.",
-                where=OWN_WEIGHTS,
-                hint="pip install --force-reinstall --no-deps ganlet",
-            ) from error
+            raise _not_whole("damaged") from error
         raise ConfigError(
             "These are no weights of the network that extracts features.",
             where=path,

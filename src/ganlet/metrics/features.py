@@ -13,13 +13,12 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from ganlet.data.ingest import Progress
 from ganlet.errors import ConfigError, EnvironmentProblem, MetricError, nearest
 from ganlet.metrics.extractors import CallableExtractor, Extractor, GanletExtractor, PixelsExtractor
 from ganlet.metrics.fidelity import FidelityExtractor, is_at_hand
 
 log = logging.getLogger(__name__)
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -107,10 +106,7 @@ def _extract(extractor: Extractor, part: np.ndarray, start: int) -> Extracted:
     assert (part.dtype, part.ndim) == (np.uint8, 4), (part.dtype, part.shape)
     with torch.inference_mode(), full_precision():
         features, logits = extractor(torch.from_numpy(part).to(extractor.device))
-        found = Extracted(
-            features.float().cpu().numpy(),
-            None if logits is None else logits.float().cpu().numpy(),
-        )
+        found = Extracted(features.float().cpu().numpy(), None if logits is None else logits.float().cpu().numpy())
     for values in (found.features, found.logits):
         if values is not None and not np.isfinite(values).all():
             index = start + int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])

@@ -161,35 +161,20 @@ def _require_hub_code(name: str, weights: Path | None) -> None:
 
 NETWORKS: dict[str, Network] = {
     "inception": Network(
-        "inception-v3-compat",
-        ("2048", "logits_unbiased"),
-        2048,
-        299,
-        "weights-inception-2015-12-05-6726825d.pth",
+        "inception-v3-compat", ("2048", "logits_unbiased"), 2048, 299, "weights-inception-2015-12-05-6726825d.pth",
         "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
-        "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
-        batch=50,
+        "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2", batch=50,
     ),
     "clip": Network(
-        "clip-vit-b-32",
-        ("clip",),
-        512,
-        224,
+        "clip-vit-b-32", ("clip",), 512, 224,
         "clip-vit-b-32-40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af.pt",
         "https://openaipublic.azureedge.net/clip/models/"
         "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af/ViT-B-32.pt",
-        "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af",
-        batch=100,
+        "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af", batch=100,
     ),
     "dinov2": Network(
-        "dinov2-vit-l-14",
-        ("dinov2",),
-        1024,
-        224,
-        "dinov2_vitl14_pretrain.pth",
+        "dinov2-vit-l-14", ("dinov2",), 1024, 224, "dinov2_vitl14_pretrain.pth",
         "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitl14/dinov2_vitl14_pretrain.pth",
-        "d5383ea8f4877b2472eb973e0fd72d557c7da5d3611bd527ceeb1d7162cbf428",
-        batch=50,
-        from_hub=True,
+        "d5383ea8f4877b2472eb973e0fd72d557c7da5d3611bd527ceeb1d7162cbf428", batch=50, from_hub=True,
     ),
-}
+}  # fmt: skip

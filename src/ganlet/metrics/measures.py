@@ -10,12 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ganlet.errors import MetricError
-from ganlet.metrics.distances import (
-    frechet_distance,
-    intra_class_distance,
-    kernel_distance,
-    kernel_distance_subsets,
-)
+from ganlet.metrics.distances import frechet_distance, intra_class_distance, kernel_distance, kernel_distance_subsets
 from ganlet.metrics.evidence import NUM_PARTS, Evidence
 from ganlet.metrics.manifold import density_coverage, precision_recall
 from ganlet.metrics.memorisation import memorised_share, pixels

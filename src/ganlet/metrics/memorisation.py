@@ -111,11 +111,7 @@ def memorised_share(
 
 
 def nearest_neighbours(
-    features: np.ndarray,
-    training: np.ndarray | Iterable[np.ndarray],
-    num: int = 1,
-    *,
-    itself: np.ndarray | None = None,
+    features: np.ndarray, training: np.ndarray | Iterable[np.ndarray], num: int = 1, *, itself: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The Euclidean distances of each row of features (N, F) to the `num` nearest training rows, and which they are.
 
@@ -127,16 +123,20 @@ def nearest_neighbours(
     itself = np.full(len(features), -1) if itself is None else itself
     # Squared distances are found as |b|^2 - 2ab, which cancels least near the origin.
     centre = features.mean(axis=0, keepdims=True) if len(features) else np.zeros(1, np.float32)
+    centred = features - centre
     best = np.full((len(features), num), np.inf)
     index = np.full((len(features), num), -1, np.int64)
     start = 0
     for rows in _blocks(training, len(features)):
-        squares = _squares(features - centre, _finite(rows) - centre)
+        others = _finite(rows) - centre
+        # Without |a|^2, which does not matter for which is the smallest.
+        squares = np.square(others).sum(axis=1) - 2 * (centred @ others.T)
         own = np.flatnonzero((itself >= start) & (itself < start + len(rows)))
         squares[own, itself[own] - start] = np.inf
         chosen = np.argpartition(squares, min(num, len(rows)) - 1, axis=1)[:, :num]
         # The distances of those chosen are computed without cancelling, so that a copy is at a distance of 0.
-        distances = np.stack([_distances(features, rows[column]) for column in chosen.T], axis=1)
+        offsets = (features - rows[column] for column in chosen.T)
+        distances = np.stack([np.sqrt(np.square(part, dtype=np.float64).sum(axis=1)) for part in offsets], axis=1)
         distances[np.isinf(np.take_along_axis(squares, chosen, axis=1))] = np.inf
         distances, chosen = np.hstack([best, distances]), np.hstack([index, chosen + start])
         order = np.argsort(distances, axis=1, kind="stable")[:, :num]
@@ -186,16 +186,6 @@ def _blocks(training: np.ndarray | Iterable[np.ndarray], num: int) -> Iterable[n
     for batch in [training] if isinstance(training, np.ndarray) else training:
         for start in range(0, len(batch), step):
             yield batch[start : start + step]
-
-
-def _squares(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Squared distances (N, M) between rows, but for |first|^2, which does not matter for which is the smallest."""
-    return np.square(second).sum(axis=1) - 2 * (first @ second.T)
-
-
-def _distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The distance of each row to its counterpart: float64 (N,)."""
-    return np.sqrt(np.square(first - second, dtype=np.float64).sum(axis=1))
 
 
 def _finite(features: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ classifier of grey digits tells each channel by itself.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,11 +17,12 @@ from torch import nn
 from torch.nn import functional
 
 from ganlet.data.cache import build_lock, cache_folder
+from ganlet.data.ingest import Progress
 from ganlet.data.spec import Pack, printable
 from ganlet.errors import MetricError
 from ganlet.images import center_crop, to_network
 from ganlet.metrics.feature_cache import keep, key_name, read_kept
-from ganlet.metrics.modes import ModeCoverage, Modes, coverage_of_modes, modes_of
+from ganlet.metrics.modes import ModeCoverage, Modes, modes_of
 from ganlet.metrics.ring_modes import RingModes
 from ganlet.randomness import derive, numpy_generator
 
@@ -39,8 +40,6 @@ BATCH = 64
 MIN_SHOWN, MAX_SHOWN = 20_000, 60_000  # pictures; in between, each is shown once
 PEAK_RATE, WEIGHT_DECAY = 4e-3, 0.01
 TESTED_SHARE, MAX_TESTED = 0.1, 5_000
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,13 +65,7 @@ class ModeClassifier:
     def coverage(self, batches: Iterable[np.ndarray]) -> ModeCoverage:
         """The coverage of modes by generated pictures, in batches uint8 (N, H, W, C) that are not kept."""
         drawn, probability = (np.concatenate(parts) for parts in zip(*map(self, batches), strict=True))
-        return coverage_of_modes(
-            drawn,
-            self.modes.frequencies,
-            clear=probability >= CLEAR,
-            expected_clear_share=self.clear_share,
-            name=self.modes.name,
-        )
+        return self.modes.coverage(drawn, probability >= CLEAR, self.clear_share)
 
 
 def open_mode_classifier(

@@ -50,6 +50,12 @@ class Modes:
         pairs = zip(self.attributes.items(), digits, strict=True)
         return ", ".join(f"{attribute.replace('_', ' ')} {values[digit]}" for (attribute, values), digit in pairs)
 
+    def coverage(self, drawn: np.ndarray, clear: np.ndarray, expected_clear_share: float) -> ModeCoverage:
+        """How well generated pictures cover them, by the mode of each, int (N,); see `coverage_of_modes`."""
+        return coverage_of_modes(
+            drawn, self.frequencies, clear=clear, expected_clear_share=expected_clear_share, name=self.name
+        )
+
 
 @dataclass(frozen=True)
 class ModeCoverage:

@@ -11,17 +11,6 @@ from typing import Any, Literal, Self
 from ganlet.errors import MetricError
 from ganlet.metrics.extractors import Extractor
 
-# Where these agree, numbers can be compared. The seed and the version of ganlet are only shown.
-COMPARED = (
-    "extractor_identity",
-    "resizer",
-    "channel_rule",
-    "num_fakes",
-    "num_reals",
-    "reals",
-    "data_fingerprint",
-    "weights",
-)
 WEIGHTS = {"ema": "EMA weights", "raw": "raw weights"}
 
 
@@ -54,19 +43,9 @@ class Protocol:
         seed: int,
     ) -> Self:
         """The protocol of a measurement with this extractor and this ganlet."""
-        return cls(
-            extractor.name,
-            extractor.identity,
-            extractor.resizer,
-            extractor.channel_rule,
-            num_fakes,
-            num_reals,
-            reals,
-            data_fingerprint,
-            weights,
-            seed,
-            importlib.metadata.version("ganlet"),
-        )
+        seen_by = (extractor.name, extractor.identity, extractor.resizer, extractor.channel_rule)
+        version = importlib.metadata.version("ganlet")
+        return cls(*seen_by, num_fakes, num_reals, reals, data_fingerprint, weights, seed, version)
 
     def differences(self, other: Protocol) -> dict[str, tuple[Any, Any]]:
         """The fields that make two numbers incomparable, with both values; empty when they can be compared."""
@@ -82,6 +61,11 @@ class Protocol:
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """What `asdict` gave. Raises MetricError for anything else."""
         return cls(**_checked(cls, data))
+
+
+SHOWN_ONLY = ("extractor", "seed", "ganlet")
+# Where these agree, numbers can be compared.
+COMPARED = tuple(field.name for field in fields(Protocol) if field.name not in SHOWN_ONLY)
 
 
 @dataclass(frozen=True)
@@ -109,8 +93,8 @@ class Measurement:
 
     def describe(self) -> str:
         """What the number is and how it was measured, in one line."""
-        marks = [text for text in ("biased" if self.biased else "", self.note) if text]
-        return ", ".join([self.name, self.protocol.describe(), *marks])
+        biased = "biased" if self.biased else ""
+        return ", ".join(filter(None, [self.name, self.protocol.describe(), biased, self.note]))
 
     def as_json(self) -> dict[str, Any]:
         """Plain data; `from_json` takes it back."""

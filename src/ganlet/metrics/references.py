@@ -6,12 +6,12 @@ shown, the extractor and how many features are kept, but no device: they agree t
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from ganlet.data.cache import build_lock, cache_folder
+from ganlet.data.ingest import Progress
 from ganlet.data.spec import Pack
 from ganlet.images import center_crop
 from ganlet.metrics.accumulate import Accumulator, Statistics
@@ -24,8 +24,6 @@ REFERENCE_VERSION = 1
 FOLDER = "references"
 KEEP = 10_000
 SEED = 0  # which features are kept never depends on the seed of a run, so that runs share them
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)

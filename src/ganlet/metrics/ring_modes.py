@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ganlet.data import ring
-from ganlet.metrics.modes import ModeCoverage, Modes, coverage_of_modes
+from ganlet.metrics.modes import ModeCoverage, Modes
 
 CLEAR_WITHIN = 3 * ring.DEVIATION
 
@@ -35,13 +35,7 @@ class RingModes:
     def coverage(self, batches: Iterable[np.ndarray]) -> ModeCoverage:
         """The coverage of modes by generated pictures, in batches uint8 (N, H, W, C) that are not kept."""
         drawn, clear = (np.concatenate(parts) for parts in zip(*map(self, batches), strict=True))
-        return coverage_of_modes(
-            drawn,
-            self.modes.frequencies,
-            clear=clear,
-            expected_clear_share=self.clear_share,
-            name=self.modes.name,
-        )
+        return self.modes.coverage(drawn, clear, self.clear_share)
 
 
 def _modes(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from ganlet.errors import ConfigError, GanletError, nearest
 from ganlet.metrics import measures
@@ -49,10 +49,6 @@ class Refused:
     metric: str
     name: str
     reason: str
-
-    def as_json(self) -> dict[str, Any]:
-        """As plain data."""
-        return asdict(self)
 
 
 def choose_metrics(names: Sequence[str] | None) -> list[str]:
@@ -134,84 +130,31 @@ def sentence(error: GanletError) -> str:
 
 
 METRICS: dict[str, Metric] = {
-    "frechet": Metric(
-        "frechet",
-        "how far the generated pictures as a whole are from the real ones: quality and variety in one number",
-        "lower",
-        measures.frechet,
-    ),
-    "kernel": Metric(
-        "kernel",
-        "the same, told in a way that a small number of pictures does not distort; 0 is perfect, and chance may take "
-        "it slightly below",
-        "lower",
-        measures.kernel,
-    ),
-    "precision": Metric(
-        "precision",
-        "the share of generated pictures that lie among real ones: quality",
-        "higher",
-        measures.precision_and_recall,
-    ),
-    "recall": Metric(
-        "recall",
-        "the share of real pictures that lie among generated ones: variety",
-        "higher",
-        measures.precision_and_recall,
-    ),
-    "density": Metric(
-        "density",
-        "how thickly real pictures surround the generated ones: quality, less misled by odd real pictures than "
-        "precision; about 1 for real pictures",
-        "higher",
-        measures.density_and_coverage,
-    ),
-    "coverage": Metric(
-        "coverage",
-        "the share of real pictures with a generated one close by: variety, less misled by odd generated pictures "
-        "than recall",
-        "higher",
-        measures.density_and_coverage,
-    ),
-    "score": Metric(
-        "score",
-        "how surely a classifier puts each picture into one of its classes, and how evenly over them; says little "
-        "where the pictures are of other things than its classes, and never looks at real ones",
-        "higher",
-        measures.score,
-    ),
-    "intra_class": Metric(
-        "intra-class distance",
-        "the Frechet distance class by class: whether each label gives the right pictures",
-        "lower",
-        measures.intra_class,
-    ),
-    "ms_ssim": Metric(
-        "MS-SSIM of pairs",
-        "how alike two of the generated pictures are: much above real pictures means a lack of variety",
-        None,
-        measures.ms_ssim,
-    ),
-    "path_length": Metric(
-        "path length",
-        "how abruptly pictures change on the way from one latent to another: short is smooth, and shortest where next "
-        "to nothing is drawn, so compare it between good generators only",
-        "lower",
-        measures.path_length,
-        with_floor=False,
-    ),
-    "memorisation": Metric(
-        "copies",
-        "the estimated share of generated pictures that are copies of training pictures",
-        "lower",
-        measures.memorisation,
-        with_floor=False,
-    ),
-    "modes": Metric(
-        "modes covered",
-        "the share of the kinds of pictures in the source that are drawn at all: variety, where the kinds are known",
-        "higher",
-        measures.modes,
-        with_floor=False,
-    ),
-}
+    "frechet": Metric("frechet", "how far the generated pictures as a whole are from the real ones: quality and "
+                      "variety in one number", "lower", measures.frechet),
+    "kernel": Metric("kernel", "the same, told in a way that a small number of pictures does not distort; 0 is "
+                     "perfect, and chance may take it slightly below", "lower", measures.kernel),
+    "precision": Metric("precision", "the share of generated pictures that lie among real ones: quality",
+                        "higher", measures.precision_and_recall),
+    "recall": Metric("recall", "the share of real pictures that lie among generated ones: variety",
+                     "higher", measures.precision_and_recall),
+    "density": Metric("density", "how thickly real pictures surround the generated ones: quality, less misled by odd "
+                      "real pictures than precision; about 1 for real pictures",
+                      "higher", measures.density_and_coverage),
+    "coverage": Metric("coverage", "the share of real pictures with a generated one close by: variety, less misled by "
+                       "odd generated pictures than recall", "higher", measures.density_and_coverage),
+    "score": Metric("score", "how surely a classifier puts each picture into one of its classes, and how evenly over "
+                    "them; says little where the pictures are of other things than its classes, and never looks at "
+                    "real ones", "higher", measures.score),
+    "intra_class": Metric("intra-class distance", "the Frechet distance class by class: whether each label gives the "
+                          "right pictures", "lower", measures.intra_class),
+    "ms_ssim": Metric("MS-SSIM of pairs", "how alike two of the generated pictures are: much above real pictures "
+                      "means a lack of variety", None, measures.ms_ssim),
+    "path_length": Metric("path length", "how abruptly pictures change on the way from one latent to another: short "
+                          "is smooth, and shortest where next to nothing is drawn, so compare it between good "
+                          "generators only", "lower", measures.path_length, with_floor=False),
+    "memorisation": Metric("copies", "the estimated share of generated pictures that are copies of training pictures",
+                           "lower", measures.memorisation, with_floor=False),
+    "modes": Metric("modes covered", "the share of the kinds of pictures in the source that are drawn at all: "
+                    "variety, where the kinds are known", "higher", measures.modes, with_floor=False),
+}  # fmt: skip

@@ -23,22 +23,9 @@ import torch
 
 from ganlet.errors import CheckpointError
 from ganlet.runs import files as storage
-from ganlet.runs.files import os_errors_explained, sweep
+from ganlet.runs.files import os_errors_explained
 from ganlet.runs.manifest import MANIFEST, META, describe, directory_name, examine, to_json
 from ganlet.runs.weights import Tensors, snapshot
-
-__all__ = [
-    "Checkpoint",
-    "forget_after",
-    "load",
-    "moments",
-    "prune",
-    "read_pointer",
-    "save",
-    "sweep",
-    "verify",
-    "write_pointer",
-]
 
 SUFFIX = ".safetensors"
 RESERVE_BYTES = 16 * 2**20

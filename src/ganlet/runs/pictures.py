@@ -116,9 +116,7 @@ def progression(folder: RunFolder, config: RunConfig) -> Path | None:
     if not rows:
         return None
     path = folder.samples_path / "progression.png"
-    buffer = io.BytesIO()
-    _draw_rows(rows).save(buffer, "PNG")
-    write_atomic(path, buffer.getvalue())
+    write_atomic(path, png_bytes(np.asarray(_draw_rows(rows))))
     return path
 
 
@@ -199,12 +197,11 @@ def _read(moments: list[tuple[int, Path]], config: RunConfig) -> Iterator[tuple[
     assert channels != "auto", "the config of a run is resolved"
     for images_seen, path in moments:
         try:
-            yield (
-                images_seen,
-                read_sheet(path, size=config.data.size, channels=channels, count=config.evaluate.num_samples),
-            )
+            pictures = read_sheet(path, size=config.data.size, channels=channels, count=config.evaluate.num_samples)
         except RunError as error:
             logger.warning("left out: %s", error.message)
+        else:
+            yield images_seen, pictures
 
 
 def _even(items: list[T], most: int) -> list[T]:

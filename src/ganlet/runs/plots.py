@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,24 @@ LOSSES, VERDICTS, SCORES = "Losses", "How real does the discriminator find them?
 NORMS, PENALTIES, LABELS, AUGMENTATION = "Gradient norms", "Penalties", "How badly labels are guessed", "Augmentation"
 PENALTY_NAMES = {"gradient_penalty": "gradient", "dragan": "DRAGAN", "consistency": "consistency", "lecam": "LeCam"}
 SHARES = {VERDICTS: 0, AUGMENTATION: -1}  # panels that end at 1, and where they may begin
+
+# The panels of a run, from top to bottom: keys of log rows, what a curve is called, and its colour in a palette.
+PANELS: dict[str, tuple[tuple[str, str, str], ...]] = {
+    LOSSES: (("discriminator_loss", "discriminator", "discriminator"), ("generator_loss", "generator", "generator")),
+    VERDICTS: (("real_probability", "D(real)", "real"), ("fake_probability", "D(fake)", "generator")),
+    SCORES: (
+        ("real_logit", "real", "real"),
+        ("fake_logit", "generated", "generator"),
+        ("held_out_logit", "held out", "discriminator"),
+    ),
+    NORMS: (
+        ("discriminator_gradient_norm", "discriminator", "discriminator"),
+        ("generator_gradient_norm", "generator", "generator"),
+    ),
+    PENALTIES: (),  # those that the run has, in colours of their own
+    LABELS: (("label_loss", "real", "real"), ("fake_label_loss", "generated", "generator")),
+    AUGMENTATION: (("augment_strength", "strength", "discriminator"), ("real_sign", "sign of D(real)", "real")),
+}
 
 WIDTH, TOP, PANEL, BETWEEN, BOTTOM = 6.6, 0.4, 1.6, 0.7, 0.5  # inches
 DPI = 150
@@ -64,11 +83,7 @@ Curve = tuple[Line, np.ndarray, np.ndarray]
 
 
 def loss_plot(
-    rows: Sequence[Mapping[str, Any]],
-    *,
-    penalties: Sequence[str] = (),
-    probabilities: bool = True,
-    dark: bool = False,
+    rows: Sequence[Mapping[str, Any]], *, penalties: Sequence[str] = (), probabilities: bool = True, dark: bool = False
 ) -> Figure:
     """Losses, D(real) and D(fake), gradient norms and the named penalties over images seen, on a transparent ground.
 
@@ -79,9 +94,8 @@ def loss_plot(
     palette = DARK if dark else LIGHT
     panels = [(title, _curves(rows, lines)) for title, lines in _panels(penalties, probabilities, palette).items()]
     panels = [(title, curves) for title, curves in panels if curves]
-    figure, axes = _stacked(max(1, len(panels)), palette)
+    figure, axes = _stacked([title for title, _ in panels] or [""], palette)
     for ax, (title, curves) in zip(axes, panels, strict=False):
-        ax.set_title(title, loc="left", fontsize=11, fontweight="bold", color=palette.ink, pad=8)
         _draw(ax, title, curves, palette)
     if not panels:
         axes[0].set_yticks([])
@@ -98,10 +112,9 @@ def evidence_plot(panels: Sequence[Mapping[str, Any]], *, dark: bool = False) ->
     ("above" or "below": where the illness is) or None, "since" (images seen) or None.
     """
     palette = DARK if dark else LIGHT
-    figure, axes = _stacked(len(panels), palette)
+    figure, axes = _stacked([panel["title"] for panel in panels], palette)
     for ax, panel in zip(axes, panels, strict=True):
         images, values = (np.array(column, dtype=float) for column in zip(*panel["points"], strict=True))
-        ax.set_title(panel["title"], loc="left", fontsize=11, fontweight="bold", color=palette.ink, pad=8)
         ax.plot(images, values, color=palette.discriminator, linewidth=1.8, marker="o", markersize=3.5, clip_on=False)
         threshold = panel["threshold"]
         shown = values if threshold is None else np.append(values, threshold)
@@ -126,9 +139,8 @@ def distance_plot(panels: Mapping[str, Sequence[Course]], *, dark: bool = False)
     palette = DARK if dark else LIGHT
     names = list(dict.fromkeys(course.name for courses in panels.values() for course in courses))
     colours = (palette.discriminator, palette.generator, palette.real, *palette.penalties)
-    figure, axes = _stacked(len(panels), palette)
+    figure, axes = _stacked(list(panels), palette)
     for ax, (title, courses) in zip(axes, panels.items(), strict=True):
-        ax.set_title(title, loc="left", fontsize=11, fontweight="bold", color=palette.ink, pad=8)
         values = np.concatenate([course.values for course in courses])
         _limit(ax, NORMS if values.min() > 0 and values.max() > 50 * values.min() else title, values)
         ends = []
@@ -143,16 +155,18 @@ def distance_plot(panels: Mapping[str, Sequence[Course]], *, dark: bool = False)
     return figure
 
 
-def _stacked(num: int, palette: Palette) -> tuple[Figure, list[Axes]]:
-    """An empty figure of panels below each other that share their horizontal axis."""
+def _stacked(titles: Sequence[str], palette: Palette) -> tuple[Figure, list[Axes]]:
+    """A figure of empty panels below each other, each under its title, that share their horizontal axis."""
+    num = len(titles)
     height = TOP + num * PANEL + (num - 1) * BETWEEN + BOTTOM
     figure = Figure(figsize=(WIDTH, height))
     axes = figure.subplots(num, sharex=True, squeeze=False)[:, 0]
     figure.subplots_adjust(
         left=0.085, right=0.785, top=1 - TOP / height, bottom=BOTTOM / height, hspace=BETWEEN / PANEL
     )
-    for ax in axes:
+    for ax, title in zip(axes, titles, strict=True):
         clean(ax, palette)
+        ax.set_title(title, loc="left", fontsize=11, fontweight="bold", color=palette.ink, pad=8)
     return figure, list(axes)
 
 
@@ -162,39 +176,14 @@ def panels_of(rows: Sequence[Mapping[str, Any]], penalties: Sequence[str], proba
 
 
 def _panels(penalties: Sequence[str], probabilities: bool, palette: Palette) -> dict[str, list[Line]]:
-    colours = palette.penalties
-    verdicts = [
-        Line("real_probability", "D(real)", palette.real),
-        Line("fake_probability", "D(fake)", palette.generator),
-    ]
-    scores = [
-        Line("real_logit", "real", palette.real),
-        Line("fake_logit", "generated", palette.generator),
-        Line("held_out_logit", "held out", palette.discriminator),
-    ]
-    return {
-        LOSSES: [
-            Line("discriminator_loss", "discriminator", palette.discriminator),
-            Line("generator_loss", "generator", palette.generator),
-        ],
-        **({VERDICTS: verdicts} if probabilities else {SCORES: scores}),
-        NORMS: [
-            Line("discriminator_gradient_norm", "discriminator", palette.discriminator),
-            Line("generator_gradient_norm", "generator", palette.generator),
-        ],
-        PENALTIES: [
-            Line(name, PENALTY_NAMES.get(name, name.upper()), colours[i % len(colours)])
-            for i, name in enumerate(penalties)
-        ],
-        LABELS: [
-            Line("label_loss", "real", palette.real),
-            Line("fake_label_loss", "generated", palette.generator),
-        ],
-        AUGMENTATION: [
-            Line("augment_strength", "strength", palette.discriminator),
-            Line("real_sign", "sign of D(real)", palette.real),
-        ],
+    colours = itertools.cycle(palette.penalties)
+    panels = {
+        title: [Line(key, label, getattr(palette, colour)) for key, label, colour in lines]
+        for title, lines in PANELS.items()
+        if title != (SCORES if probabilities else VERDICTS)
     }
+    panels[PENALTIES] = [Line(name, PENALTY_NAMES.get(name, name.upper()), next(colours)) for name in penalties]
+    return panels
 
 
 def _curves(rows: Sequence[Mapping[str, Any]], lines: Sequence[Line]) -> list[Curve]:
@@ -203,17 +192,14 @@ def _curves(rows: Sequence[Mapping[str, Any]], lines: Sequence[Line]) -> list[Cu
     Gradient norms of zero have no place on a logarithmic axis and count as missing.
     """
     curves = []
+    images = np.array([row["images_seen"] for row in rows])
     for line in lines:
-        values = np.array([_number(row.get(line.key)) for row in rows])
-        images = np.array([row["images_seen"] for row in rows])
+        logged = (row.get(line.key) for row in rows)
+        values = np.array([float(value) if isinstance(value, int | float) else math.nan for value in logged])
         there = np.isfinite(values) & ((values > 0) | (not line.key.endswith("_norm")))
         if there.any():
             curves.append((line, images[there], values[there]))
     return curves
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else math.nan
 
 
 def _draw(ax: Axes, title: str, curves: list[Curve], palette: Palette) -> None:
@@ -282,8 +268,7 @@ def smoothed(values: np.ndarray) -> np.ndarray:
 def clean(ax: Axes, palette: Palette) -> None:
     """Nothing but faint horizontal lines and a base line, as in all plots of a report."""
     ax.patch.set_alpha(0)
-    for side in ("top", "left", "right"):
-        ax.spines[side].set_visible(False)
+    ax.spines[["top", "left", "right"]].set_visible(False)
     ax.spines["bottom"].set_color(palette.faint)
     ax.grid(axis="y", color=palette.faint, linewidth=0.7)
     ax.set_axisbelow(True)

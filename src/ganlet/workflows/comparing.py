@@ -120,12 +120,11 @@ def best_of(group: Sequence[Measured], metric: str) -> dict[str, str]:
         return {}
     sign = -1 if next(iter(found.values()))["better"] == "lower" else 1
     first = max(found, key=lambda name: sign * found[name]["value"])
-    in_front = [name for name in found if _within_spreads(found[first], found[name])]
+    best = found[first]
+    in_front = [
+        name for name, one in found.items() if abs(best["value"] - one["value"]) <= best["spread"] + one["spread"]
+    ]
     return {first: BEST} if in_front == [first] else dict.fromkeys(in_front, TIED)
-
-
-def _within_spreads(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
-    return abs(first["value"] - second["value"]) <= first["spread"] + second["spread"]
 
 
 def _metrics(group: Sequence[Measured]) -> list[str]:
@@ -136,13 +135,8 @@ def _as_json(metric: str, group: Sequence[Measured]) -> dict[str, Any]:
     found = {one.name: measurement for one in group if (measurement := one.measurement(metric)) is not None}
     any_one = next(iter(found.values()))
     return {
-        "name": any_one["name"],
-        "better": any_one["better"],
-        "floor": any_one["floor"],
-        "values": {
-            name: {"value": one["value"], "spread": one["spread"], "biased": one["biased"]}
-            for name, one in found.items()
-        },
+        **{key: any_one[key] for key in ("name", "better", "floor")},
+        "values": {name: {key: one[key] for key in ("value", "spread", "biased")} for name, one in found.items()},
         "marks": best_of(group, metric),
     }
 

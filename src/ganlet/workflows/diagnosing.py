@@ -65,7 +65,9 @@ def as_text(described: Mapping[str, Any]) -> str:
         since = "" if verdict["since"] is None else f"since {verdict['since']:,} images, "
         sure = f"confidence {verdict['confidence']:.0%}"
         lines = [f"{verdict['kind']} ({SEVERITY_WORDS[verdict['severity']].lower()}, {since}{sure})", verdict["words"]]
-        lines += [f"- {_evidence_line(item)}" for item in verdict["evidence"]]
+        for item in verdict["evidence"]:
+            limit = f" ({item['limit']})" if item["limit"] else ""
+            lines.append(f"- {item['signal']}: {item['words']}{limit}")
         if verdict["advice"]:
             lines.append(f"first: {verdict['advice']}" if verdict["severity"] != "healthy" else verdict["advice"])
         if verdict["try"]:
@@ -74,11 +76,6 @@ def as_text(described: Mapping[str, Any]) -> str:
     looked = f"{described['num_looks']} looks" if described["num_looks"] else "the log alone, without any look"
     parts.append(f"Judged by {looked}, after {described['images_seen']:,} images.")
     return "\n\n".join(parts)
-
-
-def _evidence_line(item: Mapping[str, Any]) -> str:
-    limit = f" ({item['limit']})" if item["limit"] else ""
-    return f"{item['signal']}: {item['words']}{limit}"
 
 
 def _info(folder: RunFolder) -> RunInfo:

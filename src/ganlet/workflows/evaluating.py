@@ -96,7 +96,7 @@ def evaluate(
         trained = replace(trained, config=relocate(trained.config, absolute_source(source)))
     pack = _pictures(folder, trained.config, reporter)
     gathered = gather(trained, pack, opened, num=num, seed=seed, force=force, reporter=reporter)
-    found = measure(gathered.evidence, names, partial(_tell, reporter))
+    found = measure(gathered.evidence, names, _telling(reporter, "measuring"))
     floor = _floor(gathered, names, reporter)
     row = _row(trained, gathered, found, floor)
     _keep(folder, row, gathered, reporter)
@@ -123,8 +123,8 @@ def _pictures(folder: RunFolder, config: RunConfig, reporter: Reporter) -> Pack:
     return pack
 
 
-def _tell(reporter: Reporter, name: str, done: int, total: int) -> None:
-    reporter.progress("measuring", done, total, name)
+def _telling(reporter: Reporter, what: str) -> Callable[[str, int, int], None]:
+    return lambda name, done, total: reporter.progress(what, done, total, name)
 
 
 def _floor(gathered: Gathered, names: Sequence[str], reporter: Reporter) -> dict[str, Measurement]:
@@ -132,15 +132,12 @@ def _floor(gathered: Gathered, names: Sequence[str], reporter: Reporter) -> dict
     if gathered.floor is None:
         return {}
     wanted = [name for name in names if METRICS[name].with_floor]
-    found = measure(gathered.floor, wanted, lambda name, done, total: reporter.progress("the floor", done, total, name))
+    found = measure(gathered.floor, wanted, _telling(reporter, "the floor"))
     return {one.metric: one for one in found if isinstance(one, Measurement)}
 
 
 def _row(
-    trained: Trained,
-    gathered: Gathered,
-    found: Sequence[Measurement | Refused],
-    floor: Mapping[str, Measurement],
+    trained: Trained, gathered: Gathered, found: Sequence[Measurement | Refused], floor: Mapping[str, Measurement]
 ) -> dict[str, Any]:
     """Everything about a measurement as plain data; see `runs.evaluations`."""
     protocol = gathered.evidence.protocol
@@ -165,7 +162,7 @@ def _row(
             for one in measured
         ],
         "neighbours": {"searched": len(gathered.evidence.real.features), "of": gathered.evidence.real.count},
-        "refused": [one.as_json() for one in found if isinstance(one, Refused)],
+        "refused": [asdict(one) for one in found if isinstance(one, Refused)],
     }
 
 

@@ -15,7 +15,6 @@ from ganlet.engine.state import TrainState, build_state
 from ganlet.health import signals
 from ganlet.health.label_signals import RealByLabel, label_effect, other_labels
 from ganlet.health.leaks import NUM_FITTED, LeakTest, fit_leak_tests, leaks
-from ganlet.health.logits import boundary
 from ganlet.health.signals import ProbeBatch, Signals
 from ganlet.images import center_crop, to_network, to_packed
 from ganlet.metrics.features import full_precision
@@ -71,7 +70,7 @@ class Examiner:
         self.latents: torch.Tensor | None = None
         self.before: torch.Tensor | None = None  # what the generator drew at the look before
         self.weights_at_start = norms_at_start
-        self.features = self._features(self.train)
+        self.features = None if extract is None else self._features(self.train)
         self.all_features = None
         if extract is not None and len(pack) <= FEW_PICTURES:
             self.all_features = self._features(self._some(pack, len(pack))[0])
@@ -85,11 +84,8 @@ class Examiner:
         game = state.game
         assert game.draws is not None
         assert game.judges is not None
-        shown_by, generator, discriminator = (
-            state.for_sampling()[game.draws],
-            state.networks[game.draws],
-            state.networks[game.judges],
-        )
+        generator, discriminator = state.networks[game.draws], state.networks[game.judges]
+        shown_by = state.for_sampling()[game.draws]
         if self.latents is None:
             drawn = game.drawn(state.networks, self.config.health.num_pictures, self.config.seed, "doctor")
             assert drawn is not None
@@ -104,7 +100,7 @@ class Examiner:
             labels=self.labels,
             held_out_labels=self.held_out_labels,
         )
-        found |= signals.judgement(discriminator, probe, boundary(self.config))
+        found |= signals.judgement(discriminator, probe, self.config.objective.loss.boundary)
         found |= signals.appearance(probe.train, shown)
         found["raw_rough_diversity"] = signals.rough_diversity(probe.train, probe.raw)
         if self.before is not None:
@@ -112,7 +108,6 @@ class Examiner:
         self.before = probe.raw
         if self.features is not None:
             features = self._features(to_packed(shown))
-            assert features is not None
             found |= signals.variety(self.features, features)
             if self.all_features is not None:
                 found |= signals.copying(features, self.all_features)
@@ -135,7 +130,6 @@ class Examiner:
         assert self.latents is not None
         latents, labels = self.latents[:NUM_AGAIN], self.other_labels[:NUM_AGAIN]
         others = self._features(to_packed(signals.as_shown(generator, latents, labels)[0]))
-        assert others is not None
         found = {"label_effect": label_effect(features[:NUM_AGAIN], others)}
         fake, drawn_with = torch.cat([features, others]), torch.cat([self.labels, labels])
         agreement = self.by_label.agreement(fake, drawn_with)
@@ -148,10 +142,8 @@ class Examiner:
     def _by_label(self, pack: Pack) -> RealByLabel:
         """What is known of training pictures by their labels."""
         pictures, labels = self._some(pack, NUM_LABELLED)
-        features = self._features(pictures)
-        assert features is not None
         assert labels is not None
-        return RealByLabel.of(features, labels, self.config.data.labels == "classes")
+        return RealByLabel.of(self._features(pictures), labels, self.config.data.labels == "classes")
 
     def _leak_tests(self, pack: Pack) -> dict[str, LeakTest]:
         """Tests for the policies by which real and generated pictures are augmented."""
@@ -172,7 +164,6 @@ class Examiner:
         return pictures, None if vectors is None else torch.from_numpy(vectors[chosen]).to(self.device)
 
     @torch.inference_mode()
-    def _features(self, pictures: torch.Tensor) -> torch.Tensor | None:
-        if self.extract is None:
-            return None
+    def _features(self, pictures: torch.Tensor) -> torch.Tensor:
+        assert self.extract is not None
         return torch.cat([self.extract(part)[0] for part in pictures.split(BATCH)]).float()

@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -88,12 +87,7 @@ class Inspection:
     def _finding(self, finding: Finding) -> dict[str, Any]:
         name = self.survey.name
         return {
-            "kind": finding.kind,
-            "severity": finding.severity,
-            "title": finding.title,
-            "meaning": finding.meaning,
-            "next": finding.next,
-            "count": finding.count,
+            **{key: getattr(finding, key) for key in ("kind", "severity", "title", "meaning", "next", "count")},
             "pictures": [name(number) for number in finding.numbers],
             "groups": [[name(number) for number in group] for group in finding.groups],
             "lines": [{"name": line, "text": text} for line, text in finding.lines],
@@ -199,10 +193,8 @@ def require_usable(inspection: Inspection) -> None:
 
 def _settings(advice: list[Advice], given: Tree, source: str) -> Tree:
     """What a config file says: the source, the advice, and on top what was given."""
-    advised = nested({item.setting: item.value for item in advice})
-    return reduce(
-        lambda tree, layer: merge(tree, layer, None), [advised, given], {"preset": "", "data": {"source": source}}
-    )
+    advised = nested({"preset": "", "data.source": source, **{item.setting: item.value for item in advice}})
+    return merge(advised, given, None)
 
 
 def _cost(config: RunConfig, num_pictures: int, device: torch.device, reporter: Reporter) -> Cost | None:

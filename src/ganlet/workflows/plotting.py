@@ -27,7 +27,8 @@ def save_plot(runs: Sequence[str | Path], path: Path) -> None:
     Numbers that were measured in different ways are in different panels. Raises RunError where there are none, and
     ConfigError for a file that is no PNG.
     """
-    require_png(path)
+    if path.suffix.lower() != ".png":
+        raise ConfigError("A plot is written as PNG.", where="--plot", got=path, expected="FILE.png")
     folders = open_runs(runs)
     panels = _panels({name: _live(folder) for name, folder in folders.items()})
     panels = panels or _panels({name: _evaluated(folder) for name, folder in folders.items()})
@@ -38,12 +39,6 @@ def save_plot(runs: Sequence[str | Path], path: Path) -> None:
             hint=f"ganlet evaluate {shlex.quote(str(first))}",
         )
     write_atomic(path, figure_png(distance_plot(panels), ground="white"))
-
-
-def require_png(path: Path) -> None:
-    """Raise ConfigError unless a plot can be written to a file of that name."""
-    if path.suffix.lower() != ".png":
-        raise ConfigError("A plot is written as PNG.", where="--plot", got=path, expected="FILE.png")
 
 
 def _live(folder: RunFolder) -> list[Row]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ganlet.data.inspection.examination import Examination
+from ganlet.data.inspection.symmetry import MAX_ACCURACY
 from ganlet.data.settings import DataConfig
 
 SIDES = (16, 32, 64, 128)
@@ -135,7 +136,7 @@ def _flip(examination: Examination) -> Advice:
     if accuracy is None:
         return Advice("data.flip", False, "There are too few pictures to judge whether they may be mirrored.")
     told = f"A simple judge tells a picture from its mirror image in {accuracy:.0%} of the cases (50% is guessing)"
-    if examination.mirroring_is_safe:
+    if accuracy <= MAX_ACCURACY:
         return Advice("data.flip", True, f"{told}: mirrored ones fit in, and the set counts double.")
     return Advice("data.flip", False, f"{told}: text, digits or things that point one way would come out wrong.")
 
@@ -157,8 +158,7 @@ def _for_small_sets(examination: Examination) -> list[Advice]:
     count, advices = len(examination.survey), []
     if SMALLEST_HOLDOUT <= count < SMALL_SET:
         why = "With so few pictures a network may learn them by heart; those that it never saw tell."
-        advices.append(Advice("data.holdout", HOLDOUT, why))
-        return advices
+        return [Advice("data.holdout", HOLDOUT, why)]
     largest = 2 ** int(math.log2(max(count, 2)))
     if largest < 32:
         advices.append(Advice("train.batch_size", largest, "A batch cannot have more pictures than there are."))

@@ -6,7 +6,7 @@ import numpy as np
 
 from ganlet.data.inspection.advice import ENLARGED, MUCH_CUT, enlargements, kept_shares
 from ganlet.data.inspection.examination import Examination
-from ganlet.data.inspection.finding import Finding, are, pictures, remove
+from ganlet.data.inspection.finding import Finding, about, are, pictures, remove
 from ganlet.data.settings import DataConfig
 
 DARK_HALF, MASK = 128, 32
@@ -47,19 +47,16 @@ def values(examination: Examination, data: DataConfig) -> Finding | None:
 def blank(examination: Examination, data: DataConfig) -> Finding | None:
     """Pictures of a single colour."""
     rows = examination.survey.rows
-    numbers = np.flatnonzero(rows["blank"]).tolist()
-    if not numbers:
-        return None
+    numbers = np.flatnonzero(rows["blank"])
     hidden = int((rows["blank"] & rows["transparent"]).sum())
     also = f" {hidden:,} of them are transparent: another data.background may show what they hold." if hidden else ""
-    return Finding(
+    return about(
+        numbers,
         "blank",
         "warning",
         f"{pictures(len(numbers))} {are(len(numbers))} blank: a single colour.",
         "The generator would learn to draw blank pictures as often as they occur.",
         remove(examination.survey, "Remove them") + also,
-        len(numbers),
-        numbers=numbers,
     )
 
 
@@ -70,15 +67,13 @@ def low_contrast(examination: Examination, data: DataConfig) -> Finding | None:
     if pale.mean() < MANY_LOW:
         return None
     numbers = np.flatnonzero(pale)
-    numbers = numbers[np.argsort(rows["contrast"][numbers], kind="stable")]
-    return Finding(
+    return about(
+        numbers[np.argsort(rows["contrast"][numbers], kind="stable")],
         "low_contrast",
         "warning",
         f"{pictures(len(numbers))} {'has' if len(numbers) == 1 else 'have'} hardly any contrast.",
         f"Their values differ by less than {LOW_CONTRAST:.0f} of 255 levels (standard deviation).",
         "Stretch the values of these, or leave them out, unless they are meant to be like that.",
-        len(numbers),
-        numbers=numbers.tolist(),
     )
 
 
@@ -86,17 +81,14 @@ def mixed_colour(examination: Examination, data: DataConfig) -> Finding | None:
     """Grey pictures among coloured ones, or the other way round."""
     rows = examination.survey.rows
     grey, coloured = (np.flatnonzero(~rows["blank"] & (rows["grey"] == is_grey)) for is_grey in (True, False))
-    if not len(grey) or not len(coloured):
-        return None
     odd_ones, kind = (grey, "grey") if len(grey) <= len(coloured) else (coloured, "coloured")
-    return Finding(
+    return about(
+        odd_ones,
         "mixed_colour",
         "warning" if len(odd_ones) > ODD_ONES * len(rows) else "note",
         f"{pictures(len(odd_ones))} {are(len(odd_ones))} {kind} among others that are not.",
         "The generator learns to draw both kinds, as often as they occur.",
         "Remove one kind if that is not meant, or train on grey altogether (data.channels=1).",
-        len(odd_ones),
-        numbers=odd_ones.tolist(),
     )
 
 
@@ -104,74 +96,63 @@ def small(examination: Examination, data: DataConfig) -> Finding | None:
     """Pictures that would be enlarged."""
     factors = enlargements(examination, data.size)
     numbers = np.flatnonzero(factors > ENLARGED)
-    if not len(numbers):
-        return None
     many = len(numbers) > MANY_SMALL * len(factors)
     height, width = data.size
-    return Finding(
+    return about(
+        numbers[np.argsort(-factors[numbers], kind="stable")],
         "small",
         "warning" if many else "note",
         f"{pictures(len(numbers))} {are(len(numbers))} smaller than {height} x {width}.",
         "Enlarged pictures are blurred, and the generator learns the blur.",
         "Take a smaller data.size." if many else "Remove them, or accept some blur.",
-        len(numbers),
-        numbers=numbers[np.argsort(-factors[numbers], kind="stable")].tolist(),
     )
 
 
 def shapes(examination: Examination, data: DataConfig) -> Finding | None:
     """Pictures that would lose much at their edges."""
+    if data.crop in ("pad", "stretch"):
+        return None
     lost = 1 - kept_shares(examination.aspects, data.size)
     numbers = np.flatnonzero(lost > MUCH_CUT)
-    if not len(numbers) or data.crop in ("pad", "stretch"):
-        return None
-    return Finding(
+    return about(
+        numbers[np.argsort(-lost[numbers], kind="stable")],
         "cut",
         "warning" if len(numbers) > MANY_SMALL * len(lost) else "note",
         f"{pictures(len(numbers))} would lose more than {MUCH_CUT:.0%} at the edges.",
         "Only the middle of each picture is used, in the shape that is trained.",
         "Crop them by hand to what matters, or choose data.crop=pad.",
-        len(numbers),
-        numbers=numbers[np.argsort(-lost[numbers], kind="stable")].tolist(),
     )
 
 
 def equal(examination: Examination, data: DataConfig) -> Finding | None:
     """Exact copies."""
-    groups = examination.duplicates.equal
-    if not groups:
-        return None
-    count = sum(len(group) - 1 for group in groups)
-    return Finding(
+    groups = [group.tolist() for group in examination.duplicates.equal]
+    copies = [number for group in groups for number in group[1:]]
+    return about(
+        copies,
         "duplicates",
         "warning",
-        f"{pictures(count)} {'is an exact copy' if count == 1 else 'are exact copies'} of others.",
+        f"{pictures(len(copies))} {'is an exact copy' if len(copies) == 1 else 'are exact copies'} of others.",
         "Each copy makes its picture count once more: the generator draws it more often, or learns it by heart.",
         remove(examination.survey, "Remove all but the first of each group"),
-        count,
-        numbers=[int(number) for group in groups for number in group[1:]],
-        groups=[group.tolist() for group in groups],
+        groups=groups,
     )
 
 
 def near(examination: Examination, data: DataConfig) -> Finding | None:
     """Pictures that look almost the same."""
-    groups = examination.duplicates.near
-    if not groups:
-        return None
-    count = sum(len(group) - 1 for group in groups)
-    many = count >= MANY_NEAR * len(examination.survey)
+    groups = [group.tolist() for group in examination.duplicates.near]
+    twins = [number for group in groups for number in group[1:]]
     at_least = "" if examination.duplicates.complete else "At least "
-    return Finding(
+    return about(
+        twins,
         "near_duplicates",
-        "warning" if many else "note",
-        f"{at_least}{pictures(count)} {'looks' if count == 1 else 'look'} almost the same as another one.",
+        "warning" if len(twins) >= MANY_NEAR * len(examination.survey) else "note",
+        f"{at_least}{pictures(len(twins))} {'looks' if len(twins) == 1 else 'look'} almost the same as another one.",
         "Copies that were saved again, scaled or brightened, frames of one film, or subjects that look alike. They "
         "count several times, and a picture kept apart from training is not new when its twin was trained on.",
         remove(examination.survey, "Look at them, and remove those that add nothing"),
-        count,
-        numbers=[int(number) for group in groups for number in group[1:]],
-        groups=[group.tolist() for group in groups],
+        groups=groups,
     )
 
 
@@ -195,17 +176,13 @@ def contradictions(examination: Examination, data: DataConfig) -> Finding | None
 
 def outliers(examination: Examination, data: DataConfig) -> Finding | None:
     """Pictures that are unlike the rest."""
-    outliers = examination.outliers
-    if not outliers:
-        return None
-    survey = examination.survey
-    return Finding(
+    outliers, name = examination.outliers, examination.survey.name
+    return about(
+        list(outliers),
         "outliers",
         "note",
         f"{pictures(len(outliers))} {are(len(outliers))} quite unlike the rest.",
         "In brightness, contrast, colour, detail, size or shape. A few do no harm; strays from another set do.",
         "Look at them, and remove what does not belong.",
-        len(outliers),
-        numbers=[outlier.number for outlier in outliers],
-        lines=[(survey.name(outlier.number), outlier.why) for outlier in outliers],
+        lines=[(name(number), why) for number, why in outliers.items()],
     )

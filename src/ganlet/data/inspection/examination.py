@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from ganlet.data.inspection.duplicates import Duplicates, find_duplicates
-from ganlet.data.inspection.outliers import Outlier, find_outliers
+from ganlet.data.inspection.outliers import find_outliers
 from ganlet.data.inspection.survey import Survey
-from ganlet.data.inspection.symmetry import MAX_ACCURACY, mirror_accuracy
+from ganlet.data.inspection.symmetry import mirror_accuracy
 
 QUANTILES = (0, 0.1, 0.5, 0.9, 1)
 MOST_SIZES = 20
@@ -22,23 +22,19 @@ MOST_SIZES = 20
 class Examination:
     """A survey with all that takes more than a glance: duplicates, outliers, and whether pictures may be mirrored.
 
-    `mirror_accuracy` is that of `symmetry`. There is at least one picture that can be used.
+    `outliers` are what sets pictures apart, by row number; `mirror_accuracy` is that of `symmetry`. There is at least
+    one picture that can be used.
     """
 
     survey: Survey
     duplicates: Duplicates
-    outliers: list[Outlier]
+    outliers: dict[int, str]
     mirror_accuracy: float | None
 
     @cached_property
     def aspects(self) -> np.ndarray:
         """Height over width of each picture, float64 (N,)."""
         return self.survey.rows["height"] / self.survey.rows["width"]
-
-    @property
-    def mirroring_is_safe(self) -> bool:
-        """Whether mirrored pictures look like those of the set."""
-        return self.mirror_accuracy is not None and self.mirror_accuracy <= MAX_ACCURACY
 
     def share(self, flag: str) -> float:
         """The share of the pictures that have a flag of `survey.ROW`."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from ganlet.data.inspection.advice import SMALL_SET
 from ganlet.data.inspection.examination import Examination, class_counts
-from ganlet.data.inspection.finding import Finding, are, pictures
+from ganlet.data.inspection.finding import Finding, about, are, pictures
 from ganlet.data.inspection.survey import Survey
 from ganlet.data.settings import DataConfig
 
@@ -105,25 +105,13 @@ def classes(examination: Examination, data: DataConfig) -> Finding | None:
 
 def transparency(examination: Examination, data: DataConfig) -> Finding | None:
     """Pictures that are partly transparent."""
-    transparent = examination.survey.rows["transparent"]
-    count = int(transparent.sum())
-    if not count:
-        return None
-    most = count > len(transparent) / 2
-    meaning = (
-        "Most are, so transparency can be learned as a fourth channel."
-        if most
-        else "They are laid on data.background, white by default, where the rest may have something else."
-    )
-    return Finding(
-        "transparent",
-        "note",
-        f"{pictures(count)} {are(count)} partly transparent.",
-        meaning,
-        "Train with data.channels=4, or with 3 on one colour." if most else "Choose data.background to match the rest.",
-        count,
-        numbers=np.flatnonzero(transparent).tolist(),
-    )
+    if examination.share("transparent") > 0.5:
+        meaning = "Most are, so transparency can be learned as a fourth channel."
+        advice = "Train with data.channels=4, or with 3 on one colour."
+    else:
+        meaning = "They are laid on data.background, white by default, where the rest may have something else."
+        advice = "Choose data.background to match the rest."
+    return _flagged(examination, "transparent", "partly transparent", meaning, advice)
 
 
 def turned(examination: Examination, data: DataConfig) -> Finding | None:
@@ -149,11 +137,8 @@ def animated(examination: Examination, data: DataConfig) -> Finding | None:
 
 
 def _flagged(examination: Examination, flag: str, words: str, meaning: str, advice: str) -> Finding | None:
-    numbers = np.flatnonzero(examination.survey.rows[flag]).tolist()
-    if not numbers:
-        return None
-    title = f"{pictures(len(numbers))} {are(len(numbers))} {words}."
-    return Finding(flag, "note", title, meaning, advice, len(numbers), numbers)
+    numbers = np.flatnonzero(examination.survey.rows[flag])
+    return about(numbers, flag, "note", f"{pictures(len(numbers))} {are(len(numbers))} {words}.", meaning, advice)
 
 
 def depths(examination: Examination, data: DataConfig) -> Finding | None:
@@ -164,19 +149,15 @@ def depths(examination: Examination, data: DataConfig) -> Finding | None:
         b"CMYK": "CMYK, whose colours may shift",
         b"1": "black and white",
     }
-    lines = [(words, f"{int((modes == mode).sum()):,}") for mode, words in kinds.items() if (modes == mode).any()]
-    if not lines:
-        return None
-    count = int(np.isin(modes, list(kinds)).sum())
-    return Finding(
+    numbers = np.flatnonzero(np.isin(modes, list(kinds)))
+    return about(
+        numbers,
         "depth",
         "note",
-        f"{pictures(count)} {are(count)} stored in an unusual way.",
+        f"{pictures(len(numbers))} {are(len(numbers))} stored in an unusual way.",
         "They are converted: 16 bits are scaled and not clipped, and colour profiles are not applied.",
         "Compare the pictures shown with what you expect.",
-        count,
-        numbers=np.flatnonzero(np.isin(modes, list(kinds))).tolist(),
-        lines=lines,
+        lines=[(words, f"{(modes == mode).sum():,}") for mode, words in kinds.items() if (modes == mode).any()],
     )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
 
 from ganlet.data.inspection.survey import Survey
 
@@ -29,6 +31,14 @@ class Finding:
     numbers: Sequence[int] = ()
     groups: Sequence[Sequence[int]] = ()
     lines: Sequence[tuple[str, str]] = ()
+
+
+def about(
+    numbers: np.ndarray | Sequence[int], kind: str, severity: Severity, title: str, meaning: str, next: str, **more: Any
+) -> Finding | None:
+    """A finding about pictures by their row numbers (n,), the most telling first; None where there are none."""
+    rows = np.asarray(numbers).tolist()
+    return Finding(kind, severity, title, meaning, next, len(rows), rows, **more) if rows else None
 
 
 def pictures(count: int) -> str:

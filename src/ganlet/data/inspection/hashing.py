@@ -63,14 +63,6 @@ def near_pairs(hashes: np.ndarray) -> Pairs:
     return Pairs(pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))], complete)
 
 
-def bit_counts(numbers: np.ndarray) -> np.ndarray:
-    """How many bits are set in each of the numbers uint64 (N,); Warren, "Hacker's Delight", figure 5-2."""
-    pairs = numbers - ((numbers >> np.uint64(1)) & np.uint64(0x5555555555555555))
-    quads = (pairs & np.uint64(0x3333333333333333)) + ((pairs >> np.uint64(2)) & np.uint64(0x3333333333333333))
-    each_byte = (quads + (quads >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return (each_byte * np.uint64(0x0101010101010101)) >> np.uint64(56)
-
-
 def _agreeing(blocks: tuple[int, int], hashes: np.ndarray, room: int) -> tuple[np.ndarray, bool]:
     """The near pairs whose first two equal blocks are these, at most about `room`, and whether that is all of them.
 
@@ -92,7 +84,7 @@ def _agreeing(blocks: tuple[int, int], hashes: np.ndarray, room: int) -> tuple[n
             break
         work -= len(places)
         differing = hashes[places] ^ hashes[places + step]
-        close = bit_counts(differing) <= MAX_DISTANCE
+        close = np.bitwise_count(differing) <= MAX_DISTANCE
         near, differing = places[close], differing[close]
         # Equal blocks before these would have found the pair already.
         equal = differing.view(np.uint8).reshape(len(differing), BLOCKS)[:, :second] == 0

@@ -16,17 +16,8 @@ FEWEST = 50  # pictures: the quartiles of fewer say little
 
 
 @dataclass(frozen=True)
-class Outlier:
-    """The row number of a picture, what sets it apart in words, and by how many interquartile ranges."""
-
-    number: int
-    why: str
-    ranges: float
-
-
-@dataclass(frozen=True)
 class Measure:
-    """A number for each row, the least range that counts as one, and the words for pictures far below and above."""
+    """A number for each row, the least range that counts as one, and what pictures far below and above are, or have."""
 
     of: Callable[[np.ndarray], np.ndarray]
     least_range: float
@@ -34,11 +25,11 @@ class Measure:
     high: str
 
 
-def find_outliers(rows: np.ndarray) -> list[Outlier]:
-    """Pictures that are far out, the farthest first, each with what sets it apart most. Blank ones take no part."""
+def find_outliers(rows: np.ndarray) -> dict[int, str]:
+    """What sets each picture most apart that is far out, by row number, the farthest first. Blank ones take no part."""
     numbers = np.flatnonzero(~rows["blank"])
     if len(numbers) < FEWEST:
-        return []
+        return {}
     rows = rows[numbers]
     farthest = np.zeros(len(rows))
     why = np.full(len(rows), "", object)
@@ -48,27 +39,17 @@ def find_outliers(rows: np.ndarray) -> list[Outlier]:
         spread = max(upper - lower, measure.least_range)
         for distance, words in (((lower - values) / spread, measure.low), ((values - upper) / spread, measure.high)):
             further = distance > farthest
-            farthest[further], why[further] = distance[further], words
+            farthest[further], why[further] = distance[further], f"much {words} than the rest"
     found = np.flatnonzero(farthest > RANGES)
     found = found[np.argsort(-farthest[found], kind="stable")]
-    return [Outlier(int(numbers[place]), str(why[place]), round(float(farthest[place]), 1)) for place in found]
+    return dict(zip(numbers[found].tolist(), why[found].tolist(), strict=True))
 
 
 MEASURES: tuple[Measure, ...] = (
-    Measure(lambda rows: rows["brightness"], 8.0, "much darker than the rest", "much brighter than the rest"),
-    Measure(lambda rows: rows["contrast"], 6.0, "much less contrast than the rest", "much more contrast than the rest"),
-    Measure(lambda rows: rows["colour"], 6.0, "much less colour than the rest", "much more colour than the rest"),
-    Measure(lambda rows: np.log2(rows["detail"] + 1), 0.2, "much smoother than the rest", "much busier than the rest"),
-    Measure(
-        lambda rows: np.log2(rows["height"].astype(np.float64) * rows["width"]),
-        0.5,
-        "much smaller than the rest",
-        "much larger than the rest",
-    ),
-    Measure(
-        lambda rows: np.log2(rows["height"] / rows["width"]),
-        0.1,
-        "much wider than the rest",
-        "much taller than the rest",
-    ),
+    Measure(lambda rows: rows["brightness"], 8.0, "darker", "brighter"),
+    Measure(lambda rows: rows["contrast"], 6.0, "less contrast", "more contrast"),
+    Measure(lambda rows: rows["colour"], 6.0, "less colour", "more colour"),
+    Measure(lambda rows: np.log2(rows["detail"] + 1), 0.2, "smoother", "busier"),
+    Measure(lambda rows: np.log2(rows["height"].astype(np.float64) * rows["width"]), 0.5, "smaller", "larger"),
+    Measure(lambda rows: np.log2(rows["height"] / rows["width"]), 0.1, "wider", "taller"),
 )

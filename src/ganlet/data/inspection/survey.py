@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -55,14 +56,6 @@ ROW = np.dtype(
 )
 
 
-@dataclass(frozen=True)
-class BrokenFile:
-    """A picture that cannot be used: its name in the source, as it is there, and the reason."""
-
-    name: str
-    reason: str
-
-
 @dataclass(frozen=True, eq=False)
 class Survey:
     """What a walk over a source has seen.
@@ -77,7 +70,7 @@ class Survey:
     num_found: int
     rows: np.ndarray
     names: Sequence[str] | None
-    broken: Sequence[BrokenFile]
+    broken: Sequence[Broken]
     sample: np.ndarray
     label_names: tuple[str, ...]
     ignored: Mapping[str, int]
@@ -94,7 +87,7 @@ class Survey:
 class _Seen:
     """What is measured of a picture alone; what is left is computed for many at a time from the small copies."""
 
-    row: tuple
+    row: dict[str, Any]
     small: np.ndarray  # uint8 (32, 32, 3)
     name: str
 
@@ -108,14 +101,14 @@ def survey(source: Source, config: DataConfig, progress: Progress | None = None)
     stride = max(1, -(-source.count // SAMPLE))
     sample, num_sampled = np.zeros((-(-source.count // stride), SIDE, SIDE, 3), np.uint8), 0
     names: list[str] = []
-    broken: list[BrokenFile] = []
+    broken: list[Broken] = []
     look = partial(_look, max_pixels=config.max_pixels, background=parse_colour(config.background))
     with strict_pillow():
         for results in in_chunks(source.pictures(), look, CHUNK_PICTURES):
             seen = []
             for index, result in enumerate(results, start=done):
                 if isinstance(result, Broken):
-                    broken.append(BrokenFile(result.picture.name or str(index), result.reason))
+                    broken.append(Broken(result.name or str(index), result.reason))
                     continue
                 seen.append((index, result))
                 names.append(result.name)
@@ -170,28 +163,26 @@ def _look(picture: SourcePicture, max_pixels: int, background: Colour) -> _Seen 
     try:
         decoded = decode_picture(picture, max_pixels)
     except BrokenPicture as error:
-        return Broken(picture, str(error))
+        return Broken(picture.name, str(error))
     pixels = np.ascontiguousarray(decoded.pixels)
     transparent = is_transparent(pixels)
     visible = to_channels(pixels, 3, background) if transparent else pixels[..., :3]
     digest = hashlib.blake2b(str(pixels.shape).encode(), digest_size=DIGEST_BYTES)
     digest.update(pixels.data)
-    row = (
-        -1 if picture.label is None else picture.label,
-        *pixels.shape[:2],
-        decoded.mode.encode(),
-        decoded.animated,
-        transparent,
-        decoded.turned,
-        _is_blank(visible),
-        int(visible.min()),
-        int(visible.max()),
-        digest.digest(),
-    )
+    row = {
+        "label": -1 if picture.label is None else picture.label,
+        "height": pixels.shape[0],
+        "width": pixels.shape[1],
+        "mode": decoded.mode.encode(),
+        "animated": decoded.animated,
+        "transparent": transparent,
+        "turned": decoded.turned,
+        "blank": _is_blank(visible),
+        "low": visible.min(),
+        "high": visible.max(),
+        "digest": digest.digest(),
+    }
     return _Seen(row, to_channels(resize(np.ascontiguousarray(visible), (SIDE, SIDE)), 3, background), picture.name)
-
-
-LOOKED_AT = ("label", "height", "width", "mode", "animated", "transparent", "turned", "blank", "low", "high", "digest")
 
 
 def _is_blank(pixels: np.ndarray) -> bool:
@@ -204,8 +195,8 @@ def _rows(seen: Sequence[tuple[int, _Seen]]) -> np.ndarray:
     """The rows (n,) of pictures that were looked at, with their places in the source."""
     rows = np.zeros(len(seen), ROW)
     rows["index"] = [index for index, _ in seen]
-    for name, values in zip(LOOKED_AT, zip(*(result.row for _, result in seen), strict=True), strict=True):
-        rows[name] = values
+    for name in seen[0][1].row:
+        rows[name] = [result.row[name] for _, result in seen]
     small = np.stack([result.small for _, result in seen])
     light = luma(small)
     chroma = small.max(axis=3) - small.min(axis=3)

@@ -47,16 +47,13 @@ def _sizes(survey: Survey, axes: Axes, palette: Palette) -> None:
     axes.scatter(widths, heights, s=areas, color=palette.discriminator, alpha=0.35, linewidth=0)
     low, high = min(widths.min(), heights.min()) / 1.2, max(widths.max(), heights.max()) * 1.2
     axes.plot([low, high], [low, high], color=palette.ink, linewidth=0.9, linestyle=(0, (2, 3)))
-    for scale, limit, axis in (
-        (axes.set_xscale, axes.set_xlim, axes.xaxis),
-        (axes.set_yscale, axes.set_ylim, axes.yaxis),
-    ):
-        scale("log", base=2)
-        limit(low, high)
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log", base=2)
+    axes.set(xlim=(low, high), ylim=(low, high))
+    for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:g}"))
         axis.set_minor_locator(NullLocator())
-    axes.set_xlabel("width in pixels (dotted: squares)", color=palette.ink, fontsize=9.5)
-    axes.set_ylabel("height", color=palette.ink, fontsize=9.5)
+    axes.set(xlabel="width in pixels (dotted: squares)", ylabel="height")
 
 
 def _aspects(survey: Survey, axes: Axes, palette: Palette) -> None:
@@ -64,24 +61,21 @@ def _aspects(survey: Survey, axes: Axes, palette: Palette) -> None:
     reach = max(0.5, float(np.quantile(np.abs(ratios), 0.98)) * 1.3)  # a few odd ones must not flatten the rest
     axes.hist(ratios, bins=np.linspace(-reach, reach, BINS + 1).tolist(), color=palette.real)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda power, _: f"{2.0**power:.2g}"))
-    axes.set_xlabel("height / width (1: square)", color=palette.ink, fontsize=9.5)
+    axes.set_xlabel("height / width (1: square)")
 
 
 def _light(survey: Survey, axes: Axes, palette: Palette) -> None:
     bins = np.linspace(0, 255, BINS + 1).tolist()
     axes.hist(survey.rows["brightness"], bins=bins, color=palette.generator)
     axes.hist(survey.rows["contrast"], bins=bins, histtype="step", color=palette.discriminator, linewidth=1.8)
-    axes.set_xlim(0, 255)
-    axes.set_xlabel("brightness (filled) and contrast (line) of each picture", color=palette.ink, fontsize=9.5)
+    axes.set(xlim=(0, 255), xlabel="brightness (filled) and contrast (line) of each picture")
 
 
 def _classes(survey: Survey, axes: Axes, palette: Palette) -> None:
     counts = sorted(class_counts(survey).items(), key=lambda item: item[1], reverse=True)
     if len(counts) > MOST_CLASSES:
         axes.fill_between(range(len(counts)), [count for _, count in counts], color=palette.real, linewidth=0)
-        axes.set_xlabel("classes, the most frequent first", color=palette.ink, fontsize=9.5)
-        axes.set_xlim(0, len(counts) - 1)
-        axes.set_ylim(0)
+        axes.set(xlim=(0, len(counts) - 1), ylim=(0, None), xlabel="classes, the most frequent first")
         return
     names = [printable(name)[:LONGEST_NAME].replace("$", r"\$") for name, _ in counts]
     places = range(len(names))
@@ -95,6 +89,8 @@ def _classes(survey: Survey, axes: Axes, palette: Palette) -> None:
 def _clean(axes: Axes, palette: Palette) -> None:
     clean(axes, palette)
     axes.tick_params(labelsize=9)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.label.set(color=palette.ink, fontsize=9.5)
     axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
