@@ -41,7 +41,7 @@ def make(tmp_path_factory, tiny_config, source):
 
 @pytest.fixture
 def run(make, monkeypatch):
-    monkeypatch.setattr(evaluating, "redraw", lambda folder: None)
+    monkeypatch.setattr(evaluating, "redraw", lambda *_, **__: None)
     return str(make("run"))
 
 

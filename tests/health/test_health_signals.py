@@ -320,3 +320,10 @@ def test_nothing_that_deterministic_gpus_refuse():
         signals.copying(torch.randn(9, 3), torch.randn(40, 3))
     assert "sort" in called.names
     assert "kthvalue" not in called.names
+
+
+def test_a_column_of_logits_is_judged_as_a_row_is():
+    row = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 1), nn.Flatten(0))
+    train, raw = images(6, seed=1), images(6, seed=2)
+    probe = ProbeBatch(train, raw, raw, held_out=images(4, seed=3))
+    assert signals.judgement(row[:2], probe) == signals.judgement(row, probe)

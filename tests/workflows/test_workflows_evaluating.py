@@ -57,7 +57,7 @@ def trained(tmp_path_factory, tiny_config, pictures):
 @pytest.fixture
 def run(trained, tmp_path, monkeypatch) -> Path:
     """A copy of the run, of which the report is not drawn."""
-    monkeypatch.setattr(evaluating, "redraw", lambda folder: None)
+    monkeypatch.setattr(evaluating, "redraw", lambda *_, **__: None)
     return shutil.copytree(trained.path, tmp_path / "run")
 
 
@@ -155,7 +155,7 @@ def test_each_class_is_compared_with_its_own_pictures(by_class, monkeypatch, obe
         return noise + np.where(dark, 0, 150).astype(np.uint8)[:, None, None, None]
 
     monkeypatch.setattr(evidence, "generate", generate)
-    monkeypatch.setattr(evaluating, "redraw", lambda folder: None)
+    monkeypatch.setattr(evaluating, "redraw", lambda *_, **__: None)
     found = evaluate(by_class.path, 512, extractor="pixels", metrics=["intra_class"], device="cpu")
     (measured,) = found.row["measurements"]
     assert (measured["value"] < 5 * measured["floor"]) == obedient
@@ -164,7 +164,7 @@ def test_each_class_is_compared_with_its_own_pictures(by_class, monkeypatch, obe
 
 def test_of_attributes_there_are_no_classes_to_compare(tmp_path, tiny_config, monkeypatch):
     monkeypatch.setattr(training, "redraw", lambda *_: None)
-    monkeypatch.setattr(evaluating, "redraw", lambda folder: None)
+    monkeypatch.setattr(evaluating, "redraw", lambda *_, **__: None)
     run = ganlet.train(tiny_config({"data.labels": "attributes"}), tmp_path / "run", device="cpu")
     found = evaluate(run.path, 64, extractor="pixels", metrics=["intra_class", "kernel"], device="cpu")
     assert "takes attributes" in found.refused["intra_class"]
@@ -193,7 +193,7 @@ def test_no_more_than_a_thousand_pictures_are_searched_for_copies(run, monkeypat
 
 
 def test_without_held_out_pictures_the_floor_is_between_halves(start, pictures, monkeypatch):
-    monkeypatch.setattr(evaluating, "redraw", lambda folder: None)
+    monkeypatch.setattr(evaluating, "redraw", lambda *_, **__: None)
     run = start("run", {"data.source": str(pictures), "data.num_images": None})
     found = quickly(run.path)
     assert "two halves of the training pictures, 80 each" in found.row["floor_in_words"]
@@ -371,7 +371,7 @@ def test_other_pictures_are_refused(run, pictures, tmp_path):
 
 
 def test_raw_weights_are_said_to_be_raw(start, pictures, monkeypatch):
-    monkeypatch.setattr(evaluating, "redraw", lambda folder: None)
+    monkeypatch.setattr(evaluating, "redraw", lambda *_, **__: None)
     run = start("run", {"data.source": str(pictures), "data.num_images": None, "evaluate.weights": "raw"})
     shown = quickly(run.path)
     assert shown.row["protocol"]["weights"] == "raw"

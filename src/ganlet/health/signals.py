@@ -15,6 +15,8 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ganlet.networks.interfaces import per_picture
+
 Signals = dict[str, float]
 
 COARSE_SIDE = 8  # pictures are brought to this size where only their rough look counts
@@ -50,8 +52,8 @@ def judgement(discriminator: nn.Module, probe: ProbeBatch, boundary: float | Non
     Accuracies count logits on the right side of `boundary`. Where a loss has none, there is `logit_spread` instead: the
     standard deviation of logits within each side, a unit for the distance between the sides.
     """
-    train = as_trained(discriminator, probe.train, probe.train_labels)
-    fake = as_trained(discriminator, probe.raw, probe.labels)
+    train = _logits(discriminator, probe.train, probe.train_labels)
+    fake = _logits(discriminator, probe.raw, probe.labels)
     signals = {
         "real_logit": float(train.mean()),
         "fake_logit": float(fake.mean()),
@@ -63,7 +65,7 @@ def judgement(discriminator: nn.Module, probe: ProbeBatch, boundary: float | Non
         signals["real_accuracy"] = float((train > boundary).float().mean())
         signals["fake_accuracy"] = float((fake < boundary).float().mean())
     if probe.held_out is not None:
-        held_out = as_trained(discriminator, probe.held_out, probe.held_out_labels)
+        held_out = _logits(discriminator, probe.held_out, probe.held_out_labels)
         signals |= {"held_out_logit": float(held_out.mean()), "recognition": separation(train, held_out)}
     return signals
 
@@ -221,9 +223,13 @@ def batch_mode(network: nn.Module) -> Iterator[None]:
 
 
 def as_trained(network: nn.Module, inputs: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-    """Latents to images (N, C, H, W), or images to logits (N,), as in training: with the statistics of the batch."""
+    """Latents to images (N, C, H, W), or images to logits, as in training: with the statistics of the batch."""
     with torch.no_grad(), batch_mode(network):
         return network(*_with(inputs, labels)).float()
+
+
+def _logits(discriminator: nn.Module, images: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
+    return per_picture(as_trained(discriminator, images, labels), len(images))
 
 
 def as_shown(

@@ -18,6 +18,7 @@ from ganlet.runs.pictures import short_count
 
 LOSSES, VERDICTS, SCORES = "Losses", "How real does the discriminator find them?", "Scores of the discriminator"
 NORMS, PENALTIES, LABELS, AUGMENTATION = "Gradient norms", "Penalties", "How badly labels are guessed", "Augmentation"
+PARTS = "What else the game measures"
 PENALTY_NAMES = {"gradient_penalty": "gradient", "dragan": "DRAGAN", "consistency": "consistency", "lecam": "LeCam"}
 SHARES = {VERDICTS: 0, AUGMENTATION: -1}  # panels that end at 1, and where they may begin
 
@@ -39,6 +40,7 @@ PANELS: dict[str, tuple[tuple[str, str, str], ...]] = {
     AUGMENTATION: (("augment_strength", "strength", "discriminator"), ("real_sign", "sign of D(real)", "real")),
 }
 
+NOT_MEASURED = ("images_seen", "images_per_second", "seconds")  # of a row, beside learning rates
 WIDTH, TOP, PANEL, BETWEEN, BOTTOM = 6.6, 0.4, 1.6, 0.7, 0.5  # inches
 DPI = 150
 LONGEST = 15  # characters of a label
@@ -92,8 +94,8 @@ def loss_plot(
     it; without any value it is left out, and a panel without curves too.
     """
     palette = DARK if dark else LIGHT
-    panels = [(title, _curves(rows, lines)) for title, lines in _panels(penalties, probabilities, palette).items()]
-    panels = [(title, curves) for title, curves in panels if curves]
+    lines_of = _panels(rows, penalties, probabilities, palette)
+    panels = [(title, curves) for title, lines in lines_of.items() if (curves := _curves(rows, lines))]
     figure, axes = _stacked([title for title, _ in panels] or [""], palette)
     for ax, (title, curves) in zip(axes, panels, strict=False):
         _draw(ax, title, curves, palette)
@@ -147,8 +149,7 @@ def distance_plot(panels: Mapping[str, Sequence[Course]], *, dark: bool = False)
         for course in courses:
             colour = colours[names.index(course.name) % len(colours)]
             ax.plot(course.images, course.values, color=colour, linewidth=1.8, marker="o", markersize=3.5)
-            label = course.name if len(course.name) <= LONGEST else f"…{course.name[1 - LONGEST :]}"
-            ends.append((course.values[-1], label, colour))
+            ends.append((course.values[-1], course.name, colour))
         _label_ends(ax, ends)
     axes[-1].set_xlim(0, 1.02 * max(1, *(course.images[-1] for courses in panels.values() for course in courses)))
     axes[-1].set_xlabel("images seen", color=palette.ink, fontsize=10)
@@ -172,10 +173,15 @@ def _stacked(titles: Sequence[str], palette: Palette) -> tuple[Figure, list[Axes
 
 def panels_of(rows: Sequence[Mapping[str, Any]], penalties: Sequence[str], probabilities: bool) -> list[str]:
     """The titles of the panels that `loss_plot` draws, from top to bottom."""
-    return [title for title, lines in _panels(penalties, probabilities, LIGHT).items() if _curves(rows, lines)]
+    return [title for title, lines in _panels(rows, penalties, probabilities, LIGHT).items() if _curves(rows, lines)]
 
 
-def _panels(penalties: Sequence[str], probabilities: bool, palette: Palette) -> dict[str, list[Line]]:
+def _panels(
+    rows: Sequence[Mapping[str, Any]], penalties: Sequence[str], probabilities: bool, palette: Palette
+) -> dict[str, list[Line]]:
+    names = list(dict.fromkeys(name for row in rows if "event" not in row for name in row))
+    if any(name.endswith("_loss") for name in names) and not {"real_logit", "real_probability"} & {*names}:
+        return _panels_of_another_game(names, palette)
     colours = itertools.cycle(palette.penalties)
     panels = {
         title: [Line(key, label, getattr(palette, colour)) for key, label, colour in lines]
@@ -184,6 +190,19 @@ def _panels(penalties: Sequence[str], probabilities: bool, palette: Palette) -> 
     }
     panels[PENALTIES] = [Line(name, PENALTY_NAMES.get(name, name.upper()), next(colours)) for name in penalties]
     return panels
+
+
+def _panels_of_another_game(names: Sequence[str], palette: Palette) -> dict[str, list[Line]]:
+    """Losses and gradient norms of every player, and whatever else is logged: a curve's colour is its player's."""
+    colours = itertools.cycle((palette.discriminator, palette.generator, palette.real, *palette.penalties))
+    players = {name.removesuffix("_loss"): next(colours) for name in names if name.endswith("_loss")}
+    panels = {
+        title: [Line(f"{player}_{what}", player, colour) for player, colour in players.items()]
+        for title, what in ((LOSSES, "loss"), (NORMS, "gradient_norm"))
+    }
+    known = {line.key for lines in panels.values() for line in lines} | {*NOT_MEASURED}
+    parts = [name for name in names if name not in known and not name.endswith("_rate")]
+    return panels | {PARTS: [Line(name, name, next(colours)) for name in parts]}
 
 
 def _curves(rows: Sequence[Mapping[str, Any]], lines: Sequence[Line]) -> list[Curve]:
@@ -242,6 +261,7 @@ def _label_ends(ax: Axes, ends: list[tuple[float, str, str]]) -> None:
     to_axes = ax.transData + ax.transAxes.inverted()
     heights = _apart([float(to_axes.transform((0, value))[1]) for value, _, _ in ends], 0.14)
     for height, (_, text, colour) in zip(heights, ends, strict=True):
+        text = text if len(text) <= LONGEST else f"…{text[1 - LONGEST :]}"
         place = {"xy": (1, height), "xytext": (8, 0), "xycoords": "axes fraction", "textcoords": "offset points"}
         ax.annotate(text, **place, color=colour, fontsize=10.5, fontweight="bold", va="center", annotation_clip=False)
 

@@ -27,10 +27,11 @@ Rows = Sequence[Mapping[str, Any]]
 def write_report(folder: RunFolder, *, facts: Mapping[str, Any]) -> Path:
     """Write report.html anew, and with it samples/progression.png and samples/film.webp.
 
-    `facts` is plain data beside what the folder holds, all of it optional: "parameters" ({"generator": n,
-    "discriminator": n}), "data" (the summary of the pack), "seconds", "images_per_second", "device", "finished",
-    "resumes", "kept" (the moment of generator.safetensors), "diagnosis" ("headline", "verdicts", and "panels" with the
-    signals that they rest on). Raises as `files.explained` does.
+    `facts` is plain data beside what the folder holds, all of it optional: "parameters" (numbers by network), "classes"
+    (names of classes, of networks that the config does not describe), "game" (the name of one of somebody's own),
+    "data" (the summary of the pack), "seconds", "images_per_second", "device", "finished", "resumes", "kept" (the
+    moment of generator.safetensors), "diagnosis" ("headline", "verdicts", and "panels" with the signals that they rest
+    on). Raises as `files.explained` does.
     """
     config, rows = validate(read_yaml(folder.config_path)), read_history(folder.metrics_path)
     told = _the_run(folder, config, rows, facts) | _how_it_learned(folder, config, rows)
@@ -65,6 +66,9 @@ def _the_run(folder: RunFolder, config: RunConfig, rows: Rows, facts: Mapping[st
         "config": config,
         "facts": facts,
         "weights": facts.get("parameters", {}),
+        "classes": facts.get("classes", {}),
+        "game": facts.get("game"),
+        "given": environment.get("given", {}),
         "data": {**environment.get("data", {}), **facts.get("data", {})},
         "session": session,
         "versions": [f"{name} {session[key]}" for key, name in VERSIONS.items() if session.get(key)],
@@ -91,8 +95,8 @@ def _how_it_learned(folder: RunFolder, config: RunConfig, rows: Rows) -> dict[st
     return {
         "film": data_uri(moving.read_bytes(), moving.suffix[1:]) if moving else None,
         "progression": still(steps.read_bytes()) if steps else None,
-        "curves": chart(curves) if _logged(rows, "generator_loss") else None,
-        "panels": panels_of(rows, penalties, probabilities),
+        "curves": chart(curves) if (panels := panels_of(rows, penalties, probabilities)) else None,
+        "panels": panels,
         "penalties": penalties,
         "penalties_bound_slope": all(penalty.bounds_slope for penalty in config.objective.penalties),
         "probabilities": probabilities,

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ganlet.config import RunConfig, relocate
+from ganlet.config import RunConfig, read_yaml, relocate, validate
 from ganlet.data.source import absolute_source, open_source
 from ganlet.data.spec import Pack
 from ganlet.engine.devices import choose_device
@@ -90,6 +90,8 @@ def evaluate(
         raise ConfigError("There must be at least two pictures to measure.", where="--num", got=num)
     folder = RunFolder.open(Path(run))
     chosen = choose_device(device)
+    if isinstance(game, type):
+        game = game(validate(read_yaml(folder.config_path)))
     trained = open_generator(folder, checkpoint, chosen, game=game)
     opened = open_extractor(extractor or trained.config.evaluate.extractor, chosen)
     if source is not None:
@@ -99,7 +101,7 @@ def evaluate(
     found = measure(gathered.evidence, names, _telling(reporter, "measuring"))
     floor = _floor(gathered, names, reporter)
     row = _row(trained, gathered, found, floor)
-    _keep(folder, row, gathered, reporter)
+    _keep(folder, row, gathered, game, reporter)
     return Evaluation(row)
 
 
@@ -166,12 +168,12 @@ def _row(
     }
 
 
-def _keep(folder: RunFolder, row: dict[str, Any], gathered: Gathered, reporter: Reporter) -> None:
+def _keep(folder: RunFolder, row: dict[str, Any], gathered: Gathered, game: Game | None, reporter: Reporter) -> None:
     """Write the row, the neighbours and the report; what was measured is told even where that fails."""
     try:
         save_neighbours(folder.neighbours_path, gathered.evidence.fake.pictures, gathered.neighbours)
         append_evaluation(folder, row)
         reporter.say("drawing the report")
-        redraw(folder)
+        redraw(folder, game=game)
     except (EnvironmentProblem, ResourceProblem) as error:
         reporter.say(f"not written into the run: {error.message}")

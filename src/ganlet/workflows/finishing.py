@@ -45,8 +45,15 @@ def _kept(folder: RunFolder) -> int | None:
 def _facts(game: Game, rows: list[dict[str, Any]], images_seen: int) -> dict[str, Any]:
     """What the report tells that cannot be read from the folder as it stands."""
     seconds = rows[-1]["seconds"] if rows else 0.0
+    networks, described = game.build(), {"generator", "discriminator"} - game.handed_in.keys()
     return {
-        "parameters": {name: parameter_count(network) for name, network in game.networks().items()},
+        "parameters": {name: parameter_count(network) for name, network in networks.items()},
+        "game": None if type(game) is Gan else type(game).__name__,
+        "classes": {
+            name: type(network).__name__
+            for name, network in networks.items()
+            if type(game) is not Gan or name not in described
+        },
         "seconds": seconds,
         "images_per_second": images_seen / seconds if seconds else 0.0,
         "finished": images_seen >= as_images(game.config.train.total_images),
