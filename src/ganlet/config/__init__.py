@@ -1,7 +1,15 @@
 """What a run is made of, as plain data. Nothing here imports torch."""
 
 from ganlet.config.checks import without_effect
-from ganlet.config.files import build_config, dump_yaml, parse_override, parse_yaml, read_yaml, validate
+from ganlet.config.files import (
+    build_config,
+    dump_yaml,
+    parse_override,
+    parse_yaml,
+    read_run_config,
+    read_yaml,
+    validate,
+)
 from ganlet.config.resolve import relocate, resolve
 from ganlet.config.schema import RunConfig
 from ganlet.config.tree import differences
@@ -13,6 +21,7 @@ __all__ = [
     "dump_yaml",
     "parse_override",
     "parse_yaml",
+    "read_run_config",
     "read_yaml",
     "relocate",
     "resolve",

@@ -94,6 +94,15 @@ def validate(tree: Tree) -> RunConfig:
     return config
 
 
+def read_run_config(path: Path) -> RunConfig:
+    """The config in a run's folder. Raises `ConfigError`, which tells of kinds that the run's own program entered."""
+    try:
+        return validate(read_yaml(path))
+    except ConfigError as error:
+        hint = "kinds of one's own are entered in their registries first, as the program that trained it did"
+        raise ConfigError(error.what, where=path, hint=hint) from None
+
+
 def dump_yaml(config: RunConfig) -> str:
     """The config with every field, as YAML that `read_yaml` reads back."""
     return plain_yaml.dump(_kind_first(config.model_dump(mode="json")))

@@ -1,12 +1,11 @@
 """How good generated pictures are: functions of arrays of features or pictures, each a number with its error.
 
 Features are float arrays (N, F), those of pictures uint8 (N, H, W, C) by `features(pictures, extractor)`. Functions
-that measure one set against another take reals or fakes as their names say.
+that measure one set against another take real ones first, then generated ones.
 """
 
-from ganlet.metrics.distances import kernel_distance
 from ganlet.metrics.features import open_extractor
-from ganlet.metrics.functions import distance, features, frechet_distance
+from ganlet.metrics.functions import distance, features, frechet_distance, kernel_distance
 from ganlet.metrics.manifold import density_coverage, precision_recall
 from ganlet.metrics.scores import inception_score
 

@@ -12,6 +12,8 @@ from ganlet.errors import MetricError
 from ganlet.metrics.accumulate import Array, Statistics, as_features, check_count, check_width, statistics_of
 from ganlet.randomness import numpy_generator
 
+LISTED = 5  # classes in an error
+
 
 def frechet_distance(first: Statistics, second: Statistics) -> float:
     """The squared Frechet (Wasserstein-2) distance of two Gaussians with these means and covariances.
@@ -162,9 +164,11 @@ def intra_class_distance(
         else:
             distances[name] = frechet_distance(statistics_of(fake), statistics_of(real))
     if not distances:
+        listed = [f"{name}: {counts}" for name, counts in refused.items()]
+        more = f"; and {len(listed) - LISTED} more" if len(listed) > LISTED else ""
         raise MetricError(
             "No class has enough pictures for a distance of its own.",
-            got="; ".join(f"{name}: {counts}" for name, counts in refused.items()) or "no classes",
+            got="; ".join(listed[:LISTED]) + more or "no classes",
             expected=f"{max(2, min_pictures)} or more of each, generated and real",
             hint="measure with more pictures",
         )

@@ -13,7 +13,7 @@ from ganlet.data.pack import fingerprint_of
 from ganlet.errors import MetricError
 from ganlet.metrics.accumulate import statistics_of
 from ganlet.metrics.distances import frechet_distance as of_statistics
-from ganlet.metrics.distances import kernel_distance
+from ganlet.metrics.distances import kernel_distance as of_features
 from ganlet.metrics.features import distance_name, extract, open_extractor
 from ganlet.metrics.protocol import Measurement, Protocol
 
@@ -27,24 +27,32 @@ def features(pictures: np.ndarray, extractor: str | Path | Callable[..., Any] = 
     return extract(open_extractor(extractor), pictures).features
 
 
-def frechet_distance(fakes: ArrayLike, reals: ArrayLike) -> float:
+def kernel_distance(reals: ArrayLike, fakes: ArrayLike) -> tuple[float, float]:
+    """KID's distance of two sets of features (N, F) and (M, F) over all pairs, and its standard error; unbiased."""
+    return of_features(fakes, reals)
+
+
+def frechet_distance(reals: ArrayLike, fakes: ArrayLike) -> float:
     """The Frechet distance of two sets of features (N, F) and (M, F) (Heusel et al. 2017); biased for few pictures."""
     return of_statistics(statistics_of(fakes), statistics_of(reals))
 
 
 def distance(
-    fakes: np.ndarray,
     reals: np.ndarray,
+    fakes: np.ndarray,
     kind: Literal["kd", "fd"] = "kd",
     extractor: str | Path | Callable[..., Any] = "ganlet",
 ) -> Measurement:
     """How far generated pictures are from real ones, both uint8 (N, H, W, C), with its name and protocol.
 
-    `kd` is the kernel distance (KID's, with its standard error), `fd` the Frechet distance (FID's).
+    `kd` is the kernel distance (KID's, with its standard error), `fd` the Frechet distance (FID's). Raises
+    `MetricError` for another kind, and for what are no pictures.
     """
+    if kind not in ("kd", "fd"):
+        raise MetricError("There is no such distance.", got=kind, expected="kd or fd")
     opened = open_extractor(extractor)
     of_fakes, of_reals = features(fakes, opened), features(reals, opened)
-    value, error = kernel_distance(of_fakes, of_reals) if kind == "kd" else (frechet_distance(of_fakes, of_reals), None)
+    value, error = kernel_distance(of_reals, of_fakes) if kind == "kd" else (frechet_distance(of_reals, of_fakes), None)
     protocol = Protocol.of(
         opened,
         num_fakes=len(of_fakes),

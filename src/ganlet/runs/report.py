@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ganlet.config import RunConfig, dump_yaml, read_yaml, validate
+from ganlet.config import RunConfig, dump_yaml, read_run_config
 from ganlet.runs.evaluations import newest_evaluation
 from ganlet.runs.files import write_atomic
 from ganlet.runs.folder import RunFolder
@@ -33,7 +33,7 @@ def write_report(folder: RunFolder, *, facts: Mapping[str, Any]) -> Path:
     moment of generator.safetensors), "diagnosis" ("headline", "verdicts", and "panels" with the signals that they rest
     on). Raises as `files.explained` does.
     """
-    config, rows = validate(read_yaml(folder.config_path)), read_history(folder.metrics_path)
+    config, rows = read_run_config(folder.config_path), read_history(folder.metrics_path)
     told = _the_run(folder, config, rows, facts) | _how_it_learned(folder, config, rows)
     checkup = facts.get("diagnosis")
     page = render(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ganlet.config import RunConfig, differences, read_yaml, validate
+from ganlet.config import RunConfig, differences, read_run_config
 from ganlet.config.tree import flatten
 from ganlet.errors import RunError
 from ganlet.metrics.protocol import Protocol
@@ -94,7 +94,7 @@ def compare(runs: Sequence[str | Path], *, show_anyway: bool = False) -> Compari
             alike.append(one)
     if len(groups) > 1 and not show_anyway:
         raise _incomparable(groups)
-    configs = {name: validate(read_yaml(folder.config_path)) for name, folder in folders.items()}
+    configs = {name: read_run_config(folder.config_path) for name, folder in folders.items()}
     return Comparison(groups, missing, _different_settings(configs))
 
 

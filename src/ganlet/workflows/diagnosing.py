@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ganlet.config import RunConfig, read_yaml, resolve, validate
+from ganlet.config import RunConfig, read_run_config, resolve
 from ganlet.config.tree import differences
 from ganlet.errors import ConfigError
 from ganlet.health.findings import SEVERITY_WORDS, Diagnosis, set_options
@@ -42,7 +42,7 @@ def describe(run: str | Path, diagnosis: Diagnosis) -> dict[str, Any]:
     to be changed), and "panels", the signals that it rests on as `runs.plots.evidence_plot` draws them.
     """
     folder = RunFolder.open(Path(run))
-    config = validate(read_yaml(folder.config_path))
+    config = read_run_config(folder.config_path)
     plain = diagnosis.as_json()
     for verdict in plain["verdicts"]:
         verdict["try"] = _command(folder, config, verdict["change"])
@@ -80,7 +80,7 @@ def as_text(described: Mapping[str, Any]) -> str:
 
 def _info(folder: RunFolder) -> RunInfo:
     count = read_environment(folder).get("data", {}).get("count")
-    return RunInfo(validate(read_yaml(folder.config_path)), count)
+    return RunInfo(read_run_config(folder.config_path), count)
 
 
 def _panels(folder: RunFolder, diagnosis: Diagnosis) -> list[dict[str, Any]]:

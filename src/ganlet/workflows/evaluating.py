@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ganlet.config import RunConfig, read_yaml, relocate, validate
+from ganlet.config import RunConfig, read_run_config, relocate
 from ganlet.data.source import absolute_source, open_source
 from ganlet.data.spec import Pack
 from ganlet.engine.devices import choose_device
@@ -91,7 +91,7 @@ def evaluate(
     folder = RunFolder.open(Path(run))
     chosen = choose_device(device)
     if isinstance(game, type):
-        game = game(validate(read_yaml(folder.config_path)))
+        game = game(read_run_config(folder.config_path))
     trained = open_generator(folder, checkpoint, chosen, game=game)
     opened = open_extractor(extractor or trained.config.evaluate.extractor, chosen)
     if source is not None:

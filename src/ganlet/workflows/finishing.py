@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ganlet.config import read_yaml, validate
+from ganlet.config import read_run_config
 from ganlet.games import Game, Gan
 from ganlet.networks.zoo import parameter_count
 from ganlet.runs.checkpoint import read_pointer
@@ -25,7 +25,7 @@ def redraw(folder: RunFolder, images_seen: int | None = None, game: Game | None 
     """
     if images_seen is None:
         images_seen = read_pointer(folder.checkpoints_path, "latest") or 0
-    config = validate(read_yaml(folder.config_path))
+    config = read_run_config(folder.config_path)
     rows = [row for row in read_history(folder.metrics_path) if "event" not in row]
     penalties = [penalty.kind for penalty in config.objective.penalties]
     figure = loss_plot(rows, penalties=penalties, probabilities=config.objective.loss.probabilities)

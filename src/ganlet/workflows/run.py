@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ganlet.config import RunConfig, read_yaml, validate
+from ganlet.config import RunConfig, read_run_config
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.history import read_history
 
@@ -40,7 +40,7 @@ class Run:
     @cached_property
     def config(self) -> RunConfig:
         """The resolved config."""
-        return validate(read_yaml(self.folder.config_path))
+        return read_run_config(self.folder.config_path)
 
     @property
     def history(self) -> list[dict[str, Any]]:

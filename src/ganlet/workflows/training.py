@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from ganlet.config import RunConfig, differences, dump_yaml, read_yaml, validate, without_effect
+from ganlet.config import RunConfig, differences, dump_yaml, read_run_config, validate, without_effect
 from ganlet.config.tree import merge
 from ganlet.data.labels import label_notes
 from ganlet.engine.devices import determinism, out_of_memory_explained
@@ -115,7 +115,7 @@ def resume(
     folder = RunFolder.open(Path(run))
     given = Given(generator, discriminator, game, dataset)
     given.require_all_of(read_environment(folder), folder)
-    saved = validate(read_yaml(folder.config_path))
+    saved = read_run_config(folder.config_path)
     wanted = validate(merge(saved.model_dump(), nested(overrides or {})))
     require_changeable(saved, wanted, folder, ConfigError, "These settings cannot be changed on resume.")
     config, chosen, packs = prepare(wanted, given, device, reporter)
