@@ -99,6 +99,10 @@ class Inputs:
         """The random numbers of a step (N, ...) by name; only those that are there for so many steps."""
         return {name: numbers[step] for name, numbers in self.random.items() if step < len(numbers)}
 
+    def batch(self, step: int = 0, stream: str = "real") -> Batch:
+        """The images of a step with their labels, and the step's random numbers."""
+        return Batch(self.real(step, stream), None, self.labels_at(step, stream), self.random_at(step))
+
     def tensors(self) -> Tensors:
         """All tensors that an iteration is fed, by name, in a fixed order."""
         return {f"{group}/{name}": tensor for group, held in self._groups().items() for name, tensor in held.items()}

@@ -68,32 +68,32 @@ class Gan(Game):
         batch = fake = None
 
         for step in range(n_critic):
-            batch = Batch(inputs.real(step), None, inputs.labels_at(step), inputs.random_at(step))
+            batch = inputs.batch(step)
             with torch.set_grad_enabled(step == n_critic - 1 and keep_graph):
                 fake = generator(inputs.random["latents"][step], *batch.condition)
-            for number in range(len(self.passes)):
+            for which_pass in range(len(self.passes)):
                 for part in replace(batch, fake=fake.detach().float()).split(parts_of_batch):
-                    yield Turn("discriminator", *self.discriminator_loss(discriminator, part, inputs, step, number))
+                    yield Turn("discriminator", *self.discriminator_loss(discriminator, part, inputs, step, which_pass))
 
         assert batch is not None, "there is always at least one discriminator step"
         held_out = {}
         if "held_out" in inputs.images:
             held_out = self._held_out_logit(discriminator, inputs, batch.random)
-        for turn in range(self.config.train.n_generator):
-            batch = replace(batch, fake=fake, random=inputs.random_at(n_critic + turn))
-            latents = inputs.random["latents"][n_critic - 1 + turn].chunk(parts_of_batch)
+        for step in range(n_critic, n_critic + self.config.train.n_generator):
+            batch = replace(batch, fake=fake, random=inputs.random_at(step))
+            latents = inputs.random["latents"][step - 1].chunk(parts_of_batch)  # at first those of the last fakes
             for part, fresh in zip(batch.split(parts_of_batch), latents, strict=True):
-                if turn > 0 or not keep_graph:
+                if step > n_critic or not keep_graph:
                     part = replace(part, fake=generator(fresh, *part.condition))
                 loss, measured = self.generator_loss(discriminator, part, inputs)
                 yield Turn("generator", loss, measured | held_out)
-                held_out = {}
+                held_out = {}  # it is told once
 
     def discriminator_loss(
-        self, discriminator: nn.Module, batch: Batch, inputs: Inputs, step: int, number: int
+        self, discriminator: nn.Module, batch: Batch, inputs: Inputs, step: int, which_pass: int
     ) -> tuple[torch.Tensor, Tensors | None]:
         """The loss of a discriminator step, and what is measured in it; of several passes, in the first one."""
-        loss, noise = self.passes[number]
+        loss, noise = self.passes[which_pass]
         due = inputs.due[step]
         differentiates = any(penalty.differentiates for penalty in due)
         # Double backward through bf16 is too coarse: steps with a penalty on gradients run in float32 altogether.
@@ -101,8 +101,8 @@ class Gan(Game):
             assert batch.fake is not None
             real, fake = self.seen(batch.real, REAL, batch, inputs), self.seen(batch.fake, FAKE, batch, inputs)
             if noise:
-                real = (real + noise * batch.random["pass_noise"][:, number]).clamp(-1.0, 1.0)
-            if differentiates:
+                real = (real + noise * batch.random["pass_noise"][:, which_pass]).clamp(-1.0, 1.0)
+            if differentiates:  # slopes are taken at the images, whatever made them
                 real, fake = real.detach().requires_grad_(), fake.detach().requires_grad_()
             real_logits, real_labels = self._judged(discriminator, real, batch)
             fake_logits, fake_labels = self._judged(discriminator, fake, batch)
@@ -138,7 +138,7 @@ class Gan(Game):
                 value = penalty(critic).mean()
                 total = total + penalty.weight * penalty.every * value
                 parts[penalty.kind] = value.detach()
-        return total, parts if number == 0 else None
+        return total, parts if which_pass == 0 else None
 
     def generator_loss(self, discriminator: nn.Module, batch: Batch, inputs: Inputs) -> tuple[torch.Tensor, Tensors]:
         """The loss of a generator step, and what is measured in it; gradients flow through `batch.fake`."""
@@ -193,7 +193,7 @@ class Gan(Game):
     @torch.no_grad()
     def _held_out_logit(self, discriminator: nn.Module, inputs: Inputs, random: Mapping[str, torch.Tensor]) -> Tensors:
         """The mean logit of pictures that training does not show, as it would be among training pictures."""
-        batch = Batch(inputs.real(stream="held_out"), None, inputs.labels_at(stream="held_out"), random)
+        batch = replace(inputs.batch(stream="held_out"), random=random)  # the last step's, as for real pictures
         # Augmented too: else the discriminator would tell what is augmented from what is not.
         shown = self.seen(batch.real, REAL, batch, inputs)
         buffers = [(buffer, buffer.clone()) for buffer in discriminator.buffers()]
