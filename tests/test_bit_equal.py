@@ -48,7 +48,7 @@ INTENDED: dict[str, dict[str, str]] = {
 }
 
 # In the default share: all presets, a spread of all else, and what has no second case.
-EVERY_NTH = 13
+EVERY_NTH = 40
 OTHERS = [name for name in CASES if name not in PRESETS]
 SHARE = {*PRESETS, *OTHERS[::EVERY_NTH], "growing/averages", "init-from/wider", "rollback/mlp-mlp"}
 SHARE.discard("schedule/plateau")  # measuring takes longer than ten others

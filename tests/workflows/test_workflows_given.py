@@ -326,12 +326,13 @@ def test_latents_of_ones_own_are_of_the_kind_that_the_generator_is_fed(start):
         run.sample(latents=latents[0])
 
 
-def test_a_run_with_given_parts_is_measured_too(start):
-    run = start("run", generator=Digits(), discriminator=Flat())
+def test_a_run_with_given_parts_is_measured_too(start, given):
+    run = start("run", generator=Digits(), discriminator=Flat(), dataset=given["dataset"])
     opened = ganlet.open_run(run.path, generator=Digits(), discriminator=Flat())
-    assert opened.evaluate(16, metrics=["kernel"], force=True).row["measurements"]
+    settings = {"metrics": ["kernel"], "extractor": "pixels", "force": True}
+    assert opened.evaluate(16, **settings).row["measurements"]
     with pytest.raises(RunError, match="handed in from Python"):
-        ganlet.open_run(run.path).evaluate(16)
+        ganlet.open_run(run.path).evaluate(16, **settings)
 
 
 def test_resume_takes_dotted_paths_as_other_settings_do(start):
