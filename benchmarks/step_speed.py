@@ -50,7 +50,7 @@ NUM_PICTURES = 512
 
 
 class Pictures:
-    """A feed of random pictures in memory; the classic loop gets the same ones as floats."""
+    """Batches of random pictures in memory; the classic loop gets the same ones as floats."""
 
     def __init__(self, side: int, channels: int) -> None:
         random = torch.Generator().manual_seed(0)

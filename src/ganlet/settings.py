@@ -97,7 +97,10 @@ class OneOf:
 
 @dataclass(frozen=True)
 class NameIn:
-    """Marks a field that holds the name of something in a registry: `Annotated[str, NameIn(POLICIES)]`."""
+    """Marks a field that holds the name of something in a registry: `Annotated[str, NameIn(POLICIES)]`.
+
+    The registry is asked whenever a value is read, as by `OneOf`.
+    """
 
     registry: Mapping[str, object]
 
@@ -105,7 +108,19 @@ class NameIn:
         return id(self.registry)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.literal_schema(list(self.registry))
+        return core_schema.no_info_plain_validator_function(self._read)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return handler(core_schema.literal_schema(list(self.registry)))
+
+    def _read(self, value: object) -> str:
+        """A name that is there. Its error is pydantic's own."""
+        if not isinstance(value, str) or value not in self.registry:
+            *names, last = map(repr, self.registry)
+            raise PydanticKnownError(
+                "literal_error", {"expected": " or ".join([", ".join(names), last]) if names else last}
+            )
+        return value
 
 
 def changed(settings: Settings, name: str) -> bool:

@@ -78,7 +78,8 @@ def test_on_a_cpu_nothing_is_switched(tiny_config):
 @pytest.mark.parametrize("deterministic", [True, False])
 def test_on_a_gpu_the_config_chooses_between_reproducible_and_fast(tiny_config, monkeypatch, deterministic):
     asked = []
-    monkeypatch.setattr(torch, "use_deterministic_algorithms", asked.append)
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda mode, **more: asked.append((mode, more)))
+    monkeypatch.setattr(torch, "is_deterministic_algorithms_warn_only_enabled", lambda: True)
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
     before = {"deterministic": "a", "benchmark": "b", "allow_tf32": "c"}
@@ -86,13 +87,13 @@ def test_on_a_gpu_the_config_chooses_between_reproducible_and_fast(tiny_config, 
     monkeypatch.setattr(torch.backends, "cudnn", cudnn)
     monkeypatch.setattr(torch.backends.cuda, "matmul", matmul)
     with determinism(tiny_config({"train.deterministic": deterministic}), torch.device("cuda")):
-        assert asked == [deterministic]
+        assert asked == [(deterministic, {})]
         fast = not deterministic
         assert vars(cudnn) == {"deterministic": deterministic, "benchmark": fast, "allow_tf32": fast}
         assert vars(matmul) == {"allow_tf32": fast}
     assert ("CUBLAS_WORKSPACE_CONFIG" in devices.os.environ) == deterministic
     # What the caller had is there again.
-    assert asked[1:] == [torch.are_deterministic_algorithms_enabled()]
+    assert asked[1:] == [(torch.are_deterministic_algorithms_enabled(), {"warn_only": True})]
     assert (vars(cudnn), vars(matmul)) == (before, {"allow_tf32": "d"})
 
 

@@ -100,7 +100,6 @@ def test_each_step_is_shown_its_own_numbers(maker_of):
         assert ("latents" in shown) == (step < 2)  # one batch of generated pictures serves both networks
     for step in range(2):
         assert torch.equal(inputs.labels_at(step), inputs.labels["real"][step])
-        assert torch.equal(inputs.real(step), inputs.images["real"][step])
     assert maker_of(NOISY).at(0).labels_at(0) is None
 
 
@@ -189,7 +188,7 @@ def test_after_a_rollback_the_noise_is_another_and_the_pictures_are_the_same(mak
     assert len({noise_seed(seed, rollbacks) for seed in (7, 8) for rollbacks in range(4)}) == 8
 
 
-def test_a_further_stream_is_shown_from_the_feed_of_its_name(maker_of, pack):
+def test_a_further_stream_is_shown_from_the_batches_of_its_name(maker_of, pack):
     augment = {"policies": ["color"], "adaptive": "held_out"}
     maker = maker_of({"objective.augment": augment, "train.n_critic": 2})
     unseen = Batches(pack, size=(16, 16), seed=5, flip=True)

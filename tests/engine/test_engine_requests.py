@@ -145,3 +145,7 @@ def test_a_callback_that_answers_anything_else_is_told_what_it_may(begin, answer
     with pytest.raises(ConfigError, match="no answer of a callback") as caught:
         begin().run(lambda event: answer)
     assert caught.value.got == repr(answer)
+
+
+def test_no_reason_is_no_wish_to_stop(begin):
+    assert begin().run(lambda event: "").finished

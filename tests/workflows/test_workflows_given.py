@@ -9,9 +9,13 @@ import torch
 from torch import nn
 
 import ganlet
+from ganlet.engine.estimate import blank_inputs
+from ganlet.engine.state import build_state
 from ganlet.errors import ConfigError, RunError
 from ganlet.games import Game, Player, Turn
+from ganlet.objective.augment import POLICIES
 from ganlet.runs import checkpoint
+from ganlet.workflows import evaluating, finishing
 from ganlet.workflows.records import read_environment
 
 
@@ -232,6 +236,7 @@ MISTAKES = {
     "a player that is not there": ("play", yielding(lambda loss, n: ("sculptor", loss.mean()))),
     "player and loss exchanged": ("play", yielding(lambda loss, n: (loss.mean(), "painter"))),
     "a part that is a number": ("play", yielding(lambda loss, n: ("painter", loss.mean(), {"part": 0.5}))),
+    "parts in a list": ("play", yielding(lambda loss, n: ("painter", loss.mean(), [loss.mean()]))),
     "a part that is not declared": ("play", yielding(lambda loss, n: ("painter", loss.mean(), {"part": loss.mean()}))),
     "a loss of other weights": ("play", yielding(lambda loss, n: ("painter", torch.ones((), requires_grad=True) * 2))),
     "no turn at all": ("play", yielding()),
@@ -341,7 +346,7 @@ def test_resume_takes_dotted_paths_as_other_settings_do(start):
     assert longer.config.train.total_images == 192
 
 
-def test_drawing_needs_no_loss_that_only_the_training_program_knows(start, monkeypatch, cli):
+def test_drawing_needs_nothing_that_only_the_training_program_knows(start, given, monkeypatch, cli):
     class Own(ganlet.losses.Hinge):
         kind: str = "own"
 
@@ -350,13 +355,63 @@ def test_drawing_needs_no_loss_that_only_the_training_program_knows(start, monke
 
     monkeypatch.setitem(ganlet.losses.LOSSES, "own", Own)
     monkeypatch.setitem(ganlet.penalties.PENALTIES, "own", OwnPenalty)
-    run = start("run", {"objective.loss": {"kind": "own"}, "objective.penalties": [{"kind": "own"}, {"kind": "r1"}]})
+    monkeypatch.setitem(POLICIES, "own", lambda images, amounts: images)
+    penalties = [{"kind": "own"}, {"kind": "r1"}, {"kind": "consistency", "policies": ["own"]}]
+    objective = {"objective.loss": {"kind": "own"}, "objective.penalties": penalties}
+    run = start("run", {**objective, "objective.augment.policies": ["own"]}, dataset=given["dataset"])
     before = run.sample(4)
     monkeypatch.undo()
     assert (ganlet.sample(run.path, 4) == before).all()
     assert (ganlet.sample(run.path / "generator.safetensors", 4, device="cpu") == before).all()
     assert ganlet.open_run(run.path).load("latest").images_seen
     assert cli("sample", run.path, "--num", "2")[0] == 0
+    monkeypatch.setattr(evaluating, "redraw", finishing.redraw)
+    told = ganlet.open_run(run.path).evaluate(16, metrics=["kernel"], extractor="pixels", force=True)
+    assert told.row["measurements"]  # though the report cannot be drawn
     with pytest.raises(ConfigError, match="is not known") as caught:
-        ganlet.resume(run.path, device="cpu")
+        ganlet.resume(run.path, device="cpu", dataset=given["dataset"])
     assert "registries" in caught.value.hint
+
+
+class Coins:
+    """Latents of which each is one of two."""
+
+    def draw(self, shape, seed, stream, clock=0, device="cpu"):
+        random = torch.Generator(device).manual_seed(ganlet.games.derive(seed, stream, clock))
+        return torch.randint(0, 2, (*shape, 1), generator=random, device=device).float()
+
+
+class Renamed(Both):
+    """A game that has its latents under a name of its own."""
+
+    draws = "generator"
+
+    def networks(self):
+        made = {"generator": nn.Sequential(nn.Linear(1, 3 * 16 * 16), nn.Unflatten(1, (3, 16, 16)))}
+        made["generator"].latents = Coins()
+        return made
+
+    def random(self, networks, levels):
+        return {"coins": (networks["generator"].latents, 1)}
+
+    def play(self, networks, inputs):
+        yield "generator", (networks["generator"](inputs.random["coins"][0]) - inputs.real().mean(0)).square().mean()
+
+
+def test_a_game_may_call_its_latents_as_it_likes(start):
+    assert start("run", game=Renamed).sample(3).shape == (3, 16, 16, 3)
+
+
+def test_held_out_pictures_that_were_handed_in_are_shown_from_their_middle(start, given):
+    changes = {"data.crop": "random", "objective.augment": {"policies": ["translation"], "adaptive": "held_out"}}
+    others = torch.rand(40, 3, 20, 24, generator=torch.Generator().manual_seed(5))
+    run = start("run", changes, dataset={"real": given["dataset"], "held_out": others})
+    assert all(row["held_out_logit"] for row in run.history)
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_inputs_to_try_something_with_are_where_the_networks_are(tiny_config, device):
+    state = build_state(tiny_config({"data.channels": 3, "objective.augment.policies": ["color"]}), "cpu")
+    for network in state.networks.values():
+        network.to(device)
+    assert {tensor.device.type for tensor in blank_inputs(state, 4).tensors().values()} == {device}

@@ -9,7 +9,7 @@ bytes. A picture that already has the right size and channels is not touched.
   hidden does not bleed.
 - Shape: `center` cuts the largest middle part of the right shape; `pad` keeps everything and fills the rest with the
   background (transparent where there is alpha); `stretch` distorts; `random` packs a `center` cut 9/8 as large, from
-  which the feed takes another window at every showing.
+  which `Batches` takes another window at every showing.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -79,8 +80,9 @@ def determinism(config: RunConfig, device: torch.device) -> Iterator[None]:
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     fast = [(cudnn, "benchmark"), (cudnn, "allow_tf32"), (matmul, "allow_tf32")]
     flags = [(cudnn, "deterministic", deterministic), *((*place, not deterministic) for place in fast)]
-    before = [(home, name, getattr(home, name)) for home, name, _ in flags]
+    before = [(home, name, value) for home, name, _ in flags if (value := _flag(home, name)) is not None]
     algorithms = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts, so it stays
     try:
@@ -89,9 +91,17 @@ def determinism(config: RunConfig, device: torch.device) -> Iterator[None]:
             setattr(home, name, value)
         yield
     finally:
-        torch.use_deterministic_algorithms(algorithms)
+        torch.use_deterministic_algorithms(algorithms, warn_only=warn_only)
         for home, name, value in before:
             setattr(home, name, value)
+
+
+def _flag(home: Any, name: str) -> bool | None:
+    """A flag of torch's backends; None where the caller has set by a newer interface what the flag cannot tell."""
+    try:
+        return getattr(home, name)
+    except RuntimeError:
+        return None
 
 
 def _cpu_has_fast_bf16() -> bool:

@@ -71,19 +71,22 @@ class _Kept:
 
 
 def blank_inputs(state: TrainState, batch: int) -> Inputs:
-    """Inputs of the first iteration with black pictures."""
+    """Inputs of the first iteration with black pictures, on the state's device."""
     game, data = state.game, state.game.config.data
     streams, levels = game.streams(), game.levels(0)
-    labels = {name: torch.zeros(steps, batch, data.num_labels) for name, steps in streams.items() if data.num_labels}
-    asked = game.random(state.networks, levels)
-    return Inputs(
+    labelled = [name for name in streams if name in ("real", "held_out") and data.num_labels]
+    inputs = Inputs(
         images={
             name: to_network(torch.zeros(steps, batch, *data.size, int(data.channels), dtype=torch.uint8))
             for name, steps in streams.items()
         },
-        labels=labels,
-        random={name: source.draw((steps, batch), 0, name) for name, (source, steps) in asked.items()},
+        labels={name: torch.zeros(streams[name], batch, data.num_labels) for name in labelled},
+        random={
+            name: asked.draw((steps, batch), 0, name)
+            for name, (asked, steps) in game.random(state.networks, levels).items()
+        },
         levels={name: torch.tensor(level) for name, level in levels.items()},
         memory=state.memory,
         due=game.due(0),
     )
+    return inputs.map(lambda tensor: tensor.to(state.device))

@@ -182,7 +182,7 @@ class Requests:
                 return
             if isinstance(answer, Reduce):
                 self.reduced.update(answer.players)
-            elif answer is not None:
+            elif answer not in (None, ""):
                 if not isinstance(answer, str | Stop):
                     what, expected = "This is no answer of a callback.", "None, the reason to stop, Stop or Reduce"
                     raise ConfigError(what, where=repr(hook), got=repr(answer), expected=expected)

@@ -29,7 +29,10 @@ def rehearse(state: TrainState) -> None:
             _require_numbers(asked, asked_for, state.device)
         inputs = blank_inputs(state, 2 * game.config.train.accumulate)
         if game.draws is not None:
-            _require_pictures(networks[game.draws](inputs.random["latents"][0], *_labels(inputs)), state)
+            generator: Any = networks[game.draws]
+            num = 2 * game.config.train.accumulate
+            latents = generator.latents.draw((num,), 0, "rehearsal", device=state.device)
+            _require_pictures(generator(latents, *inputs.batch().condition), num, state)
         played = False
         for yielded in game.play(networks, inputs):
             turn, played = checked(yielded, state), True
@@ -56,19 +59,15 @@ def rehearse(state: TrainState) -> None:
         ) from error
 
 
-def _labels(inputs: Any) -> tuple[torch.Tensor, ...]:
-    labels = inputs.labels_at(0)
-    return () if labels is None else (labels,)
-
-
 def _require_numbers(asked: RandomInput, name: str, device: torch.device) -> None:
     """Raise ConfigError unless what is drawn is a tensor, and a pure function of seed, stream and clock."""
     where = f"{type(asked).__name__}.draw, which is asked for {name}"
-    first, again, later = (asked.draw((2, 3), 0, "rehearsal", clock, device) for clock in (0, 0, 1))
-    if not isinstance(first, torch.Tensor) or first.shape[:2] != (2, 3):
+    shape = (2, 64)  # enough for few values not to be the same by chance
+    first, again, later = (asked.draw(shape, 0, "rehearsal", clock, device) for clock in (0, 0, 1))
+    if not isinstance(first, torch.Tensor) or first.shape[:2] != shape:
         got = f"shape {tuple(first.shape)}" if isinstance(first, torch.Tensor) else type(first).__name__
         what = "`draw` must give one tensor with numbers for each picture."
-        raise ConfigError(what, where=where, got=got, expected="shape (2, 3, ...) when (2, 3) is asked for")
+        raise ConfigError(what, where=where, got=got, expected=f"shape {shape} and more when {shape} is asked for")
     if not torch.equal(first, again):
         what, expected = (
             "`draw` gives other numbers when it is asked again.",
@@ -80,9 +79,9 @@ def _require_numbers(asked: RandomInput, name: str, device: torch.device) -> Non
         raise ConfigError(what, where=where, expected=expected, hint="ganlet.games.derive makes a seed of the three")
 
 
-def _require_pictures(images: Any, state: TrainState) -> None:
+def _require_pictures(images: Any, num: int, state: TrainState) -> None:
     data = state.game.config.data
-    expected = (2 * state.game.config.train.accumulate, data.channels, *data.size)
+    expected = (num, data.channels, *data.size)
     if not isinstance(images, torch.Tensor) or tuple(images.shape) != expected:
         raise ConfigError(
             "The generator does not draw pictures as the config has them.",

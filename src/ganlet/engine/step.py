@@ -7,7 +7,7 @@ tested, and replayed bit for bit.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
@@ -85,7 +85,8 @@ def checked(yielded: Any, state: TrainState) -> Turn:
     """What a game has yielded, as a turn. Raises `ConfigError` where it is none."""
     is_turn = isinstance(yielded, tuple) and len(yielded) in (2, 3)
     turn = Turn(*cast(Any, yielded)) if is_turn else Turn("", cast(Any, yielded))
-    numbers: list[Any] = [turn.loss, *(turn.parts or {}).values()]
+    parts: Any = turn.parts or {}
+    numbers: list[Any] = [turn.loss, *(parts.values() if isinstance(parts, Mapping) else [parts])]
     scalars = all(isinstance(number, torch.Tensor) and number.dim() == 0 for number in numbers)
     if isinstance(turn.player, str) and turn.player in state.players and scalars and turn.loss.requires_grad:
         return turn

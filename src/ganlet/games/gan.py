@@ -56,7 +56,7 @@ class Gan(Game):
         ] or [(loss, 0.0)]
         augment, penalties = self.objective.augment, self.objective.penalties
         anchored = any(isinstance(penalty, Anchored) for penalty in penalties)
-        self.adapts = anchored or (augment.policies and augment.adaptive != "none")
+        self.adapts = anchored or (bool(augment.policies) and augment.adaptive != "none")
         self.classifies = config.data.labels != "none" and config.discriminator.condition == "classifier"
 
     def play(self, networks: Networks, inputs: Inputs) -> Iterator[Turn]:

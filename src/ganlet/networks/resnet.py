@@ -174,7 +174,7 @@ class ResnetDiscriminator(GrowingDiscriminator):
         attention: shorter side of the maps, below full resolution, that get self-attention; None: nowhere.
         num_labels: length of the label vectors; 0 without labels.
         condition: "concat", "projection" or "classifier" (see `Head`).
-        batch_statistics: a name in `batch_statistics.MINIBATCH_STATISTICS`.
+        batch_statistics: a name in `minibatch.MINIBATCH_STATISTICS`.
         grow_from: least shorter side of the first stage of growing; None: no growing.
     """
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
 from pydantic import Field
 
 from ganlet.lazy import functional, torch
-from ganlet.objective.augment import POLICIES, Policy, augment, num_draws
+from ganlet.objective.augment import Policy, augment, num_draws
 from ganlet.randomness import Distribution
 from ganlet.settings import OneOf, Settings
 
@@ -219,7 +219,10 @@ class Consistency(Penalty):
     weight: float = Field(default=10.0, gt=0, description="lambda")
     policies: tuple[Policy, ...] = Field(default=("translation",), min_length=1)
     balanced: bool = Field(default=True, description="for generated pictures too (bCR), not only for real ones (CR)")
-    needs: ClassVar[tuple[Need, ...]] = (Need("consistency", "unit", lambda shape: (2, num_draws(tuple(POLICIES)))),)
+
+    @property
+    def needs(self) -> tuple[Need, ...]:  # pyright: ignore[reportIncompatibleVariableOverride] # as many as it applies
+        return (Need("consistency", "unit", lambda shape: (2, num_draws(self.policies))),)  # real, fake
 
     def __call__(self, step: CriticStep) -> torch.Tensor:
         of_real, of_fake = step.random["consistency"].unbind(1)

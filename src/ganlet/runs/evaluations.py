@@ -29,7 +29,7 @@ WIDTH = 110  # of sentences in a terminal
 
 
 def append_evaluation(folder: RunFolder, row: Row) -> None:
-    """Add a row; raises as `files.explained` does."""
+    """Add a row; raises as `files.os_errors_explained` does."""
     with History(folder.evaluations_path) as history:
         history.append(row)
         history.sync()

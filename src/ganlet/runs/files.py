@@ -27,7 +27,7 @@ UNHARMED = "nothing that was saved before is lost"
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Replace the file at `path` by `data`, durably, in one move; raises as `explained` does and leaves no leftover."""
+    """Replace the file at `path` by `data`, in one move, leaving no leftover; raises as `os_errors_explained` does."""
     temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
     with os_errors_explained(path, len(data)):
         try:

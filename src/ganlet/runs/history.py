@@ -27,7 +27,7 @@ SEAMS = (RESUME, ROLLBACK)  # rows above them with a later `images_seen` no long
 class History:
     """Appends rows to metrics.jsonl: one strict JSON object a line, each with `images_seen`; nothing is ever removed.
 
-    Rows are plain data; NaN and infinity are written as null. All methods raise as `files.explained` does.
+    Rows are plain data; NaN and infinity are written as null. All methods raise as `files.os_errors_explained` does.
     """
 
     def __init__(self, path: Path) -> None:

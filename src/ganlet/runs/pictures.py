@@ -41,7 +41,7 @@ CHEQUER, CHEQUER_SHADES = 8, (255, 226)
 def save_sheet(path: Path, pictures: np.ndarray, columns: int | None = None) -> None:
     """Write pictures (N, H, W, C) as one grid, enlarged to a longer side of at most 800 pixels, in PNG.
 
-    Raises as `files.explained` does.
+    Raises as `files.os_errors_explained` does.
     """
     write_atomic(path, png_bytes(enlarge(grid(pictures, columns, GAP), SHEET_SIDE)))
 
@@ -49,7 +49,7 @@ def save_sheet(path: Path, pictures: np.ndarray, columns: int | None = None) -> 
 def save_neighbours(path: Path, pictures: np.ndarray, neighbours: np.ndarray) -> None:
     """Write pictures (N, H, W, C), each with its neighbours (n, k, H, W, C) right of it, for the first n of them.
 
-    There are two such groups a row. Raises as `files.explained` does.
+    There are two such groups a row. Raises as `files.os_errors_explained` does.
     """
     groups = []
     for picture, nearest in zip(pictures, neighbours, strict=False):

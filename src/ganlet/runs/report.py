@@ -31,7 +31,7 @@ def write_report(folder: RunFolder, *, facts: Mapping[str, Any]) -> Path:
     (names of classes, of networks that the config does not describe), "game" (the name of one of somebody's own),
     "data" (the summary of the pack), "seconds", "images_per_second", "device", "finished", "resumes", "kept" (the
     moment of generator.safetensors), "diagnosis" ("headline", "verdicts", and "panels" with the signals that they rest
-    on). Raises as `files.explained` does.
+    on). Raises as `files.os_errors_explained` does.
     """
     config, rows = read_run_config(folder.config_path), read_history(folder.metrics_path)
     told = _the_run(folder, config, rows, facts) | _how_it_learned(folder, config, rows)

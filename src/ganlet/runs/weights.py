@@ -46,7 +46,7 @@ def save_generator(
     """Write a generator with the config of its run inside; equal arguments give equal bytes.
 
     `extra` is plain data that goes beside the config. Raises TrainingError when a tensor is not finite, else as
-    `files.explained` does.
+    `files.os_errors_explained` does.
     """
     copies = snapshot("the generator", tensors)
     metadata = {"schema": SCHEMA, "config": json.loads(config_json), **(extra or {})}

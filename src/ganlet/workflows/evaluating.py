@@ -175,5 +175,5 @@ def _keep(folder: RunFolder, row: dict[str, Any], gathered: Gathered, game: Game
         append_evaluation(folder, row)
         reporter.say("drawing the report")
         redraw(folder, game=game)
-    except (EnvironmentProblem, ResourceProblem) as error:
+    except (ConfigError, EnvironmentProblem, ResourceProblem) as error:
         reporter.say(f"not written into the run: {error.message}")

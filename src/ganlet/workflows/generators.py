@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from ganlet.errors import ConfigError, RunError
 from ganlet.games import Game, Gan
 from ganlet.games.gan import average_member
 from ganlet.networks.optimizers import SCHEDULES
+from ganlet.objective.augment import POLICIES
 from ganlet.objective.losses import LOSSES
 from ganlet.objective.penalties import PENALTIES
 from ganlet.runs import checkpoint
@@ -183,19 +185,26 @@ def game_of(config: RunConfig, record: Mapping[str, Any], where: Path, game: Gam
 
 
 def drawing_config(tree: Mapping[str, Any]) -> RunConfig:
-    """The saved config of a run, for drawing: losses, penalties and schedules that only the program which trained it
-    knows are left out."""
-    objective = dict(tree["objective"])
-    if objective["loss"]["kind"] not in LOSSES:
-        del objective["loss"]
-    objective["penalties"] = [penalty for penalty in objective["penalties"] if penalty["kind"] in PENALTIES]
-    changed = {**tree, "objective": objective}
+    """The saved config of a run, for drawing: what only the program that trained it knows of the objective is left out.
+
+    Raises `ConfigError` for what is no config.
+    """
+    changed = copy.deepcopy(dict(tree))
+    objective, augment = (changed.get("objective") or {}), (changed.get("objective") or {}).get("augment") or {}
+    if (objective.get("loss") or {}).get("kind") not in LOSSES:
+        objective.pop("loss", None)
+    objective["penalties"] = [
+        penalty
+        for penalty in objective.get("penalties") or ()
+        if penalty.get("kind") in PENALTIES and {*penalty.get("policies", ())} <= POLICIES.keys()
+    ]
+    if not {*augment.get("policies", ())} <= POLICIES.keys():
+        del objective["augment"]
     for side in ("generator", "discriminator"):
-        optimizer = tree[side]["optimizer"]
-        if optimizer["schedule"]["kind"] not in SCHEDULES:
-            kept = {key: value for key, value in optimizer.items() if key != "schedule"}
-            changed[side] = {**tree[side], "optimizer": kept}
-    return validate(changed)
+        optimizer = (changed.get(side) or {}).get("optimizer") or {}
+        if (optimizer.get("schedule") or {}).get("kind") not in SCHEDULES:
+            optimizer.pop("schedule", None)
+    return validate(changed | {"objective": objective})
 
 
 def _loaded(

@@ -142,7 +142,7 @@ def page_path(out: Path, source: str) -> Path:
 
 
 def write_page(inspection: Inspection, path: Path) -> None:
-    """Write the page, for which some pictures are read once more. Raises as `files.explained` does."""
+    """Write the page, for which some pictures are read once more. Raises as `files.os_errors_explained` does."""
     pictures: dict[int, np.ndarray] = {}
     if inspection.config is not None:
         pictures = _read(inspection, inspection.config.data, wanted_pictures(inspection))

@@ -5,6 +5,7 @@ Whatever is wrong with them is one clear error, before anything is touched.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from ganlet.data.spec import Pack
 from ganlet.engine.devices import choose_device, require_precision
 from ganlet.engine.distributed import world_size
 from ganlet.errors import ConfigError, DataError, EnvironmentProblem
+from ganlet.images import center_crop
 from ganlet.metrics.features import open_extractor
 from ganlet.workflows.given import Given
 from ganlet.workflows.reporting import Reporter
@@ -41,6 +43,9 @@ def prepare(config: RunConfig, given: Given, device: str, reporter: Reporter) ->
     sources = given.sources or {"real": config.data.source}
     packs = {stream: open_pictures(config, source, reporter) for stream, source in sources.items()}
     config = resolved(config, sources["real"], packs["real"])
+    if "held_out" in packs:  # handed in: shown as it stands, without random cuts
+        held_out = packs["held_out"]
+        packs["held_out"] = replace(held_out, pictures=center_crop(held_out.pictures, config.data.size))
     augment = config.objective.augment
     if augment.policies and augment.adaptive == "held_out" and "held_out" not in packs:
         packs["held_out"] = followed_pictures(config, packs["real"])

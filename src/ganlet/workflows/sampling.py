@@ -93,7 +93,7 @@ def _require_shape(latents: torch.Tensor, one: torch.Size) -> None:
 def save_samples(pictures: np.ndarray, out: Path) -> list[Path]:
     """Write pictures (N, H, W, C): one grid if `out` ends in .png, else one file each into the folder `out`.
 
-    Raises `ConfigError` for other picture files, and as `runs.files.explained` does.
+    Raises `ConfigError` for other picture files, and as `runs.files.os_errors_explained` does.
     """
     if out.suffix.lower() in OTHER_PICTURES:
         raise ConfigError("Pictures are written as PNG only.", where="--out", got=out, expected="FILE.png or a folder")

@@ -78,8 +78,8 @@ def train(
     for note in [*without_effect(config), *label_notes(packs["real"], config.data), *given.notes()]:
         reporter.say(f"note: {note}")
     with out_of_memory_explained(), ranks(chosen.type) as here:
-        folder, of_config = RunFolder(path), given.game(config)
-        session = Session(config, folder, packs, chosen, here, reporter, callbacks, of_config, given.record())
+        folder, its_game = RunFolder(path), given.game(config)
+        session = Session(config, folder, packs, chosen, here, reporter, callbacks, its_game, given.record())
         state = initial_state(config, chosen, reporter, session.game)
         if session.given:
             rehearse(state)
@@ -121,8 +121,8 @@ def resume(
     config, chosen, packs = prepare(wanted, given, device, reporter)
     require_same_pictures(folder, packs["real"], config, allow_data_change, reporter)
     with out_of_memory_explained(), ranks(chosen.type) as here:
-        of_config = given.game(config)
-        session = Session(config, folder, packs, chosen, here, reporter, callbacks, of_config, given.record())
+        its_game = given.game(config)
+        session = Session(config, folder, packs, chosen, here, reporter, callbacks, its_game, given.record())
         with _at_work(session):
             restored = checkpoint.load(folder.checkpoints_path, run_id=read_environment(folder).get("run_id"))
             state = (
