@@ -8,12 +8,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from ganlet.caller import in_callers_words
+
 
 class GanletError(Exception):
     """Base of every error that ganlet raises on purpose.
 
     `what` is a sentence that a user understands. The other parts are optional, in the order a reader needs them:
-    where it is (path, key, line), what was found, what was expected, and the next thing to type.
+    where it is (path, key, line), what was found, what was expected, and the next thing to type. What names options is
+    told to a program in the names of its arguments.
     """
 
     exit_code = 2
@@ -40,9 +43,10 @@ class GanletError(Exception):
         parts = [self.what]
         for label, value in (("where", self.where), ("got", self.got), ("expected", self.expected)):
             if value is not None:
-                parts.append(f"  {label + ':':<10}{value}")
+                text = in_callers_words(value) if label == "where" and isinstance(value, str) else value
+                parts.append(f"  {label + ':':<10}{text}")
         if self.hint is not None:
-            parts.append(f"  {'next:':<10}{self.hint}")
+            parts.append(f"  {'next:':<10}{in_callers_words(self.hint)}")
         return "\n".join(parts)
 
 

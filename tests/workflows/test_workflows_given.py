@@ -356,5 +356,5 @@ def test_drawing_needs_no_loss_that_only_the_training_program_knows(start, monke
     assert (ganlet.sample(run.path / "generator.safetensors", 4, device="cpu") == before).all()
     assert ganlet.open_run(run.path).load("latest").images_seen
     assert cli("sample", run.path, "--num", "2")[0] == 0
-    with pytest.raises(ConfigError, match="own. is not known"):
+    with pytest.raises(ConfigError, match=r"own. is not known"):
         ganlet.resume(run.path, device="cpu")

@@ -2,7 +2,7 @@
 
 from ganlet.config.checks import without_effect
 from ganlet.config.files import build_config, dump_yaml, parse_override, parse_yaml, read_yaml, validate
-from ganlet.config.resolve import relocate, resolve
+from ganlet.config.resolve import portable, relocate, resolve
 from ganlet.config.schema import RunConfig
 from ganlet.config.tree import differences
 
@@ -13,6 +13,7 @@ __all__ = [
     "dump_yaml",
     "parse_override",
     "parse_yaml",
+    "portable",
     "read_yaml",
     "relocate",
     "resolve",

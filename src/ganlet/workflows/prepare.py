@@ -5,15 +5,17 @@ Whatever is wrong with them is one clear error, before anything is touched.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
+from ganlet import paths
 from ganlet.config import RunConfig, relocate, resolve
+from ganlet.data.dataset import open_pack
 from ganlet.data.holdout import held_out_pack
 from ganlet.data.labels import label_names
-from ganlet.data.source import absolute_source, open_source, require_batch
+from ganlet.data.memory import as_source
+from ganlet.data.source import absolute_source, require_batch
 from ganlet.data.spec import Pack
 from ganlet.engine.devices import choose_device, require_precision
 from ganlet.engine.distributed import world_size
@@ -38,7 +40,7 @@ def prepare(config: RunConfig, given: Given, device: str, reporter: Reporter) ->
     require_shares(config, chosen, world_size())
     if config.evaluate.metric != "none":
         open_extractor(config.evaluate.extractor)  # later, when it is measured, nothing of that kind ends a run
-    sources = given.sources or {"real": config.data.source}
+    sources = given.sources or {"real": as_source(config.data.source)}
     packs = {stream: open_pictures(config, source, reporter) for stream, source in sources.items()}
     config = resolved(config, sources["real"], packs["real"])
     augment = config.objective.augment
@@ -53,7 +55,7 @@ def open_pictures(config: RunConfig, source: str, reporter: Reporter) -> Pack:
     Of several processes one packs while the others wait for it at the cache: before they meet as ranks, for packing
     may take longer than ranks wait for each other.
     """
-    pack = open_source(
+    pack = open_pack(
         config.data.model_copy(update={"source": source}),
         lambda done, total: reporter.progress("reading pictures", done, total),
     )
@@ -71,7 +73,7 @@ def resolved(config: RunConfig, source: str, pack: Pack) -> RunConfig:
     names = label_names(pack, config.data)
     config = resolve(config, num_pictures=len(pack), channels=pack.pictures.shape[-1], label_names=names or None)
     init_from = config.train.init_from
-    where = None if init_from is None else str(Path(init_from).expanduser().absolute())
+    where = None if init_from is None else str(paths.given(init_from, "train.init_from").absolute())
     return relocate(config, absolute_source(source), where)
 
 
