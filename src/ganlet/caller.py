@@ -39,7 +39,7 @@ def in_callers_words(text: str) -> str:
 
     Whole commands (`ganlet resume RUN ...`) stay what they are: a shell is at hand for both.
     """
-    if is_command_line() or re.search(r"\bganlet [a-z]", text):
+    if is_command_line() or re.search(r"\bganlet [a-z-]", text):
         return text
     text = re.sub(r"--set ([\w.]+)=(\S+)", lambda found: f'overrides={{"{found[1]}": {_value(found[2])}}}', text)
     text = re.sub(r"--(device|preset) (\w+)", r'\1="\2"', text)

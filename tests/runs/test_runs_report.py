@@ -345,8 +345,8 @@ def test_commands_can_be_copied(make_run):
     folder = make_run(seed=3, rows=0, moments=(10_000,))
     text = page_of(folder).text
     assert f"ganlet sample '{folder.path.name}' --num 16" in text
-    assert f"ganlet resume '{folder.path}' --set train.total_images=20000" in text
-    assert f"ganlet train --config '{folder.config_path}' --set seed=4" in text
+    assert f"ganlet resume '{folder.path.name}' --set train.total_images=20000" in text
+    assert f"ganlet train --config '{folder.path.name}/config.yaml' --set seed=4" in text
 
 
 @pytest.mark.parametrize(

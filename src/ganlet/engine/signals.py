@@ -47,10 +47,10 @@ def stop_on_signals() -> Iterator[StopRequest]:
     def note(number: int, frame: FrameType | None) -> None:
         nonlocal urged
         if number in URGENT and urged:
-            if is_command_line():
-                os._exit(128 + number)
-            put_back()
-            raise KeyboardInterrupt
+            if not is_command_line():
+                put_back()
+                raise KeyboardInterrupt
+            os._exit(128 + number)
         urged = urged or number in URGENT
         request.number = request.number or number
 
