@@ -101,6 +101,8 @@ def _spelled(path: str | os.PathLike[str], where: str | None) -> Path:
     first = meant.parts[0] if meant.parts else ""
     if not first.startswith("~"):
         return meant
+    if not text.startswith("~"):  # ./~name, which whoever reads it next would take for a home
+        return meant.absolute()
     try:
         return meant.expanduser()
     except RuntimeError:
@@ -112,7 +114,7 @@ def _spelled(path: str | os.PathLike[str], where: str | None) -> Path:
         "There is no such home folder.",
         where=where,
         got=f"{readable(text)}: {whose}",
-        hint=f"for a folder of that name: {shlex.quote('./' + readable(text))}" if first != "~" else None,
+        hint=f"for a folder of that name: {shlex.quote(str(meant.absolute()))}" if first != "~" else None,
     )
 
 

@@ -37,14 +37,11 @@ def test_the_second_signal_ends_the_process_of_the_command_line(monkeypatch, fir
 def test_the_second_signal_is_a_keyboard_interrupt_in_a_program(monkeypatch, first, second):
     monkeypatch.setattr(os, "_exit", pytest.fail)
     before = [signal.getsignal(number) for number in SIGNALS]
-    after = []
-    with pytest.raises(KeyboardInterrupt), stop_on_signals():
+    with stop_on_signals():
         os.kill(os.getpid(), first)
-        try:
+        with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), second)
-        finally:
-            after = [signal.getsignal(number) for number in SIGNALS]
-    assert before == after  # a third one finds what the program had
+        assert [signal.getsignal(number) for number in SIGNALS] == before  # a third one finds what the program had
 
 
 @pytest.mark.parametrize("again", NOTICES)

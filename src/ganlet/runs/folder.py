@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from ganlet.caller import is_command_line
 from ganlet.errors import EnvironmentProblem, RunError, nearest
@@ -137,13 +138,22 @@ class RunFolder:
         """The names of what was handed in from Python as objects, by environment.json where that can be read."""
         try:
             environment = json.loads(self.environment_path.read_text("utf-8"))
-            return [str(name) for name in environment.get("given") or ()]
+            return list(handed_in(environment))
         except (OSError, ValueError, AttributeError):
             return []
 
     def sweep(self) -> list[str]:
         """Remove what interrupted writes left anywhere in this run, and name it; call it only under the lock."""
         return [*sweep(self.path), *sweep(self.samples_path), *sweep(self.checkpoints_path)]
+
+
+def handed_in(environment: Mapping[str, Any]) -> dict[str, str]:
+    """What a run was begun with as objects, by name and class, by its environment.json.
+
+    A path to pictures is none, though runs of older versions noted it: the config has it, too.
+    """
+    given = {str(name): str(kind) for name, kind in (environment.get("given") or {}).items()}
+    return {name: kind for name, kind in given.items() if name != "dataset" or kind not in ("str", "PosixPath")}
 
 
 def is_run(path: Path) -> bool:

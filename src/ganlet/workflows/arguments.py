@@ -11,6 +11,7 @@ from typing import Any
 
 from ganlet.config import RunConfig
 from ganlet.errors import ConfigError
+from ganlet.paths import given
 
 SHOWN = 60  # characters of a wrong argument
 
@@ -50,6 +51,12 @@ def require_settings(name: str, value: object) -> None:
     """Raise `ConfigError` unless a value holds settings by path."""
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise _wrong(name, value, 'settings by path, such as {"train.batch_size": 32}')
+
+
+def require_extractor_path(extractor: object) -> None:
+    """Raise `ConfigError` where an extractor is a file (FILE, or NAME=FILE for its weights) at an impossible path."""
+    if isinstance(extractor, str):
+        given(extractor.rpartition("=")[2], "--extractor")
 
 
 def names_of(name: str, value: str | Iterable[Any] | None) -> list[str]:

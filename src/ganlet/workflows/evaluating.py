@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from ganlet.config import RunConfig, read_yaml, relocate, validate
+from ganlet.config import RunConfig, portable, read_yaml, relocate, validate
 from ganlet.data.dataset import open_pack
 from ganlet.data.memory import as_source
 from ganlet.data.source import absolute_source
@@ -26,7 +26,7 @@ from ganlet.randomness import callers_randomness_kept
 from ganlet.runs.evaluations import append_evaluation, as_text
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.pictures import save_neighbours
-from ganlet.workflows.arguments import names_of, require_whole
+from ganlet.workflows.arguments import names_of, require_extractor_path, require_whole
 from ganlet.workflows.evidence import Gathered, gather
 from ganlet.workflows.finishing import redraw
 from ganlet.workflows.generators import Trained, open_generator
@@ -97,8 +97,8 @@ def evaluate(
     folder = RunFolder.open(run)
     chosen = choose_device(device)
     trained = open_generator(folder, checkpoint, chosen, game=game)
-    if isinstance(extractor, os.PathLike):
-        extractor = given(extractor, "--extractor")
+    extractor = given(extractor) if isinstance(extractor, os.PathLike) else extractor
+    require_extractor_path(extractor or trained.config.evaluate.extractor)
     opened = open_extractor(extractor or trained.config.evaluate.extractor, chosen)
     # A generator's own config names its pictures, but not where they are.
     where = (
@@ -131,7 +131,8 @@ def _pictures(folder: RunFolder, config: RunConfig, reporter: Reporter) -> Pack:
             expected=f"fingerprint {before[:12]}",
             hint=f"where those are: {command}",
         )
-    return pack
+    # What is measured goes into the report, which is passed on and need not tell of this machine.
+    return replace(pack, summary={**pack.summary, "source": portable(config).data.source})
 
 
 def _tell(reporter: Reporter, name: str, done: int, total: int) -> None:

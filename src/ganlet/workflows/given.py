@@ -14,7 +14,7 @@ from ganlet.config import RunConfig
 from ganlet.data.memory import hold
 from ganlet.errors import ConfigError, RunError
 from ganlet.games import GAMES, Game
-from ganlet.runs.folder import RunFolder
+from ganlet.runs.folder import RunFolder, handed_in
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Given:
 
     def require_all_of(self, environment: Mapping[str, Any], folder: RunFolder) -> None:
         """Raise `RunError` where something that the run was begun with is not given again."""
-        missing = {name: kind for name, kind in environment.get("given", {}).items() if name not in self.record()}
+        missing = {name: kind for name, kind in handed_in(environment).items() if name not in self.record()}
         if missing:
             raise RunError(
                 "Parts of this run were handed in from Python, and its config does not describe them.",

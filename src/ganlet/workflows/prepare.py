@@ -21,6 +21,7 @@ from ganlet.engine.devices import choose_device, require_precision
 from ganlet.engine.distributed import world_size
 from ganlet.errors import ConfigError, DataError, EnvironmentProblem
 from ganlet.metrics.features import open_extractor
+from ganlet.workflows.arguments import require_extractor_path
 from ganlet.workflows.given import Given
 from ganlet.workflows.reporting import Reporter
 
@@ -39,6 +40,7 @@ def prepare(config: RunConfig, given: Given, device: str, reporter: Reporter) ->
     require_precision(config, chosen)
     require_shares(config, chosen, world_size())
     if config.evaluate.metric != "none":
+        require_extractor_path(config.evaluate.extractor)
         open_extractor(config.evaluate.extractor)  # later, when it is measured, nothing of that kind ends a run
     sources = given.sources or {"real": as_source(config.data.source)}
     packs = {stream: open_pictures(config, source, reporter) for stream, source in sources.items()}

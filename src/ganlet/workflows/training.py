@@ -158,8 +158,8 @@ def _asked_where_they_are(folder: RunFolder) -> Iterator[None]:
         yield
     except DataError as error:
         hint = f"where they are now: {folder.resume_command({'data.source': 'PATH'})}"
-        if error.hint:
-            hint = f"{error.hint}; {hint}"
+        if error.hint and error.hint.startswith("did you mean"):
+            hint = f"{error.hint} {hint}"
         raise DataError(error.what, where=error.where, got=error.got, expected=error.expected, hint=hint) from error
 
 
