@@ -134,7 +134,9 @@ def test_a_file_that_cannot_be_written_is_told_before_anything_is_done(here, nam
     assert caught.value.where == "--plot"
 
 
-NAMES = st.sampled_from(["~", "~root", "~x", ".", "..", "", " ", "a", "é", NFD, "\n", "\udcff", "\0", "'", "n" * 256, "A.PNG"])
+NAMES = st.sampled_from(
+    ["~", "~root", "~x", ".", "..", "", " ", "a", "é", NFD, "\n", "\udcff", "\0", "'", "n" * 256, "A.PNG"]
+)
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
