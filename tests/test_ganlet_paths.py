@@ -146,8 +146,7 @@ NAMES = st.sampled_from(
 def test_any_text_is_a_path_or_one_error(text):
     try:
         meant = paths.given(text)
-    except GanletError as error:
-        assert error.message.isprintable() or "\n" in error.message
+    except GanletError:
         return
     assert isinstance(meant, Path)
     assert not str(meant).startswith("~")
