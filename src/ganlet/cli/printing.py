@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, suppress
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from typing import Any, cast
 
 from ganlet.errors import ResourceProblem
@@ -51,11 +51,12 @@ def usable_streams() -> Iterator[None]:
     """Within this context stdin, stdout and stderr are open, take any text, and stderr never fails."""
     _open_what_is_closed()
     out = sys.stdout
-    if out is None:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - it is there until the process ends
     errors = _escaping(out)
     try:
-        with redirect_stderr(Lenient(sys.stderr)):  # type: ignore[type-var]
+        with ExitStack() as stack:
+            if out is None:
+                stack.enter_context(redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
+            stack.enter_context(redirect_stderr(cast(Any, Lenient(sys.stderr))))
             yield
     finally:
         if errors is not None:

@@ -65,10 +65,7 @@ def note_use(fingerprint: str, source: str) -> None:
     cache = cache_folder()
     path = pack_path(cache, fingerprint)
     with suppress(OSError):  # a cache that is only read serves too
-        if path not in _IN_USE and fcntl is not None:
-            descriptor = os.open(path, os.O_RDONLY)
-            _IN_USE[path] = descriptor
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        _hold(path)
         os.utime(path)
         note = cache / SOURCES / f"{fingerprint}.json"
         known = _sources(note)
@@ -157,6 +154,19 @@ def _packed_bytes() -> int:
         with suppress(OSError):
             total += path.stat().st_size
     return total
+
+
+def _hold(path: Path) -> None:
+    """Hold a lock on the file of a pack until this process ends, unless it does already. Raises OSError."""
+    if fcntl is None:
+        return
+    held = _IN_USE.get(path)
+    if held is not None and os.path.samestat(os.fstat(held), path.stat()):
+        return
+    _IN_USE[path] = descriptor = os.open(path, os.O_RDONLY)
+    if held is not None:  # of a file that has been removed and built anew
+        os.close(held)
+    fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
 @contextmanager
