@@ -134,7 +134,10 @@ PLACES = {
 }
 
 EVERYWHERE = [(name, spelling) for name in PLACES for spelling in SPELLINGS]
-FEW = [*((name, "home_of_nobody") for name in PLACES), *(("sample_folder", spelling) for spelling in SPELLINGS)]
+FEW = [
+    *((name, "home_of_nobody") for name in PLACES if name != "init_from"),
+    *(("sample_folder", spelling) for spelling in SPELLINGS),
+]
 
 
 def check(ganlet, here, trained, name, spelling):

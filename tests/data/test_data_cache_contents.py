@@ -134,6 +134,7 @@ def _use(path, ready, done):
     done.wait(60)
 
 
+@pytest.mark.slow
 def test_what_another_process_uses_stays_until_that_ends(source):
     path = source("a", 10)
     context = multiprocessing.get_context("forkserver")

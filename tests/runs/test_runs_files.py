@@ -78,6 +78,12 @@ def test_a_read_only_disk_is_an_environment_problem_and_the_old_file_stays(small
         (errno.EROFS, EnvironmentProblem, "cannot be written to"),
         (errno.EACCES, EnvironmentProblem, "cannot be written to"),
         (errno.EIO, EnvironmentProblem, "does not answer"),
+        (errno.ESTALE, EnvironmentProblem, "does not answer"),
+        (errno.ENOENT, EnvironmentProblem, "has gone"),
+        (errno.ENOTDIR, EnvironmentProblem, "there is a file of that name"),
+        (errno.EEXIST, EnvironmentProblem, "there is a file of that name"),
+        (errno.EISDIR, EnvironmentProblem, "there is a folder of that name"),
+        (errno.ENAMETOOLONG, EnvironmentProblem, "name is too long"),
     ],
 )
 def test_each_refusal_of_the_disk_is_explained(tmp_path, number, kind, text):

@@ -135,7 +135,10 @@ def test_a_newline_in_a_name_does_not_break_a_list(tmp_path, tiny_config, cli):
     assert run.sample(2, labels="one\ntwo").shape == (2, 16, 16, 3)
 
 
-@pytest.mark.parametrize("kind", [str, Path, Way])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize("kind", [Path, pytest.param(str, marks=SLOW), pytest.param(Way, marks=SLOW)])
 def test_a_path_of_any_kind_is_taken_wherever_one_is(labelled, pictures, tmp_path, tiny_config, kind):
     small = {"data.labels": "none", "data.num_images": None, "train.total_images": 16}
     config = tiny_config({**small, "data.source": kind(pictures)})

@@ -23,7 +23,6 @@ BRANCH = re.compile(r"(literal|tuple|list)\[")  # what pydantic puts into a path
 # What pydantic says about types, in words for people; everything else it says well itself.
 PLAIN_WORDS = {
     "tuple_type": "a list",
-    "string_type": "text",
     "too_short": "at least {min_length} in the list",
     "model_type": "keys and values",
     "model_attributes_type": "keys and values",
@@ -157,7 +156,7 @@ def _describe(problem: Any) -> str:
         return f"{path}: must be given"
     words = PLAIN_WORDS[kind].format(**problem.get("ctx", {})) if kind in PLAIN_WORDS else problem["msg"]
     if kind == "string_type" and isinstance(value, int | float):
-        words = f'text, such as "{value}" in quotes'
+        words = f'a string, such as "{value}" in quotes'
     message = words.removeprefix("Value error, ").removeprefix("Input should be ")
     known = paths().get(_in_schema([*parts, "kind"]), ())
     meant = f"; did you mean {path}.kind={value}?" if isinstance(value, str) and value in known else ""
