@@ -17,6 +17,7 @@ from ganlet.errors import ConfigError
         ("--set data.labels=none", 'overrides={"data.labels": "none"}'),
         ("a --set data.flip=true, or --set train.batch_size=64", None),
         ("ganlet resume RUN --set train.total_images=400", "ganlet resume RUN --set train.total_images=400"),
+        ("ganlet resume RUN --debug, or another with --out", "ganlet resume RUN --debug, or another with out"),
         ("data.source", "data.source"),
         ("a--b, well-known -x", "a--b, well-known -x"),
     ],

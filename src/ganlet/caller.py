@@ -19,6 +19,9 @@ ARGUMENTS = {
 }
 
 
+COMMAND = re.compile(r"(\bganlet [a-z-][^,;]*)")
+
+
 @contextmanager
 def command_line() -> Iterator[None]:
     """Within this context the command line calls; else a program does."""
@@ -39,8 +42,13 @@ def in_callers_words(text: str) -> str:
 
     Whole commands (`ganlet resume RUN ...`) stay what they are: a shell is at hand for both.
     """
-    if is_command_line() or re.search(r"\bganlet [a-z-]", text):
+    if is_command_line():
         return text
+    parts = COMMAND.split(text)  # what is outside of commands, and a command, by turns
+    return "".join(part if place % 2 else _of_arguments(part) for place, part in enumerate(parts))
+
+
+def _of_arguments(text: str) -> str:
     text = re.sub(r"--set ([\w.]+)=(\S+)", lambda found: f'overrides={{"{found[1]}": {_value(found[2])}}}', text)
     text = re.sub(r"--(device|preset) (\w+)", r'\1="\2"', text)
     return re.sub(r"(?<![\w-])--([a-z][a-z-]*)", lambda found: _argument(found[1]), text)

@@ -81,6 +81,19 @@ def require_folder(folder: Path, where: str) -> None:
         raise ConfigError("There is no such folder.", where=where, got=readable(folder), hint=hint)
 
 
+def require_text(path: str | os.PathLike[str], where: str) -> None:
+    """Raise `ConfigError` for a path with bytes that are no text, which a config and a log cannot hold."""
+    try:
+        as_text(path).encode()
+    except UnicodeEncodeError:
+        raise ConfigError(
+            "The name of this place holds bytes that are no text, so it cannot be written down.",
+            where=where,
+            got=readable(path),
+            hint="rename it, or make a link to it: ln -s PLACE NAME",
+        ) from None
+
+
 def readable(path: object) -> str:
     """A path in which control characters and bytes that are no text are escaped."""
     return repr(os.fsdecode(path) if isinstance(path, bytes | os.PathLike) else str(path))[1:-1]

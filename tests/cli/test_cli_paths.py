@@ -50,6 +50,7 @@ SPELLINGS = {
     "nfd": (f"{NFD}/x", "taken"),
     "emoji": ("🙂", "taken"),
     "not_utf8": ("\udcff\udcfe", None),
+    "not_utf8_below": ("\udcff/x", None),
     "linked": ("link/x", "taken"),
     "loop": ("loop/x", "refused"),
     "below_a_file": ("file/x", "refused"),
@@ -65,6 +66,7 @@ def here(tmp_path, monkeypatch, ganlet):
     for name in ("home", "d", "~old", NFC, "target"):
         (tmp_path / name).mkdir()
     (tmp_path / "link").symlink_to("target")
+    (tmp_path / "\udcff").mkdir()
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "file").write_text("text")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -206,6 +208,37 @@ def test_a_suffix_means_its_format_or_is_refused(ganlet, here, trained, name):
     assert ganlet("diagnose", str(trained), "--plot", name).exit_code == 2
     assert ganlet("inspect", "d", "--out", name).exit_code == 2
     assert ganlet("inspect", "d", "--write-config", name).exit_code == 2
+
+
+def test_names_that_are_no_text_are_refused_where_they_are_to_be_written_down(ganlet, here, trained, monkeypatch):
+    """And serve everywhere else."""
+    odd, config = "\udcff", str(trained / "config.yaml")
+    (here / odd).rmdir()
+    shutil.copytree(library.open_run(trained).config.data.source, here / odd / "pictures")
+    shutil.copytree(trained, here / odd / "run")
+    for arguments in (
+        ["train", f"{odd}/pictures", "--config", config, "--out", "new"],
+        ["train", "--config", config, "--out", f"{odd}/new"],
+        ["train", "--config", config, "--init-from", f"{odd}/run", "--out", "new"],
+        ["resume", f"{odd}/run"],
+        ["resume", str(trained), "--set", f"data.source={odd}/pictures"],
+        ["inspect", f"{odd}/pictures", "--out", "page.html"],
+    ):
+        outcome = ganlet(*arguments)
+        assert (outcome.exit_code, "bytes that are no text" in outcome.stderr) == (2, True), arguments
+    assert not (here / "new").exists()
+    monkeypatch.undo()
+    monkeypatch.chdir(here)
+    for arguments in (
+        ["sample", f"{odd}/run", "--num", "2"],
+        ["sample", f"{odd}/run", "--num", "2", "--out", f"{odd}/s"],
+        ["diagnose", f"{odd}/run"],
+        ["evaluate", f"{odd}/run", "--num", "40", "--extractor", "pixels", "--metrics", "kernel"],
+        ["compare", f"{odd}/run"],
+        ["cache"],
+    ):
+        assert ganlet(*arguments).exit_code in (0, None), arguments
+    assert (here / odd / "run" / "report.html").is_file()
 
 
 def test_commands_that_are_printed_can_be_typed(ganlet, here, trained):

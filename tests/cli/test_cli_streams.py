@@ -101,7 +101,7 @@ COMMANDS = {
     "evaluate": (["evaluate", RUN, "--num", "64", "--extractor", "pixels", "--metrics", "kernel"], None),
     "diagnose": (["diagnose", RUN], None),
     "compare": (["compare", RUN], None),
-    "inspect": (["inspect", ODD, "--size", "16"], None),
+    "inspect": (["inspect", ODD, "--size", "16", "--out", "page.html", "--write-config", "new.yaml"], None),
     "list": (["list", "settings"], None),
     "cache": (["cache"], None),
 }
@@ -142,6 +142,9 @@ def check_stdout(monkeypatch, folder, command, name):
         assert text_of(stdout)
     if code == 4:
         assert "The result cannot be written to stdout." in text_of(stderr)
+    if command == "inspect":
+        assert (folder / "page.html").is_file()
+        assert (folder / "new.yaml").is_file()
     if command == "evaluate":  # what was measured is not lost with its table
         assert len((folder / RUN / "evaluations.jsonl").read_text().splitlines()) == 2
 

@@ -48,14 +48,17 @@ def inspect(
     page = None if out is None else inspecting.page_path(out, source)
     with closing(choose_reporter()) as reporter:
         inspection = inspecting.inspect(source, changes, device=device, reporter=reporter)
+    # First what is to be written: it shall be there, whether somebody reads what is printed or not.
+    if page is not None:
+        inspecting.write_page(inspection, page)
+    if config is not None and inspection.config is not None:
+        inspecting.write_config(inspection, config)
     show(json.dumps(inspection.as_json(), indent=2) if as_json else as_text(inspection))
     told = tell if as_json else show
     if page is not None:
-        inspecting.write_page(inspection, page)
         told(f"\npage: {readable(page)}")
     inspecting.require_usable(inspection)
     if config is not None:
-        inspecting.write_config(inspection, config)
         told(f"\nconfig: ganlet train --config {shlex.quote(str(config))}")
     if page is None and not as_json:
         command = f"ganlet inspect {shlex.quote(source)} --out {shlex.quote(str(inspecting.page_path('.', source)))}"

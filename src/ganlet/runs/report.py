@@ -44,7 +44,7 @@ def write_report(folder: RunFolder, *, facts: Mapping[str, Any]) -> Path:
         grids=_grids_around(checkup["verdicts"][0], told["moments"]) if checkup else [],
         settings=dump_yaml(portable(config)).splitlines(),
     )
-    write_atomic(folder.report_path, page.encode())
+    write_atomic(folder.report_path, page.encode(errors="backslashreplace"))  # names may hold bytes that are no text
     return folder.report_path
 
 

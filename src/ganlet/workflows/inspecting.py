@@ -118,6 +118,7 @@ def inspect(
     reporter = reporter or Silent()
     given = nested(overrides or {})
     source = as_source(source)
+    paths.require_text(absolute_source(source), "source")
     data = make_config(None, source, overrides=given).data
     chosen_device = choose_device(device)
     with closing(find_source(data)) as opened:
@@ -155,7 +156,7 @@ def write_page(inspection: Inspection, path: Path) -> None:
     if inspection.config is not None:
         pictures = _read(inspection, inspection.config.data, wanted_pictures(inspection))
     config = config_text(inspection) if inspection.config else ""
-    write_atomic(path, page(inspection, pictures, config).encode())
+    write_atomic(path, page(inspection, pictures, config).encode(errors="backslashreplace"))
 
 
 def _read(inspection: Inspection, data: DataConfig, numbers: list[int]) -> dict[int, np.ndarray]:

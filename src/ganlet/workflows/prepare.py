@@ -39,10 +39,14 @@ def prepare(config: RunConfig, given: Given, device: str, reporter: Reporter) ->
     chosen = choose_device(device)
     require_precision(config, chosen)
     require_shares(config, chosen, world_size())
+    if config.train.init_from is not None:
+        paths.require_text(paths.given(config.train.init_from, "train.init_from").absolute(), "train.init_from")
     if config.evaluate.metric != "none":
         require_extractor_path(config.evaluate.extractor)
         open_extractor(config.evaluate.extractor)  # later, when it is measured, nothing of that kind ends a run
     sources = given.sources or {"real": as_source(config.data.source)}
+    for source in sources.values():
+        paths.require_text(absolute_source(source), "data.source")
     packs = {stream: open_pictures(config, source, reporter) for stream, source in sources.items()}
     config = resolved(config, sources["real"], packs["real"])
     augment = config.objective.augment

@@ -78,6 +78,7 @@ def train(
     require_callables("callbacks", callbacks)
     given = Given(generator, discriminator, game, dataset)
     path = paths.given(Path("runs") / (config.preset or "run") if out is None else out, "--out")
+    paths.require_text(path, "--out")
     require_new(path if out is not None else free_name(path))
     config, chosen, packs = prepare(config, given, device, reporter)
     for note in [*without_effect(config), *label_notes(packs["real"], config.data), *given.notes()]:
@@ -118,6 +119,7 @@ def resume(
     require_settings("overrides", overrides or {})
     require_callables("callbacks", callbacks)
     folder = RunFolder.open(run)
+    paths.require_text(folder.path, "run")
     given = Given(generator, discriminator, game, dataset)
     given.require_all_of(read_environment(folder), folder)
     saved = validate(read_yaml(folder.config_path))
