@@ -6,14 +6,22 @@ Each class has the exit code that the command line ends with; README and `docs/e
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+from pathlib import PurePath
+
+from ganlet.caller import in_callers_words
+
+# What a name from outside could do to a terminal: control and direction characters, and bytes that are no text.
+UNSEEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class GanletError(Exception):
     """Base of every error that ganlet raises on purpose.
 
     `what` is a sentence that a user understands. The other parts are optional, in the order a reader needs them:
-    where it is (path, key, line), what was found, what was expected, and the next thing to type.
+    where it is (path, key, line), what was found, what was expected, and the next thing to type. What names options is
+    told to a program in the names of its arguments.
     """
 
     exit_code = 2
@@ -40,10 +48,13 @@ class GanletError(Exception):
         parts = [self.what]
         for label, value in (("where", self.where), ("got", self.got), ("expected", self.expected)):
             if value is not None:
-                parts.append(f"  {label + ':':<10}{value}")
+                text = in_callers_words(value) if label == "where" and isinstance(value, str) else str(value)
+                if isinstance(value, PurePath):
+                    text = text.replace("\n", "\\n")  # a name, not the end of a line
+                parts.append(f"  {label + ':':<10}{text}")
         if self.hint is not None:
-            parts.append(f"  {'next:':<10}{self.hint}")
-        return "\n".join(parts)
+            parts.append(f"  {'next:':<10}{in_callers_words(self.hint)}")
+        return UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), "\n".join(parts))
 
 
 class ConfigError(GanletError):

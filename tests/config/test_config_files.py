@@ -337,3 +337,11 @@ def test_an_object_that_is_no_such_kind_is_refused():
     ]
     (problem,) = problems({"objective": {"loss": LOSSES["bce"](kind="hinge")}})
     assert problem.startswith("objective.loss: ")
+
+
+def test_a_list_that_is_wrong_is_told_by_its_items_alone():
+    with pytest.raises(ConfigError) as caught:
+        build_config([{"data": {"labels": "classes", "label_names": [1, "0"]}}])
+    assert caught.value.what.splitlines()[1:] == [
+        '  - data.label_names.0: a string, such as "1" in quotes, got 1',
+    ]

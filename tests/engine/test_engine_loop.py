@@ -7,7 +7,7 @@ import torch
 
 from ganlet.engine.distributed import ALONE
 from ganlet.engine.loop import Event, StopReason
-from ganlet.engine.signals import StopRequest
+from ganlet.engine.signals import SIGNALS, StopRequest
 from ganlet.errors import TrainingError
 from ganlet.games import Gan
 from ganlet.images import to_packed
@@ -49,14 +49,15 @@ def test_at_the_end_nobody_needs_to_stop_it(begin):
     assert outcome == StopReason(finished=True)
 
 
-def test_a_signal_stops_it_after_the_iteration(begin):
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_stops_it_after_the_iteration(begin, number):
     training, stop = begin(), StopRequest()
 
     def arrive(event):
         if event.images_seen == 48:
-            stop.number = 15
+            stop.number = number
 
-    assert training.run(arrive, stop=stop) == StopReason(finished=False, signal_number=15)
+    assert training.run(arrive, stop=stop) == StopReason(finished=False, signal_number=number)
     assert training.state.images_seen == 48
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ganlet.engine.loop import AGREE_EVERY, FAILED, ROLL_BACK, Reduce, Stop, StopReason
+from ganlet.engine.loop import AGREE_EVERY, BY_SIGNAL, FAILED, ROLL_BACK, Reduce, Stop, StopReason
 from ganlet.engine.signals import StopRequest
 from ganlet.errors import ConfigError, TrainingError
 
@@ -66,7 +66,8 @@ def test_several_ranks_ask_each_other_only_now_and_then(begin):
 
 def test_a_signal_at_another_rank_stops_this_one_too(begin):
     training = begin({"train.total_images": 16 * 20})
-    assert training.run(ranks=SeveralRanks(15), stop=StopRequest()) == StopReason(finished=False, signal_number=15)
+    ranks = SeveralRanks(BY_SIGNAL + 15)
+    assert training.run(ranks=ranks, stop=StopRequest()) == StopReason(finished=False, signal_number=15)
     assert training.state.images_seen == 16 * AGREE_EVERY
 
 

@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from ganlet.engine.signals import SIGNALS, stop_on_signals
+from ganlet.caller import command_line
+from ganlet.engine.signals import NOTICES, SIGNALS, stop_on_signals
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -18,15 +19,62 @@ def test_the_first_signal_is_only_noted(number):
         assert request.number == number
 
 
-@pytest.mark.parametrize(("first", "second"), [(signal.SIGINT, signal.SIGTERM), (signal.SIGTERM, signal.SIGTERM)])
-def test_the_second_signal_ends_the_process(monkeypatch, first, second):
+URGED = [(signal.SIGINT, signal.SIGTERM), (signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGINT)]
+
+
+@pytest.mark.parametrize(("first", "second"), URGED)
+def test_the_second_signal_ends_the_process_of_the_command_line(monkeypatch, first, second):
     codes = []
     monkeypatch.setattr(os, "_exit", codes.append)
-    with stop_on_signals():
+    with command_line(), stop_on_signals():
         os.kill(os.getpid(), first)
         assert codes == []
         os.kill(os.getpid(), second)
         assert codes == [128 + second]
+
+
+@pytest.mark.parametrize(("first", "second"), URGED)
+def test_the_second_signal_is_a_keyboard_interrupt_in_a_program(monkeypatch, first, second):
+    monkeypatch.setattr(os, "_exit", pytest.fail)
+    before = [signal.getsignal(number) for number in SIGNALS]
+    with stop_on_signals():
+        os.kill(os.getpid(), first)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), second)
+        assert [signal.getsignal(number) for number in SIGNALS] == before  # a third one finds what the program had
+
+
+@pytest.mark.parametrize("again", NOTICES)
+@pytest.mark.parametrize("first", [signal.SIGTERM, *NOTICES])
+def test_notices_that_come_again_do_not_end_what_is_being_saved(monkeypatch, first, again):
+    monkeypatch.setattr(os, "_exit", pytest.fail)
+    with command_line(), stop_on_signals() as request:
+        for number in (first, again, again):
+            os.kill(os.getpid(), number)
+        assert request.number == first
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_what_is_ignored_stays_ignored(number):
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with stop_on_signals() as request:
+            os.kill(os.getpid(), number)
+            assert request.number == 0
+        assert signal.getsignal(number) == signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+
+
+def test_a_notice_that_the_program_handles_stays_with_it():
+    heard = []
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: heard.append(number))
+    try:
+        with stop_on_signals() as request:
+            os.kill(os.getpid(), signal.SIGUSR1)
+            assert (heard, request.number) == ([signal.SIGUSR1], 0)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 def test_handlers_are_put_back():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ganlet.caller import command_line
 from ganlet.errors import EnvironmentProblem, RunError
 from ganlet.runs.folder import RunFolder, default_run_path
 
@@ -124,3 +125,48 @@ def test_all_but_tensors_does_without_torch():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parent
     )
     assert result.stdout == "False\n"
+
+
+def test_names_that_were_left_open_are_taken_one_by_one(tmp_path):
+    """However many begin at once: each has a folder of its own, and none is left without."""
+    with ThreadPoolExecutor(16) as pool:
+        create = RunFolder.create_next
+        made = list(pool.map(lambda number: create(tmp_path / "runs" / "quick", f"seed: {number}\n"), range(40)))
+    assert {run.path.name for run in made} == {"quick", *(f"quick-{number}" for number in range(2, 41))}
+    assert sorted(run.config_path.read_text() for run in made) == sorted(f"seed: {number}\n" for number in range(40))
+
+
+def test_a_name_without_anything_behind_it_is_taken(tmp_path):
+    (tmp_path / "quick").symlink_to("nowhere")
+    assert RunFolder.create_next(tmp_path / "quick", "seed: 1\n").path.name == "quick-2"
+
+
+def test_the_command_to_go_on_is_the_right_one_for_the_run_and_its_caller(tmp_path):
+    run = RunFolder.create(tmp_path / "my run", "seed: 1\n")
+    path = str(run.path)
+    assert run.resume_command({"train.total_images": 9}) == f"ganlet resume '{path}' --set train.total_images=9"
+    assert run.resume_command(allow_data_change=True) == f"ganlet.resume('{path}', allow_data_change=True)"
+    with command_line():
+        assert run.resume_command(allow_data_change=True) == f"ganlet resume '{path}' --allow-data-change"
+    run.environment_path.write_text('{"given": {"dataset": "str"}}')  # as older versions noted a path
+    assert run.resume_command() == f"ganlet resume '{path}'"
+    run.environment_path.write_text('{"given": {"generator": "Coded", "dataset": "Tensor"}}')
+    call = f"ganlet.resume('{path}', {{'seed': 1}}, generator=..., dataset=...)"
+    assert run.resume_command({"seed": 1}) == call
+    with command_line():
+        assert run.resume_command({"seed": 1}) == call
+    run.environment_path.write_text("{")
+    assert run.resume_command() == f"ganlet resume '{path}'"
+
+
+def test_a_run_that_may_not_be_read_is_told(tmp_path, monkeypatch):
+    run, stat = RunFolder.create(tmp_path / "a", "seed: 1\n"), Path.stat
+
+    def refuse(self, **settings):
+        if self == run.config_path:
+            raise PermissionError(13, "Permission denied", str(self))
+        return stat(self, **settings)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    with pytest.raises(EnvironmentProblem, match="may not be read"):
+        RunFolder.open(run.path)

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import io
 import math
+import os
+import subprocess
+import sys
 
 import matplotlib
 import numpy as np
@@ -195,3 +198,12 @@ def test_nothing_global_of_matplotlib_is_touched():
     before = dict(matplotlib.rcParams)
     figure_png(loss_plot([a_row(1)], dark=True))
     assert dict(matplotlib.rcParams) == before
+
+
+def test_where_matplotlib_keeps_its_fonts_is_not_told():
+    code = "import ganlet.runs.plots, logging; logging.getLogger('matplotlib').warning('something else')"
+    nowhere = {"HOME": "/proc/nowhere", "XDG_CONFIG_HOME": "", "XDG_CACHE_HOME": ""}
+    environment = {key: value for key, value in os.environ.items() if key != "MPLCONFIGDIR"} | nowhere
+    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
+    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, ended.stderr) == (0, "something else\n")

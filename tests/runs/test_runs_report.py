@@ -297,7 +297,8 @@ def test_a_run_that_stopped_early_says_so(make_run):
     folder = make_run(moments=(0, 2500), rows=5)
     page = page_of(folder)
     assert "it is meant to see 10,000 images" in page.text
-    assert f"ganlet resume '{folder.path}'" in page.text
+    assert f"ganlet resume '{folder.path.name}'" in page.text
+    assert f"in the folder that {folder.path.name} lies in" in page.text
     assert "total_images=" not in page.text
     assert page.table["Images seen"] == "2,500 of 10,000"
 
@@ -343,9 +344,9 @@ def test_why_it_ended_before_its_time_is_told_until_it_goes_on(make_run):
 def test_commands_can_be_copied(make_run):
     folder = make_run(seed=3, rows=0, moments=(10_000,))
     text = page_of(folder).text
-    assert f"ganlet sample '{folder.path}' --num 16" in text
-    assert f"ganlet resume '{folder.path}' --set train.total_images=20000" in text
-    assert f"ganlet train --config '{folder.config_path}' --set seed=4" in text
+    assert f"ganlet sample '{folder.path.name}' --num 16" in text
+    assert f"ganlet resume '{folder.path.name}' --set train.total_images=20000" in text
+    assert f"ganlet train --config '{folder.path.name}/config.yaml' --set seed=4" in text
 
 
 @pytest.mark.parametrize(

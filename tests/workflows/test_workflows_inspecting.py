@@ -212,7 +212,7 @@ class TestConfig:
         path = tmp_path / "mine.yaml"
         path.write_text("mine")
         with pytest.raises(ConfigError, match="exists already"):
-            inspecting.require_new_file(path)
+            inspecting.config_path(path)
 
     def test_a_folder_whose_name_is_no_text(self, tmp_path):
         root = tmp_path / "bytes\udcff"

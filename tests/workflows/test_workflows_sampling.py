@@ -163,3 +163,25 @@ def test_a_place_that_cannot_be_written_to_is_one_message(cli, straight):
     code, _, err = cli("sample", straight.path, "--out", "/proc/nowhere/pictures")
     assert code == 3
     assert "Traceback" not in err
+
+
+def test_drawing_that_takes_long_is_told_as_it_goes(straight, told, monkeypatch):
+    from ganlet.workflows import sampling
+
+    expected = sample(straight.path, 600, device="cpu", reporter=told)
+    assert told.lines == []  # it took no time
+    monkeypatch.setattr(sampling, "QUIET_SECONDS", -1.0)
+    assert np.array_equal(sample(straight.path, 600, device="cpu", reporter=told), expected)
+    assert told.lines == ["drawing 256/600", "drawing 512/600", "drawing 600/600"]
+
+
+def test_a_folder_that_has_pictures_is_left_as_it_is(tmp_path):
+    pictures = np.zeros((2, 8, 8, 3), np.uint8)
+    save_samples(pictures, tmp_path / "s")
+    with pytest.raises(ConfigError, match="pictures in this folder already"):
+        save_samples(pictures + 1, tmp_path / "s")
+    with Image.open(tmp_path / "s" / "0000.png") as kept:
+        assert not np.asarray(kept).any()
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / "notes.txt").touch()
+    assert len(save_samples(pictures, str(tmp_path / "t"))) == 2

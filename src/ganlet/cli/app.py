@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from typing import NoReturn
 
 import typer
 
-from ganlet.cli import diagnosing, inspecting, listing, measuring, sampling, training
-from ganlet.errors import GanletError, Interrupted
+from ganlet.caller import command_line
+from ganlet.cli import caching, diagnosing, inspecting, listing, measuring, sampling, training
+from ganlet.cli.printing import READER_GONE, show, tell, unwritable, usable_streams
+from ganlet.errors import EnvironmentProblem, GanletError, Interrupted
 from ganlet.workflows.reporting import is_first_process
 
 app = typer.Typer(
@@ -29,13 +32,14 @@ app.command("evaluate")(measuring.evaluate)
 app.command("compare")(measuring.compare)
 app.command("inspect")(inspecting.inspect)
 app.command("list")(listing.list_things)
+app.command("cache")(caching.cache)
 
 
 def _version(wanted: bool) -> None:
     if wanted:
         from ganlet import __version__
 
-        print(__version__)
+        show(__version__)
         raise typer.Exit
 
 
@@ -52,17 +56,32 @@ def main() -> None:
     # Idle OpenMP threads spin for long by default: on a busy machine that makes every step several times slower.
     # It must be set before torch is imported.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-    try:
-        app()
-    except GanletError as error:
-        if os.environ.get("GANLET_DEBUG"):
-            traceback.print_exc()
-        if is_first_process() or not isinstance(error, Interrupted):
-            print(error.message, file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        sys.exit(130)
-    except MemoryError:
-        print("There is not enough memory.\n  next:     a smaller --set train.batch_size", file=sys.stderr)
-        sys.exit(4)
+    with usable_streams(), command_line():
+        try:
+            app()
+        except GanletError as error:
+            _fail(error, error.message, error.exit_code)
+        except KeyboardInterrupt as error:
+            _fail(error, "Stopped.", 130)
+        except MemoryError as error:
+            _fail(error, "There is not enough memory.\n  next:     a smaller --set train.batch_size", 4)
+        except OSError as error:
+            # What was told only now; an error that names no file comes from printing help.
+            if error.filename is None and not isinstance(error, PermissionError):
+                problem: GanletError = unwritable(error)
+            else:
+                problem = EnvironmentProblem("A file cannot be used.", where=error.filename, got=error.strerror)
+            _fail(error, problem.message, problem.exit_code)
+        except SystemExit as error:
+            if isinstance(error.__context__, BrokenPipeError):  # so click ends where nobody reads its help
+                sys.exit(READER_GONE)
+            raise
+
+
+def _fail(error: BaseException, message: str, code: int) -> NoReturn:
+    """Tell an error and end."""
+    if os.environ.get("GANLET_DEBUG") and not isinstance(error, KeyboardInterrupt):
+        traceback.print_exception(error)
+    if is_first_process() or not isinstance(error, Interrupted):
+        tell(message)
+    sys.exit(code)

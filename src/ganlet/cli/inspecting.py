@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+import shlex
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,9 @@ from typing import Annotated
 import typer
 
 from ganlet.cli.options import Device, Overrides, overrides_tree
+from ganlet.cli.printing import show, tell
 from ganlet.config.tree import merge
+from ganlet.paths import readable
 from ganlet.workflows.configuring import make_config
 from ganlet.workflows.reporting import choose_reporter
 
@@ -42,18 +44,22 @@ def inspect(
     from ganlet.workflows.inspection.words import as_text
 
     if config is not None:
-        inspecting.require_new_file(config)
+        config = inspecting.config_path(config)
     page = None if out is None else inspecting.page_path(out, source)
     with closing(choose_reporter()) as reporter:
         inspection = inspecting.inspect(source, changes, device=device, reporter=reporter)
-    print(json.dumps(inspection.as_json(), indent=2) if as_json else as_text(inspection))
-    told = sys.stderr if as_json else sys.stdout
+    # First what is to be written: it shall be there, whether somebody reads what is printed or not.
     if page is not None:
         inspecting.write_page(inspection, page)
-        print(f"\npage: {page}", file=told)
+    if config is not None and inspection.config is not None:
+        inspecting.write_config(inspection, config)
+    show(json.dumps(inspection.as_json(), indent=2) if as_json else as_text(inspection))
+    told = tell if as_json else show
+    if page is not None:
+        told(f"\npage: {readable(page)}")
     inspecting.require_usable(inspection)
     if config is not None:
-        inspecting.write_config(inspection, config)
-        print(f"\nconfig: ganlet train --config {config}", file=told)
+        told(f"\nconfig: ganlet train --config {shlex.quote(str(config))}")
     if page is None and not as_json:
-        print(f"\nSee the pictures: ganlet inspect ... --out {inspecting.page_path(Path(), source)}", file=sys.stderr)
+        command = f"ganlet inspect {shlex.quote(source)} --out {shlex.quote(str(inspecting.page_path('.', source)))}"
+        tell(f"\nSee the pictures: {command}")

@@ -8,6 +8,7 @@ from typing import Annotated, get_origin
 import typer
 from pydantic_core import PydanticUndefined
 
+from ganlet.cli.printing import show
 from ganlet.config import presets
 from ganlet.config.schema import RunConfig
 from ganlet.config.tree import group, kinds
@@ -35,8 +36,7 @@ def list_things(
         )
     rows = THINGS[what]()
     width = max(len(name) for name, _ in rows)
-    for name, text in rows:
-        print(f"{name:<{width}}  {text}".rstrip())
+    show("\n".join(f"{name:<{width}}  {text}".rstrip() for name, text in rows))
 
 
 def _presets() -> list[tuple[str, str]]:

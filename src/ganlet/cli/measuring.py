@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,8 @@ from typing import Annotated
 import typer
 
 from ganlet.cli.options import Device, RunPath
+from ganlet.cli.printing import show, tell
+from ganlet.paths import readable
 from ganlet.workflows.reporting import choose_reporter
 
 Json = Annotated[bool, typer.Option("--json", help="Print nothing but JSON.")]
@@ -55,7 +56,7 @@ def evaluate(
             device=device,
             reporter=reporter,
         )
-    print(json.dumps(found.row, indent=2) if as_json else found)
+    show(json.dumps(found.row, indent=2) if as_json else found)
 
 
 def compare(
@@ -77,7 +78,6 @@ def compare(
     from ganlet.workflows.plotting import save_plot
 
     if plot is not None:
-        save_plot(runs, plot)
-        print(f"plotted: {plot}", file=sys.stderr)
+        tell(f"plotted: {readable(save_plot(runs, plot))}")
     found = put_together(runs, show_anyway=show_anyway)
-    print(json.dumps(found.as_json(), indent=2) if as_json else found)
+    show(json.dumps(found.as_json(), indent=2) if as_json else found)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ganlet.cli.options import Device
+from ganlet.cli.printing import tell_result
+from ganlet.workflows.reporting import choose_reporter
 
 
 def sample(
@@ -30,10 +33,23 @@ def sample(
     device: Device = "auto",
 ) -> None:
     """Draw new pictures with the generator of a run."""
+    from ganlet.paths import given
     from ganlet.workflows.sampling import sample as draw
-    from ganlet.workflows.sampling import save_samples
+    from ganlet.workflows.sampling import samples_path, save_samples
 
-    pictures = draw(run, num, seed=seed, labels=label or (), truncation=truncation, average=average, device=device)
+    run = given(run)
     beside = run.parent if run.is_file() else run
-    paths = save_samples(pictures, out or beside / f"sample-{seed}.png")
-    print(out or paths[0])
+    target = beside / f"sample-{seed}.png" if out is None else samples_path(out)
+    with closing(choose_reporter()) as reporter:
+        pictures = draw(
+            run,
+            num,
+            seed=seed,
+            labels=label or (),
+            truncation=truncation,
+            average=average,
+            device=device,
+            reporter=reporter,
+        )
+        save_samples(pictures, target)
+    tell_result(target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import shlex
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -10,8 +10,10 @@ from typing import Annotated
 import typer
 
 from ganlet.cli.options import Device, Overrides, RunPath, overrides_tree
+from ganlet.cli.printing import show, tell, tell_result
 from ganlet.config import read_yaml, validate
 from ganlet.config.tree import merge
+from ganlet.paths import readable
 from ganlet.workflows.configuring import make_config
 from ganlet.workflows.reporting import choose_reporter, is_first_process
 
@@ -57,7 +59,7 @@ def train(
 
             text = plan(settings, out, device=device, reporter=reporter)
             if is_first_process():
-                print(text)
+                show(text)
             return
         from ganlet.workflows.training import train as train_run
 
@@ -88,5 +90,6 @@ def resume(
 def _tell_where(path: Path) -> None:
     if not is_first_process():
         return
-    print(path / "report.html")
-    print(f"done: open {path / 'report.html'}, or draw more with: ganlet sample {path}", file=sys.stderr)
+    report, quoted = path / "report.html", shlex.quote(str(path))
+    tell_result(report)
+    tell(f"done: open {readable(report)}, or draw more with: ganlet sample {quoted}")

@@ -10,7 +10,7 @@ from ganlet.config.files import (
     read_yaml,
     validate,
 )
-from ganlet.config.resolve import relocate, resolve
+from ganlet.config.resolve import portable, relocate, resolve
 from ganlet.config.schema import RunConfig
 from ganlet.config.tree import differences
 
@@ -21,6 +21,7 @@ __all__ = [
     "dump_yaml",
     "parse_override",
     "parse_yaml",
+    "portable",
     "read_run_config",
     "read_yaml",
     "relocate",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from ganlet.errors import ConfigError, nearest
 
 MAX_PROBLEMS = 20  # nobody reads more at once
 MAX_SHOWN = 60  # characters of a wrong value
+
+BRANCH = re.compile(r"(literal|tuple|list)\[")  # what pydantic puts into a path where a value may be of several types
 
 # What pydantic says about types, in words for people; everything else it says well itself.
 PLAIN_WORDS = {
@@ -87,8 +90,9 @@ def validate(tree: Tree) -> RunConfig:
     try:
         config = RunConfig.model_validate(tree)
     except ValidationError as error:
-        problems = [_describe(problem) for problem in error.errors(include_url=False)[:MAX_PROBLEMS]]
-        raise _config_error(problems, error.error_count()) from None
+        found = _of_the_branch_meant(error.errors(include_url=False))
+        problems = [_describe(problem) for problem in found[:MAX_PROBLEMS]]
+        raise _config_error(problems, len(found)) from None
     if problems := _truth_as_number(tree, config) + impossible(config):
         raise _config_error(problems, len(problems))
     return config
@@ -135,10 +139,19 @@ def _config_error(problems: list[str], count: int) -> ConfigError:
     return ConfigError(f"{subject} not possible:\n{lines}", hint="ganlet list settings")
 
 
+def _of_the_branch_meant(problems: list[Any]) -> list[Any]:
+    """Without what is wrong with a list as one of the words that could stand in its place."""
+    return [
+        problem
+        for problem in problems
+        if not (isinstance(problem["input"], list | tuple) and str(problem["loc"][-1]).startswith("literal["))
+    ]
+
+
 def _describe(problem: Any) -> str:
     """One line for one pydantic error: dotted path, what is wrong, range or nearest known key."""
     kind, value = problem["type"], problem["input"]
-    parts = [str(part) for part in problem["loc"]]
+    parts = [str(part) for part in problem["loc"] if not BRANCH.match(str(part))]
     path = ".".join(parts)
     if kind == "extra_forbidden":
         return f"{path}: unknown key{_suggest(parts)}"
@@ -151,6 +164,8 @@ def _describe(problem: Any) -> str:
     if kind == "missing":
         return f"{path}: must be given"
     words = PLAIN_WORDS[kind].format(**problem.get("ctx", {})) if kind in PLAIN_WORDS else problem["msg"]
+    if kind == "string_type" and isinstance(value, int | float):
+        words = f'a string, such as "{value}" in quotes'
     message = words.removeprefix("Value error, ").removeprefix("Input should be ")
     known = paths().get(_in_schema([*parts, "kind"]), ())
     meant = f"; did you mean {path}.kind={value}?" if isinstance(value, str) and value in known else ""

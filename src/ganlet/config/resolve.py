@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Any
 
 from ganlet.config.files import validate
@@ -33,6 +34,25 @@ def relocate(config: RunConfig, source: str, init_from: str | None = None) -> Ru
     if init_from is not None:
         changes["train"] = config.train.model_copy(update={"init_from": init_from})
     return config.model_copy(update=changes)
+
+
+def portable(config: RunConfig) -> RunConfig:
+    """The config without what tells where it was made: of each place only the last name is left.
+
+    For what is passed on, such as a generator or a report. Sources that are no places keep their names.
+    """
+    init_from, extractor = config.train.init_from, config.evaluate.extractor
+    name, equals, file = extractor.rpartition("=")
+    evaluate = config.evaluate.model_copy(update={"extractor": f"{name}{equals}{_last_name(file)}"})
+    moved = relocate(config, _last_name(config.data.source), init_from and _last_name(init_from))
+    return moved.model_copy(update={"evaluate": evaluate})
+
+
+def _last_name(place: str) -> str:
+    kind, colon, path = place.partition(":")
+    if colon and "/" not in kind:  # stacked:PATH, memory:DIGEST
+        return f"{kind}{colon}{PurePath(path).name}"
+    return PurePath(place).name or "pictures"
 
 
 def _in_images(value: Any, images_per_epoch: int) -> Any:

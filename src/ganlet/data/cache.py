@@ -21,6 +21,7 @@ from filelock import FileLock
 
 from ganlet.data.spec import printable
 from ganlet.errors import EnvironmentProblem, ResourceProblem
+from ganlet.paths import given
 
 CACHE_VARIABLE = "GANLET_CACHE"
 BUILD_PREFIX = ".building-"
@@ -30,8 +31,8 @@ NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}  # what
 
 
 def cache_folder() -> Path:
-    """Where packs and references are kept."""
-    return Path(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("ganlet"))
+    """Where packs and references are kept. Raises `ConfigError` where the variable holds no path."""
+    return given(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("ganlet"), CACHE_VARIABLE)
 
 
 @contextmanager

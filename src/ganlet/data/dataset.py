@@ -6,14 +6,16 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
+from pydantic import ValidationError
 from torch.utils.data import Dataset
 
+from ganlet.data.cache_contents import cache_limit, keep_within_limit, note_use
 from ganlet.data.memory import hold
 from ganlet.data.settings import DataConfig
-from ganlet.data.source import open_source
+from ganlet.data.source import absolute_source, open_source
 from ganlet.data.spec import Pack
+from ganlet.errors import ConfigError
 from ganlet.images import center_crop, to_network
-from ganlet.settings import as_size
 
 
 class ImageDataset(Dataset[Any]):
@@ -58,7 +60,25 @@ def open_images(
         channels: 1, 3 or 4; auto: as most pictures have.
         settings: further fields of `DataConfig`, such as crop, split, num_images, skip_bad.
 
-    Raises `DataError` for a source that is missing, broken or empty, and pydantic's ValidationError for a setting.
+    Raises `DataError` for a source that is missing, broken or empty, and `ConfigError` for a setting.
     """
-    config = DataConfig(source=hold(source), size=as_size(size), channels=channels, **settings)
-    return ImageDataset(open_source(config, progress), config.size)
+    try:
+        config = DataConfig(source=hold(source), size=size, channels=channels, **settings)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where, got = ".".join(map(str, first["loc"])), repr(first["input"])[:60]
+        raise ConfigError("A setting of the pictures cannot be used.", where=where, got=got,
+                          expected=first["msg"].removeprefix("Value error, ")) from None  # fmt: skip
+    return ImageDataset(open_pack(config, progress), config.size)
+
+
+def open_pack(config: DataConfig, progress: Callable[[int, int], None] | None = None) -> Pack:
+    """The pack of a source, as `open_source` gives it; it is noted in the cache that it is in use.
+
+    What was used least recently leaves the cache where that is over its limit.
+    """
+    cache_limit()  # what is wrong with it is told before anything is packed
+    pack = open_source(config, progress)
+    note_use(pack.fingerprint, absolute_source(config.source))
+    keep_within_limit()
+    return pack

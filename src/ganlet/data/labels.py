@@ -17,6 +17,7 @@ from ganlet.data.folder import beside_classes
 from ganlet.data.settings import DataConfig
 from ganlet.data.spec import Pack, printable
 from ganlet.errors import DataError, nearest
+from ganlet.paths import same_form
 
 LISTED = 10
 IMBALANCE = 10  # times as many pictures in one class as in another
@@ -79,15 +80,22 @@ def label_vectors(pack: Pack, config: DataConfig) -> LabelVectors | None:
     if config.labels == "attributes":
         if pack.attributes is None:
             raise _no_attributes(pack)
-        _require_known(names, pack)
+        _require_known(in_known_forms(names, pack.attribute_names), pack)
         return LabelVectors(names, attributes=_columns(pack, names))
     if pack.labels is None:
         raise _no_classes(pack, "data.labels is classes", "--set data.labels=none")
-    if not set(pack.label_names) <= set(names):
+    own = in_known_forms(pack.label_names, names)
+    if not set(own) <= set(names):
         raise _other_classes(pack, names)
     places = {name: place for place, name in enumerate(names)}
-    classes = np.array([places[name] for name in pack.label_names], np.int64)[pack.labels]
+    classes = np.array([places[name] for name in own], np.int64)[pack.labels]
     return LabelVectors(names, classes=classes)
+
+
+def in_known_forms(names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    """`names` as they are spelled among `known`, where the same one is there in another Unicode form."""
+    forms = {same_form(name): name for name in known}
+    return tuple(name if name in known else forms.get(same_form(name), name) for name in names)
 
 
 def label_fingerprint(pack: Pack, config: DataConfig) -> str | None:
@@ -141,7 +149,8 @@ def _class_names(pack: Pack, config: DataConfig) -> tuple[str, ...]:
             expected="at least 2 classes that have pictures",
             hint="--set data.labels=none",
         )
-    names = pack.label_names if config.label_names == "auto" else config.label_names
+    wanted = pack.label_names if config.label_names == "auto" else config.label_names
+    names = in_known_forms(wanted, pack.label_names)
     if Counter(names) != Counter(pack.label_names):
         raise _other_classes(pack, names)
     return names
@@ -150,7 +159,8 @@ def _class_names(pack: Pack, config: DataConfig) -> tuple[str, ...]:
 def _attribute_names(pack: Pack, config: DataConfig) -> tuple[str, ...]:
     if pack.attributes is None:
         raise _no_attributes(pack)
-    names = pack.attribute_names if config.label_names == "auto" else config.label_names
+    wanted = pack.attribute_names if config.label_names == "auto" else config.label_names
+    names = in_known_forms(wanted, pack.attribute_names)
     _require_known(names, pack)
     if len(set(names)) < len(names) or not names:
         expected = "at least one attribute, each of them once"
@@ -184,6 +194,7 @@ def _require_known(names: Sequence[str], pack: Pack) -> None:
 def _columns(pack: Pack, names: Sequence[str]) -> np.ndarray:
     """Some of the attributes in an order: uint8 (N, number of names)."""
     assert pack.attributes is not None
+    names = in_known_forms(names, pack.attribute_names)
     return pack.attributes[:, [pack.attribute_names.index(name) for name in names]]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import operator
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,7 +16,9 @@ from PIL import Image
 from ganlet.data.decode import COLOUR_MODES, GREY_MODES
 from ganlet.data.settings import DataConfig
 from ganlet.data.spec import Source, SourceKind, SourcePicture, printable
+from ganlet.data.stacked import STACKED
 from ganlet.errors import DataError
+from ganlet.paths import as_text, given
 
 MEMORY = "memory:"  # and the digest of the pictures
 CHANNELS = (1, 3, 4)
@@ -36,11 +39,20 @@ def hold(dataset: Any) -> str:
     or tensors: uint8, or floats in [-1, 1], [0, 1] or [0, 255], all in the same; (H, W), (H, W, C) or (C, H, W) with 1,
     3 or 4 channels. An array or tensor of all pictures serves too. Raises `DataError` for anything else.
     """
-    if isinstance(dataset, str | Path):
-        return str(dataset)
+    if isinstance(dataset, str | os.PathLike):
+        return as_source(dataset)
     held = Held(dataset)
     _HELD[held.name] = held
     return held.name
+
+
+def as_source(path: str | os.PathLike[str]) -> str:
+    """The `data.source` that a person means; names of sources stay what they are. Raises `ConfigError`."""
+    text = as_text(path, "data.source")
+    prefix = STACKED if text.startswith(STACKED) else ""
+    named = text.removeprefix(prefix)
+    meant = given(named, "data.source")
+    return text if meant == Path(named) else f"{prefix}{meant}"
 
 
 class Held:

@@ -23,10 +23,10 @@ from ganlet.settings import Images, as_images
 
 AGREE_EVERY = 8  # iterations between agreements of several ranks about stopping
 
-# Reasons to stop by strength; the number of a signal lies between the first two. A rollback prevails over a signal,
-# because what the signal saves would be the state that is not to be gone on with; the signal then ends the run one
-# iteration later.
-BY_HOOK, ROLL_BACK, FAILED = 1, 64, 65
+# Reasons to stop by strength; the number of a signal (1 is SIGHUP) is added to the second. A rollback prevails over a
+# signal, because what the signal saves would be the state that is not to be gone on with; the signal then ends the run
+# one iteration later.
+BY_HOOK, BY_SIGNAL, ROLL_BACK, FAILED = 1, 1, 64, 65
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,8 @@ class Requests:
         A rank that stopped on its own would leave the others waiting for it; several ask each other only now and then,
         and at each `meeting`.
         """
-        strength = max(self.strength, self.stop.number if self.stop else 0)
+        number = self.stop.number if self.stop else 0
+        strength = max(self.strength, BY_SIGNAL + number if number else 0)
         if self.ranks.world > 1:
             if iterations % AGREE_EVERY and not (meeting or event.finished):
                 return None
@@ -219,5 +220,5 @@ class Requests:
         if event.finished:
             return StopReason(finished=True)
         if strength:
-            return StopReason(False, 0 if strength == BY_HOOK else strength, self.reason)
+            return StopReason(False, 0 if strength == BY_HOOK else strength - BY_SIGNAL, self.reason)
         return None

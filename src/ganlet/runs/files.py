@@ -11,9 +11,9 @@ import contextlib
 import errno
 import itertools
 import os
-import shlex
 import shutil
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 
 from ganlet.errors import EnvironmentProblem, ResourceProblem
@@ -22,8 +22,16 @@ TEMPORARY, DELETED = ".tmp-", ".del-"
 
 # EFBIG comes from a limit on the size of one file (ulimit -f): for the user it is the same shortage.
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM}
 UNHARMED = "nothing that was saved before is lost"
+# What the system answers, in words; anything else is a disk that has gone or does not answer.
+REASONS = {
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "The folder cannot be written to"),
+    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST), "A folder is meant, and there is a file of that name"),
+    errno.EISDIR: "A file is meant, and there is a folder of that name",
+    errno.ENAMETOOLONG: "The name is too long",
+}
+
+_next_command: ContextVar[str | None] = ContextVar("next_command", default=None)
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -74,7 +82,7 @@ def sweep(folder: Path) -> list[str]:
 def free_name(path: Path) -> Path:
     """The first of `path`, path-2, path-3 ... that does not exist yet."""
     names = (path.name if number == 1 else f"{path.name}-{number}" for number in itertools.count(1))
-    return next(candidate for candidate in map(path.with_name, names) if not candidate.exists())
+    return next(candidate for candidate in map(path.with_name, names) if not os.path.lexists(candidate))
 
 
 def require_space(folder: Path, num_bytes: int) -> None:
@@ -105,21 +113,32 @@ def _disk_full(path: Path, num_bytes: int, refusal: str | None = None) -> Resour
         where=path,
         got=got,
         expected=f"{num_bytes:,} bytes",
-        hint=f"make room, then {_next_command(path)}",
+        hint=f"make room, then {_what_then()}",
     )
 
 
 def _not_writable(path: Path, error: OSError) -> EnvironmentProblem:
-    reason = "cannot be written to" if error.errno in REFUSED else "has gone, or its disk does not answer"
+    reason = REASONS.get(error.errno or 0, "The folder has gone, or its disk does not answer")
+    place = "file" if error.errno == errno.EISDIR else "folder"
     return EnvironmentProblem(
-        f"The folder {reason}; {UNHARMED}.",
+        f"{reason}; {UNHARMED}.",
         where=path,
         got=error.strerror or str(error),
-        expected="a folder on a disk that can be written to",
-        hint=f"make it writable or choose another folder with --out, then {_next_command(path)}",
+        expected=f"a {place} on a disk that can be written to",
+        hint=f"make it writable or choose another {place} with --out, then {_what_then()}",
     )
 
 
-def _next_command(path: Path) -> str:
-    run = next((parent for parent in path.parents if os.path.isfile(parent / "config.yaml")), None)
-    return "type the same command again" if run is None else f"type: ganlet resume {shlex.quote(str(run))}"
+@contextlib.contextmanager
+def going_on_by(command: str) -> Iterator[None]:
+    """Within this context an error of the disk tells to go on with `command`; else with what was typed before."""
+    token = _next_command.set(command)
+    try:
+        yield
+    finally:
+        _next_command.reset(token)
+
+
+def _what_then() -> str:
+    command = _next_command.get()
+    return "type the same command again" if command is None else f"type: {command}"

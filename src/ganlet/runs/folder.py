@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shlex
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
-from ganlet.errors import RunError, nearest
+from ganlet.caller import is_command_line
+from ganlet.errors import EnvironmentProblem, RunError, nearest
+from ganlet.paths import given, readable
 from ganlet.runs.files import TEMPORARY, free_name, fsync_directory, os_errors_explained, sweep, write_atomic
 from ganlet.runs.lock import HOLDER, LOCK, run_lock
 
@@ -55,33 +61,104 @@ class RunFolder:
         return run
 
     @classmethod
-    def open(cls, path: Path) -> RunFolder:
-        """The run at `path`; raises RunError when that is not a run, naming the nearest one that is."""
+    def create_next(cls, path: Path, config_text: str) -> RunFolder:
+        """Make a new run in the first of `path`, path-2, path-3 ... that nobody has, whoever else is doing the same."""
+        while True:
+            free = free_name(path)
+            try:
+                with os_errors_explained(free):
+                    free.parent.mkdir(parents=True, exist_ok=True)
+                    try:
+                        free.mkdir()  # of several processes one succeeds: that decides whose it is
+                    except FileExistsError:
+                        continue
+                return cls.create(free, config_text)
+            except RunError:  # another process has taken the empty folder by its name
+                continue
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> RunFolder:
+        """The run at `path`, as a person gives it.
+
+        Raises RunError when that is not a run, naming the nearest one that is, and ConfigError when it is no path.
+        """
+        path = given(path)
+        try:
+            (path / CONFIG).stat()
+        except PermissionError as error:
+            hint = "ask its owner for the permission to read it"
+            raise EnvironmentProblem("The run may not be read.", where=path, got=error.strerror, hint=hint) from None
+        except OSError:
+            pass
         if is_run(path):
             return cls(path)
-        what = f"This folder is not a run: it has no {CONFIG}." if path.is_dir() else "There is no run here."
+        what = "There is no run here."
+        if path.is_dir():
+            what = f"This folder is not a run: it has no {CONFIG}."
+        elif path.is_file():
+            what = "This is a file, and a run is a folder."
         siblings = {run.name: run for run in _runs_in(path.parent)}
         close = nearest(path.name, siblings)
-        if inside := _runs_in(path):
+        if os.path.isfile(path / "generator.safetensors"):
+            hint = f"draw with the generator in it: ganlet sample {shlex.quote(str(path / 'generator.safetensors'))}"
+        elif inside := _runs_in(path):
             hint = f"choose one of the {len(inside)} runs in it, such as {shlex.quote(str(inside[0]))}"
         elif close:
             hint = f"did you mean {shlex.quote(str(siblings[close]))}?"
         else:
             hint = "start a run: ganlet train --out FOLDER"
-        raise RunError(what, where=path, expected="a folder that `ganlet train` made", hint=hint)
+        raise RunError(what, where=readable(path), expected="a folder that `ganlet train` made", hint=hint)
 
     def lock(self) -> AbstractContextManager[None]:
         """The lock that a process holds, in a `with` block, as long as it writes to this run."""
         return run_lock(self.path)
+
+    def resume_command(
+        self, settings: Mapping[str, object] | None = None, *, shown: Path | None = None, **arguments: bool
+    ) -> str:
+        """What to type to go on with this run, with settings by dotted path and what else the verb takes.
+
+        Where it was begun with objects from Python it goes on with them only, so it is a call; else a command. `shown`
+        is what the folder is called there.
+        """
+        path, settings = str(shown or self.path), settings or {}
+        if not self.given_names and (is_command_line() or not arguments):
+            options = [f"--set {shlex.quote(f'{key}={value}')}" for key, value in settings.items()]
+            flags = [f"--{name.replace('_', '-')}" for name in arguments]
+            return " ".join(["ganlet resume", shlex.quote(path), *options, *flags])
+        words = [
+            repr(path),
+            *([repr(dict(settings))] if settings else []),
+            *(f"{name}=..." for name in self.given_names),
+        ]
+        return f"ganlet.resume({', '.join([*words, *(f'{name}={value}' for name, value in arguments.items())])})"
+
+    @property
+    def given_names(self) -> list[str]:
+        """The names of what was handed in from Python as objects, by environment.json where that can be read."""
+        try:
+            environment = json.loads(self.environment_path.read_text("utf-8"))
+            return list(handed_in(environment))
+        except (OSError, ValueError, AttributeError):
+            return []
 
     def sweep(self) -> list[str]:
         """Remove what interrupted writes left anywhere in this run, and name it; call it only under the lock."""
         return [*sweep(self.path), *sweep(self.samples_path), *sweep(self.checkpoints_path)]
 
 
+def handed_in(environment: Mapping[str, Any]) -> dict[str, str]:
+    """What a run was begun with as objects, by name and class, by its environment.json.
+
+    A path to pictures is none, though runs of older versions noted it: the config has it, too.
+    """
+    given = {str(name): str(kind) for name, kind in (environment.get("given") or {}).items()}
+    return {name: kind for name, kind in given.items() if name != "dataset" or kind not in ("str", "PosixPath")}
+
+
 def is_run(path: Path) -> bool:
     """Whether `path` is the folder of a run."""
-    return (path / CONFIG).is_file()
+    return os.path.isfile(path / CONFIG)
 
 
 def default_run_path(parent: Path, name: str) -> Path:
@@ -94,7 +171,7 @@ def require_new(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise RunError("A run is a folder, and this is a file.", where=path, hint="choose another name with --out")
     if is_run(path):
-        again = f"go on with it: ganlet resume {shlex.quote(str(path))}, or choose another folder with --out"
+        again = f"go on with it: {RunFolder(path).resume_command()}, or choose another folder with --out"
         raise RunError("There is a run in this folder already.", where=path, hint=again)
     names = sorted(entry.name for entry in path.iterdir() if not _is_ours(entry)) if path.exists() else []
     if names:
@@ -114,4 +191,7 @@ def _is_ours(entry: Path) -> bool:
 
 
 def _runs_in(folder: Path) -> list[Path]:
-    return sorted(entry for entry in folder.iterdir() if is_run(entry)) if folder.is_dir() else []
+    try:
+        return sorted(entry for entry in folder.iterdir() if is_run(entry))
+    except OSError:  # there is no such folder, or it may not be looked into
+        return []

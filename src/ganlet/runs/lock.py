@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import platform
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -64,5 +63,5 @@ def _in_use(run: Path) -> RunError:
             hint += f" (on {host})"
     except (OSError, ValueError, KeyError, TypeError):
         # Between taking the lock and writing its name the other one is anonymous.
-        got, hint = "another process", f"try again: ganlet resume {shlex.quote(str(run))}"
+        got, hint = "another process", "type the same command again in a moment"
     return RunError("Another process is working in this run.", where=run, got=got, hint=hint)

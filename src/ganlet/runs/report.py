@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ganlet.config import RunConfig, dump_yaml, read_run_config
+from ganlet.config import RunConfig, dump_yaml, portable, read_run_config
 from ganlet.runs.evaluations import newest_evaluation
 from ganlet.runs.files import write_atomic
 from ganlet.runs.folder import RunFolder
@@ -43,9 +43,9 @@ def write_report(folder: RunFolder, *, facts: Mapping[str, Any]) -> Path:
         checkup=checkup,
         signals=chart(partial(evidence_plot, checkup["panels"])) if checkup and checkup["panels"] else None,
         grids=_grids_around(checkup["verdicts"][0], told["moments"]) if checkup else [],
-        settings=dump_yaml(config).splitlines(),
+        settings=dump_yaml(portable(config)).splitlines(),
     )
-    write_atomic(folder.report_path, page.encode())
+    write_atomic(folder.report_path, page.encode(errors="backslashreplace"))  # names may hold bytes that are no text
     return folder.report_path
 
 
@@ -63,7 +63,8 @@ def _the_run(folder: RunFolder, config: RunConfig, rows: Rows, facts: Mapping[st
         "title": name if config.preset in (None, name) else f"{config.preset} on {name}",
         "maker": f"ganlet {session.get('ganlet', '')}",
         "folder": folder,
-        "config": config,
+        "run": folder.path.absolute().name,  # the page is passed on, and need not tell of this machine
+        "config": portable(config),
         "facts": facts,
         "weights": facts.get("parameters", {}),
         "classes": facts.get("classes", {}),

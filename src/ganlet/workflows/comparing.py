@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ganlet.config import RunConfig, differences, read_run_config
 from ganlet.config.tree import flatten
-from ganlet.errors import RunError
+from ganlet.errors import ConfigError, RunError
 from ganlet.metrics.protocol import Protocol
+from ganlet.paths import given
 from ganlet.runs.evaluations import WIDTH, aligned, describe_value, newest_evaluation, number
 from ganlet.runs.folder import RunFolder
+from ganlet.workflows.arguments import several
 
 BEST, TIED = "best", "tied"
 CAN_BE_MADE_ALIKE = ("num_fakes", "extractor_identity", "resizer", "channel_rule")  # by measuring again
+
+Runs = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]  # one folder, or several
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class Comparison:
         return "\n\n".join(parts)
 
 
-def compare(runs: Sequence[str | Path], *, show_anyway: bool = False) -> Comparison:
+def compare(runs: Runs, *, show_anyway: bool = False) -> Comparison:
     """The newest evaluations of runs beside each other.
 
     Raises RunError where none was measured, and where they were measured in different ways, unless `show_anyway`: then
@@ -98,9 +102,12 @@ def compare(runs: Sequence[str | Path], *, show_anyway: bool = False) -> Compari
     return Comparison(groups, missing, _different_settings(configs))
 
 
-def open_runs(paths: Sequence[str | Path]) -> dict[str, RunFolder]:
+def open_runs(runs: Runs) -> dict[str, RunFolder]:
     """Different runs by the names of their folders, or by their paths where names are the same. Raises RunError."""
-    folders = [RunFolder.open(Path(path)) for path in dict.fromkeys(map(Path, paths))]
+    paths = [given(path) for path in several("runs", runs, (str, os.PathLike), "folders")]
+    if not paths:
+        raise ConfigError("There are no runs to compare.", where="runs", expected="the folders of runs")
+    folders = [RunFolder.open(path) for path in dict.fromkeys(paths)]
     names = [folder.path.resolve().name for folder in folders]
     if len(set(names)) < len(names):
         names = [str(folder.path) for folder in folders]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from ganlet.config import RunConfig, read_run_config, relocate
-from ganlet.data.source import absolute_source, open_source
+from ganlet.config import RunConfig, portable, read_run_config, relocate
+from ganlet.data.dataset import open_pack
+from ganlet.data.memory import as_source
+from ganlet.data.source import absolute_source
 from ganlet.data.spec import Pack
 from ganlet.engine.devices import choose_device
 from ganlet.errors import ConfigError, DataError, EnvironmentProblem, ResourceProblem
@@ -19,10 +21,12 @@ from ganlet.games import Game
 from ganlet.metrics.features import open_extractor
 from ganlet.metrics.protocol import Measurement
 from ganlet.metrics.suite import METRICS, Refused, choose_metrics, measure
+from ganlet.paths import given
 from ganlet.randomness import callers_randomness_kept
 from ganlet.runs.evaluations import append_evaluation, as_text
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.pictures import save_neighbours
+from ganlet.workflows.arguments import names_of, require_extractor_path, require_whole
 from ganlet.workflows.evidence import Gathered, gather
 from ganlet.workflows.finishing import redraw
 from ganlet.workflows.generators import Trained, open_generator
@@ -54,13 +58,13 @@ class Evaluation:
 
 @callers_randomness_kept()
 def evaluate(
-    run: str | Path,
+    run: str | os.PathLike[str],
     num: int = NUM_FAKES,
     *,
-    extractor: str | Path | Callable[..., Any] | None = None,
-    metrics: Sequence[str] | None = None,
+    extractor: str | os.PathLike[str] | Callable[..., Any] | None = None,
+    metrics: str | Iterable[str] | None = None,
     checkpoint: str | int | None = None,
-    source: str | None = None,
+    source: str | os.PathLike[str] | None = None,
     seed: int = 0,
     force: bool = False,
     device: str = "auto",
@@ -73,7 +77,7 @@ def evaluate(
         run: the run's folder.
         num: how many pictures are generated.
         extractor: what pictures are compared by; default: the run's `evaluate.extractor`.
-        metrics: keys of `metrics.suite.METRICS`; default: all of them.
+        metrics: a key or keys of `metrics.suite.METRICS`; default: all of them.
         checkpoint: best, latest, or the images seen of one; default: generator.safetensors.
         source: where the run's pictures are now, if they were moved.
         seed: the same one gives the same pictures.
@@ -85,17 +89,22 @@ def evaluate(
     and does not stop the others.
     """
     reporter = reporter or Silent()
-    names = choose_metrics(metrics)
+    names = choose_metrics(None if metrics is None else names_of("metrics", metrics))
+    require_whole("num", num)
     if num < 2:
         raise ConfigError("There must be at least two pictures to measure.", where="--num", got=num)
-    folder = RunFolder.open(Path(run))
+    require_whole("seed", seed)
+    folder = RunFolder.open(run)
     chosen = choose_device(device)
     if isinstance(game, type):
         game = game(read_run_config(folder.config_path))
     trained = open_generator(folder, checkpoint, chosen, game=game)
+    extractor = given(extractor) if isinstance(extractor, os.PathLike) else extractor
+    require_extractor_path(extractor or trained.config.evaluate.extractor)
     opened = open_extractor(extractor or trained.config.evaluate.extractor, chosen)
-    if source is not None:
-        trained = replace(trained, config=relocate(trained.config, absolute_source(source)))
+    # A generator's own config names its pictures, but not where they are.
+    where = read_run_config(folder.config_path).data.source if source is None else absolute_source(as_source(source))
+    trained = replace(trained, config=relocate(trained.config, absolute_source(where)))
     pack = _pictures(folder, trained.config, reporter)
     gathered = gather(trained, pack, opened, num=num, seed=seed, force=force, reporter=reporter)
     found = measure(gathered.evidence, names, _telling(reporter, "measuring"))
@@ -109,7 +118,7 @@ def _pictures(folder: RunFolder, config: RunConfig, reporter: Reporter) -> Pack:
     """The pictures that the run was trained on. Raises DataError where they are gone or others."""
     command = f"ganlet evaluate {shlex.quote(str(folder.path))} --source PATH"
     try:
-        pack = open_source(config.data, partial(reporter.progress, "reading pictures"))
+        pack = open_pack(config.data, partial(reporter.progress, "reading pictures"))
     except DataError as error:
         hint = f"where they are now: {command}"
         raise DataError(error.what, where=error.where, got=error.got, expected=error.expected, hint=hint) from error
@@ -122,7 +131,8 @@ def _pictures(folder: RunFolder, config: RunConfig, reporter: Reporter) -> Pack:
             expected=f"fingerprint {before[:12]}",
             hint=f"where those are: {command}",
         )
-    return pack
+    # What is measured goes into the report, which is passed on and need not tell of this machine.
+    return replace(pack, summary={**pack.summary, "source": portable(config).data.source})
 
 
 def _telling(reporter: Reporter, what: str) -> Callable[[str, int, int], None]:

@@ -30,7 +30,7 @@ def redraw(folder: RunFolder, images_seen: int | None = None, game: Game | None 
     penalties = [penalty.kind for penalty in config.objective.penalties]
     figure = loss_plot(rows, penalties=penalties, probabilities=config.objective.loss.probabilities)
     write_atomic(folder.path / "loss.png", figure_png(figure, ground="white"))
-    diagnosis = describe(folder.path, diagnose(folder.path))
+    diagnosis = describe(folder.path, diagnose(folder.path), passed_on=True)
     facts = {**_facts(game or Gan(config), rows, images_seen), "diagnosis": diagnosis, "kept": _kept(folder)}
     write_report(folder, facts=facts)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-import shlex
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from ganlet.networks.optimizers import SCHEDULES
 from ganlet.objective.augment import POLICIES
 from ganlet.objective.losses import LOSSES
 from ganlet.objective.penalties import PENALTIES
+from ganlet.paths import given
 from ganlet.runs import checkpoint
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.weights import Tensors, load_generator_file
@@ -68,7 +69,7 @@ def open_generator(
             raise RunError(
                 "This run has no generator yet: nothing was saved so far.",
                 where=folder.path,
-                hint=f"ganlet resume {shlex.quote(str(folder.path))}",
+                hint=folder.resume_command(),
             )
         return open_generator_file(path, device, game, read_environment(folder))
     saved = open_checkpoint(folder, "latest" if which is None else which)
@@ -123,6 +124,9 @@ class Networks(Mapping[str, nn.Module]):
     def __len__(self) -> int:
         return len(self._networks)
 
+    def __repr__(self) -> str:
+        return f"Networks({', '.join(self)}, images_seen={self.images_seen:,})"
+
     def __getattr__(self, name: str) -> nn.Module:
         if name.startswith("_") or name not in self._networks:
             raise AttributeError(f"there is no network {name!r}, only {', '.join(self.__dict__.get('_networks', {}))}")
@@ -148,13 +152,13 @@ def open_networks(
     return Networks(found, saved.images_seen)
 
 
-def load(path: str | Path, *, generator: nn.Module | None = None, device: str = "cpu") -> Any:
+def load(path: str | os.PathLike[str], *, generator: nn.Module | None = None, device: str = "cpu") -> Any:
     """The generator of a generator.safetensors (or of a run's folder), a module in evaluation mode.
 
     `generator.latents` draws what it is fed. A `generator` that was handed to `train` as an object is handed in again.
     Raises `RunError` where there is none, or the file is damaged or of another kind.
     """
-    path, chosen = Path(path), choose_device(device)
+    path, chosen = given(path), choose_device(device)
     if path.is_dir() and generator is None:
         return open_generator(RunFolder.open(path), None, chosen).generator
     file = RunFolder.open(path).generator_path if path.is_dir() else path
@@ -242,17 +246,19 @@ def _moment(folder: RunFolder, which: str | int) -> int:
     """The images seen of the checkpoint that is meant."""
     known = ", ".join(map(str, checkpoint.moments(folder.checkpoints_path))) or "none"
     pointers: dict[str | int, checkpoint.Pointer] = {"best": "best", "latest": "latest"}
-    if which in pointers:
+    if isinstance(which, str) and which in pointers:
         moment = checkpoint.read_pointer(folder.checkpoints_path, pointers[which])
         if moment is None:
             raise RunError(f"This run has no {which} checkpoint yet.", where=folder.path, expected=f"one of: {known}")
         return moment
     try:
+        if isinstance(which, bool | float):
+            raise TypeError
         return int(which)
-    except ValueError:
+    except (TypeError, ValueError):
         raise ConfigError(
             "There is no such checkpoint.",
             where="--checkpoint",
-            got=which,
+            got=repr(which) if not isinstance(which, str) else which,
             expected=f"best, latest, or one of: {known}",
         ) from None

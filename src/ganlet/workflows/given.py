@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +14,7 @@ from ganlet.config import RunConfig
 from ganlet.data.memory import hold
 from ganlet.errors import ConfigError, RunError
 from ganlet.games import GAMES, Game
-from ganlet.runs.folder import RunFolder
+from ganlet.runs.folder import RunFolder, handed_in
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,17 @@ class Given:
         words = {name: type(network).__name__ for name, network in objects.items() if network is not None}
         if self.game_class is not None:
             words["game"] = self.game_class.__name__
-        if self.dataset is not None:
+        if self.dataset is not None and not self._dataset_is_a_source:
             words["dataset"] = type(self.dataset).__name__
         return words
+
+    @property
+    def _dataset_is_a_source(self) -> bool:
+        """Whether the pictures are what `data.source` can say: then the config does, and nothing was handed in."""
+        dataset = self.dataset
+        if isinstance(dataset, Mapping):
+            dataset = dataset.get("real") if len(dataset) == 1 else None
+        return isinstance(dataset, str | os.PathLike)
 
     def notes(self) -> list[str]:
         """A line that says so."""
@@ -53,19 +62,19 @@ class Given:
 
     def require_all_of(self, environment: Mapping[str, Any], folder: RunFolder) -> None:
         """Raise `RunError` where something that the run was begun with is not given again."""
-        missing = {name: kind for name, kind in environment.get("given", {}).items() if name not in self.record()}
+        missing = {name: kind for name, kind in handed_in(environment).items() if name not in self.record()}
         if missing:
             raise RunError(
                 "Parts of this run were handed in from Python, and its config does not describe them.",
                 where=folder.path,
                 got=f"no {', '.join(missing)}",
                 expected=", ".join(f"{name}={kind}" for name, kind in missing.items()),
-                hint=f"ganlet.resume(path, {', '.join(f'{name}=...' for name in missing)}) from Python",
+                hint=f"{folder.resume_command()} from Python",
             )
 
     @cached_property
     def sources(self) -> dict[str, str]:
-        """The pictures that were handed in as sources, by stream; nothing where the config says where they are."""
+        """The pictures that were given as sources, by stream; nothing where the config says where they are."""
         if self.dataset is None:
             return {}
         streams = self.dataset if isinstance(self.dataset, Mapping) else {"real": self.dataset}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping
 from contextlib import closing
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ganlet import paths
 from ganlet.config import RunConfig, plain_yaml, resolve
 from ganlet.config.tree import Tree, flatten, merge
 from ganlet.data.inspection.advice import Advice, advise
@@ -20,6 +22,7 @@ from ganlet.data.inspection.file_checks import broken_files
 from ganlet.data.inspection.finding import Finding
 from ganlet.data.inspection.findings import find
 from ganlet.data.inspection.survey import Survey, pictures_at, survey
+from ganlet.data.memory import as_source
 from ganlet.data.settings import DataConfig
 from ganlet.data.source import absolute_source, find_source
 from ganlet.data.spec import printable
@@ -95,7 +98,7 @@ class Inspection:
 
 
 def inspect(
-    source: str | Path,
+    source: str | os.PathLike[str],
     overrides: Mapping[str, Any] | None = None,
     *,
     device: str = "auto",
@@ -108,7 +111,9 @@ def inspect(
     """
     reporter = reporter or Silent()
     given = nested(overrides or {})
-    data = make_config(None, str(source), overrides=given).data
+    source = as_source(source)
+    paths.require_text(absolute_source(source), "source")
+    data = make_config(None, source, overrides=given).data
     chosen_device = choose_device(device)
     with closing(find_source(data)) as opened:
         seen = survey(opened, data, lambda done, total: reporter.progress("looking at pictures", done, total))
@@ -118,7 +123,7 @@ def inspect(
     reporter.say("comparing them")
     examination = examine(seen)
     advice = advise(examination, flatten(given), has_gpu=chosen_device.type != "cpu")
-    settings = _settings(advice, given, absolute_source(str(source)))
+    settings = _settings(advice, given, absolute_source(source))
     config = make_config(settings["preset"], overrides=settings)
     assert config.data.channels != "auto"
     config = resolve(config, num_pictures=len(seen), channels=config.data.channels)
@@ -127,18 +132,16 @@ def inspect(
     return Inspection(seen, examination, find(examination, config.data), advice, settings, config, cost)
 
 
-def page_path(out: Path, source: str) -> Path:
+def page_path(out: str | os.PathLike[str], source: str) -> Path:
     """Where the page goes: the file that is meant, or one in the folder that is meant.
 
     Raises ConfigError unless its name ends like a page's, lest something else be overwritten by mistake.
     """
-    name = Path(absolute_source(source)).stem
-    path = out / f"inspect-{name}.html" if out.is_dir() else out
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise ConfigError("The page must be an HTML file.", where=f"--out {printable(out)}", hint=f"--out {out}.html")
-    if not path.parent.is_dir():
-        raise ConfigError("There is no such folder.", where=printable(path.parent), hint="make it first")
-    return path
+    folder = paths.given(out, "--out")
+    if folder.is_dir():
+        name = Path(absolute_source(as_source(source))).stem
+        folder = folder / f"inspect-{name}.html"
+    return paths.file_to_write(folder, "--out", (".html", ".htm"), "The page")
 
 
 def write_page(inspection: Inspection, path: Path) -> None:
@@ -147,7 +150,7 @@ def write_page(inspection: Inspection, path: Path) -> None:
     if inspection.config is not None:
         pictures = _read(inspection, inspection.config.data, wanted_pictures(inspection))
     config = config_text(inspection) if inspection.config else ""
-    write_atomic(path, page(inspection, pictures, config).encode())
+    write_atomic(path, page(inspection, pictures, config).encode(errors="backslashreplace"))
 
 
 def _read(inspection: Inspection, data: DataConfig, numbers: list[int]) -> dict[int, np.ndarray]:
@@ -160,16 +163,16 @@ def _read(inspection: Inspection, data: DataConfig, numbers: list[int]) -> dict[
 
 def write_config(inspection: Inspection, path: Path) -> None:
     """Write the advised settings, with the reasons, for `ganlet train --config`. Raises as `write_page` does."""
-    require_new_file(path)
-    write_atomic(path, config_text(inspection).encode())
+    write_atomic(config_path(path), config_text(inspection).encode())
 
 
-def require_new_file(path: Path) -> None:
-    """Raise ConfigError where a file would be overwritten, or its folder is missing."""
-    if path.exists():
-        raise ConfigError("This file exists already.", where=printable(path), hint="choose another --write-config")
-    if not path.parent.is_dir():
-        raise ConfigError("There is no such folder.", where=printable(path.parent), hint="make it first")
+def config_path(path: str | os.PathLike[str]) -> Path:
+    """Where settings are to be written. Raises ConfigError where a file would be overwritten, or has no folder."""
+    meant = paths.file_to_write(path, "--write-config", (".yaml", ".yml", ""), "The config")
+    if os.path.lexists(meant):
+        hint = "choose another --write-config"
+        raise ConfigError("This file exists already.", where=paths.readable(meant), hint=hint)
+    return meant
 
 
 def config_text(inspection: Inspection) -> str:

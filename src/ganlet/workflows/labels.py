@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from ganlet.config import RunConfig
-from ganlet.data.labels import label_vectors
-from ganlet.data.spec import Pack
+from ganlet.data.labels import in_known_forms, label_vectors
+from ganlet.data.spec import Pack, printable
 from ganlet.errors import ConfigError, nearest
 from ganlet.randomness import numpy_generator
 
@@ -83,19 +83,20 @@ def named_labels(names: Sequence[str], num: int, config: RunConfig) -> torch.Ten
         raise ConfigError(
             "This run generates pictures without labels.",
             where="--label",
-            got=", ".join(names),
+            got=", ".join(map(printable, names)),
             hint="train one with --set data.labels=classes",
         )
     assert data.label_names != "auto"
+    names = in_known_forms(names, data.label_names)
     for name in names:
         if name not in data.label_names:
             near = nearest(name, data.label_names)
             raise ConfigError(
                 "There is no such label.",
                 where="--label",
-                got=name,
-                expected=", ".join(data.label_names[:20]) + (", ..." if len(data.label_names) > 20 else ""),
-                hint=f"did you mean {near}?" if near else None,
+                got=printable(name),
+                expected=", ".join(map(printable, data.label_names[:20])) + (", ..." if data.num_labels > 20 else ""),
+                hint=f"did you mean {printable(near)}?" if near else None,
             )
     if data.labels == "classes" and len(names) > num:
         raise ConfigError("There are fewer pictures to draw than classes asked for.", where="--num", got=num)

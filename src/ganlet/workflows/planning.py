@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
+import os
 
 import torch
 
@@ -11,6 +11,7 @@ from ganlet.config import RunConfig, dump_yaml, without_effect
 from ganlet.data.labels import label_notes
 from ganlet.engine.estimate import estimate_memory
 from ganlet.networks.zoo import parameter_count
+from ganlet.paths import given
 from ganlet.runs.environment import describe_environment
 from ganlet.runs.folder import require_new
 from ganlet.settings import as_images
@@ -21,14 +22,18 @@ from ganlet.workflows.transfer import initial_state
 
 
 def plan(
-    config: RunConfig, out: str | Path | None = None, *, device: str = "auto", reporter: Reporter | None = None
+    config: RunConfig,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    device: str = "auto",
+    reporter: Reporter | None = None,
 ) -> str:
     """The resolved config as YAML, below comments with what the run would take. Makes no run folder.
 
     Raises what `train` would raise before it starts.
     """
     if out is not None:
-        require_new(Path(out))
+        require_new(given(out, "--out"))
     reporter = reporter or Silent()
     config, chosen, packs = prepare(config, Given(), device, reporter)
     pack = packs["real"]

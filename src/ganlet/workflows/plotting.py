@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ganlet.errors import ConfigError, RunError
+from ganlet.errors import RunError
 from ganlet.metrics.protocol import Protocol
+from ganlet.paths import file_to_write
 from ganlet.runs.evaluations import read_evaluations
 from ganlet.runs.files import write_atomic
 from ganlet.runs.folder import RunFolder
@@ -21,14 +23,14 @@ DISTANCES = ("frechet", "kernel")
 Row = Mapping[str, Any]
 
 
-def save_plot(runs: Sequence[str | Path], path: Path) -> None:
+def save_plot(runs: Sequence[str | os.PathLike[str]], path: str | os.PathLike[str]) -> Path:
     """Draw the distance over images seen of each run into a PNG: as measured in training, else by evaluations.
 
+    Returns its path.
     Numbers that were measured in different ways are in different panels. Raises RunError where there are none, and
     ConfigError for a file that is no PNG.
     """
-    if path.suffix.lower() != ".png":
-        raise ConfigError("A plot is written as PNG.", where="--plot", got=path, expected="FILE.png")
+    path = png_to_write(path)
     folders = open_runs(runs)
     panels = _panels({name: _live(folder) for name, folder in folders.items()})
     panels = panels or _panels({name: _evaluated(folder) for name, folder in folders.items()})
@@ -39,6 +41,12 @@ def save_plot(runs: Sequence[str | Path], path: Path) -> None:
             hint=f"ganlet evaluate {shlex.quote(str(first))}",
         )
     write_atomic(path, figure_png(distance_plot(panels), ground="white"))
+    return path
+
+
+def png_to_write(path: str | os.PathLike[str]) -> Path:
+    """The file for a plot. Raises ConfigError unless one can be written there."""
+    return file_to_write(path, "--plot", (".png",), "A plot")
 
 
 def _live(folder: RunFolder) -> list[Row]:

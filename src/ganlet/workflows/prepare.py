@@ -6,21 +6,24 @@ Whatever is wrong with them is one clear error, before anything is touched.
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
+from ganlet import paths
 from ganlet.config import RunConfig, relocate, resolve
+from ganlet.data.dataset import open_pack
 from ganlet.data.holdout import held_out_pack
 from ganlet.data.labels import label_names
-from ganlet.data.source import absolute_source, open_source, require_batch
+from ganlet.data.memory import as_source
+from ganlet.data.source import absolute_source, require_batch
 from ganlet.data.spec import Pack
 from ganlet.engine.devices import choose_device, require_precision
 from ganlet.engine.distributed import world_size
 from ganlet.errors import ConfigError, DataError, EnvironmentProblem
 from ganlet.images import center_crop
 from ganlet.metrics.features import open_extractor
+from ganlet.workflows.arguments import require_extractor_path
 from ganlet.workflows.given import Given
 from ganlet.workflows.reporting import Reporter
 
@@ -38,9 +41,14 @@ def prepare(config: RunConfig, given: Given, device: str, reporter: Reporter) ->
     chosen = choose_device(device)
     require_precision(config, chosen)
     require_shares(config, chosen, world_size())
+    if config.train.init_from is not None:
+        paths.require_text(paths.given(config.train.init_from, "train.init_from").absolute(), "train.init_from")
     if config.evaluate.metric != "none":
+        require_extractor_path(config.evaluate.extractor)
         open_extractor(config.evaluate.extractor)  # later, when it is measured, nothing of that kind ends a run
-    sources = given.sources or {"real": config.data.source}
+    sources = given.sources or {"real": as_source(config.data.source)}
+    for source in sources.values():
+        paths.require_text(absolute_source(source), "data.source")
     packs = {stream: open_pictures(config, source, reporter) for stream, source in sources.items()}
     config = resolved(config, sources["real"], packs["real"])
     if "held_out" in packs:  # handed in: shown as it stands, without random cuts
@@ -58,7 +66,7 @@ def open_pictures(config: RunConfig, source: str, reporter: Reporter) -> Pack:
     Of several processes one packs while the others wait for it at the cache: before they meet as ranks, for packing
     may take longer than ranks wait for each other.
     """
-    pack = open_source(
+    pack = open_pack(
         config.data.model_copy(update={"source": source}),
         lambda done, total: reporter.progress("reading pictures", done, total),
     )
@@ -76,7 +84,7 @@ def resolved(config: RunConfig, source: str, pack: Pack) -> RunConfig:
     names = label_names(pack, config.data)
     config = resolve(config, num_pictures=len(pack), channels=pack.pictures.shape[-1], label_names=names or None)
     init_from = config.train.init_from
-    where = None if init_from is None else str(Path(init_from).expanduser().absolute())
+    where = None if init_from is None else str(paths.given(init_from, "train.init_from").absolute())
     return relocate(config, absolute_source(source), where)
 
 

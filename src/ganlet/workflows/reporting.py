@@ -1,4 +1,7 @@
-"""Telling a person how it goes, on stderr: a live line in a terminal, plain lines elsewhere, or nothing."""
+"""Telling a person how it goes, on stderr: a live line in a terminal, plain lines elsewhere, or nothing.
+
+Whoever listens may go away, and telling is never worth the work that is told of: see `Lenient`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import time
 from collections.abc import Mapping
 from datetime import timedelta
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -43,6 +46,50 @@ class Silent:
     def close(self) -> None: ...
 
 
+class Lenient:
+    """A text stream that never fails: what its encoding lacks is escaped, and what cannot be written is not.
+
+    A closed pipe, a full disk, a terminal that has gone or a stream that was never open (None) silence it for good.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._silent = stream is None
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(
+                "only text can be told"
+            )  # as other text streams say, so that they are told from binary ones
+        try:
+            if not self._silent:
+                self._stream.write(text)
+        except UnicodeEncodeError:
+            encoding = getattr(self._stream, "encoding", None) or "ascii"
+            self.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        except (OSError, ValueError):  # ValueError: it is closed
+            self._silent = True
+        return len(text)
+
+    def flush(self) -> None:
+        try:
+            if not self._silent:
+                self._stream.flush()
+        except (OSError, ValueError):
+            self._silent = True
+
+    def isatty(self) -> bool:
+        try:
+            return not self._silent and self._stream.isatty()
+        except (OSError, ValueError):
+            return False
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_stream":  # not even made yet
+            raise AttributeError(name)
+        return getattr(self._stream, name)
+
+
 class _Tasks:
     """What is being done, by name: rich notes how far it has come, and so how fast it goes."""
 
@@ -50,7 +97,8 @@ class _Tasks:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 
-        self._console = Console(stderr=True, highlight=False)
+        self._stream = Lenient(sys.stderr)
+        self._console = Console(file=cast(IO[str], self._stream), highlight=False)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -86,7 +134,7 @@ class Plain(_Tasks):
     _next = 0.0
 
     def say(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        print(text, file=self._stream, flush=True)
 
     def progress(self, what: str, done: int, total: int, note: str = "") -> None:
         pace = self._update(what, done, total, note)
@@ -120,7 +168,7 @@ def choose_reporter() -> Reporter:
     """Live in a terminal, plain lines elsewhere; under torchrun one process speaks for all."""
     if not is_first_process():
         return Silent()
-    return Live() if sys.stderr.isatty() else Plain()
+    return Live() if Lenient(sys.stderr).isatty() else Plain()
 
 
 def default_reporter() -> Reporter:
@@ -128,7 +176,7 @@ def default_reporter() -> Reporter:
     from rich.console import Console
 
     notebook = Console().is_jupyter
-    if not is_first_process() or not (notebook or sys.stderr.isatty()):
+    if not is_first_process() or not (notebook or Lenient(sys.stderr).isatty()):
         return Silent()
     return Plain() if notebook and find_spec("ipywidgets") is None else Live()
 

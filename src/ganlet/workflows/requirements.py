@@ -77,7 +77,7 @@ def require_same_pictures(folder: RunFolder, pack: Pack, config: RunConfig, allo
                 where=pack.summary.get("source"),
                 got=f"fingerprint {found[:12]}",
                 expected=f"fingerprint {was[:12]}",
-                hint=f"put the old {what.split()[0]} back, or: ganlet resume {folder.path} --allow-data-change",
+                hint=f"put the old {what.split()[0]} back, or: {folder.resume_command(allow_data_change=True)}",
             )
         reporter.say(f"not exact: the {what} have changed since this run was started")
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 class Run:
     """One run folder: its config, its history, its networks, and new pictures from its generator."""
 
-    def __init__(self, path: str | Path, *, game: Game | None = None) -> None:
-        self.folder = RunFolder.open(Path(path))
+    def __init__(self, path: str | os.PathLike[str], *, game: Game | None = None) -> None:
+        self.folder = RunFolder.open(path)
         self._game = game
 
     def __repr__(self) -> str:
@@ -88,7 +89,7 @@ class Run:
 
 
 def open_run(
-    path: str | Path,
+    path: str | os.PathLike[str],
     *,
     generator: nn.Module | None = None,
     discriminator: nn.Module | None = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
+import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,21 +11,24 @@ from typing import Any
 
 from torch import nn
 
+from ganlet import paths
 from ganlet.config import RunConfig, differences, dump_yaml, read_run_config, validate, without_effect
 from ganlet.config.tree import merge
 from ganlet.data.labels import label_notes
 from ganlet.engine.devices import determinism, out_of_memory_explained
-from ganlet.engine.distributed import ranks
+from ganlet.engine.distributed import Ranks, ranks
 from ganlet.engine.loop import Hook
 from ganlet.engine.rehearsal import rehearse
 from ganlet.engine.signals import stop_on_signals
 from ganlet.engine.state import TrainState, build_state
-from ganlet.errors import CheckpointError, ConfigError, Interrupted
+from ganlet.errors import CheckpointError, ConfigError, DataError, Interrupted
 from ganlet.games import Game
 from ganlet.randomness import callers_randomness_kept
 from ganlet.runs import checkpoint
 from ganlet.runs.checkpoint import Checkpoint
-from ganlet.runs.folder import RunFolder, default_run_path, require_new
+from ganlet.runs.files import free_name, going_on_by
+from ganlet.runs.folder import RunFolder, require_new
+from ganlet.workflows.arguments import require_callables, require_config, require_settings
 from ganlet.workflows.configuring import nested
 from ganlet.workflows.finishing import redraw
 from ganlet.workflows.given import Given
@@ -41,7 +44,7 @@ from ganlet.workflows.transfer import initial_state
 @callers_randomness_kept()
 def train(
     config: RunConfig,
-    out: str | Path | None = None,
+    out: str | os.PathLike[str] | None = None,
     *,
     generator: nn.Module | None = None,
     discriminator: nn.Module | None = None,
@@ -61,38 +64,39 @@ def train(
             asks for (see `ganlet.nn.Latents`), by default as `generator.latent_size` and `generator.latents` say.
         game: another job for the networks: a subclass of `ganlet.games.Game`.
         dataset: pictures in place of `data.source`: whatever `ganlet.data.open_images` takes; for games of several
-            streams a dict of such by stream, "real" among them.
+            streams a dict of such by stream, "real" among them. A path is the same as `data.source`.
         callbacks: observers that are shown an `Event` after every iteration and may ask to stop.
         device: auto, cpu, cuda or mps. Under `torchrun` each process trains on its share of every batch.
         reporter: where progress is told; default: in a terminal or notebook as a live line, elsewhere nowhere.
 
     What is given as an object is noted in the run; to resume it, give it again. The caller's random state is left as
-    it was. Raises an error of the `GanletError` family; bad input is found before there is a folder. On SIGINT and
-    SIGTERM the run is saved and `Interrupted` is raised.
+    it was. Raises an error of the `GanletError` family; bad input is found before there is a folder. On signals that
+    end a job (`engine.signals`) the run is saved and `Interrupted` is raised; a second Ctrl-C is `KeyboardInterrupt`.
     """
     reporter = reporter or default_reporter()
+    require_config(config)
+    require_callables("callbacks", callbacks)
     given = Given(generator, discriminator, game, dataset)
-    path = Path(out) if out is not None else default_run_path(Path("runs"), config.preset or "run")
-    require_new(path)
+    path = paths.given(Path("runs") / (config.preset or "run") if out is None else out, "--out")
+    paths.require_text(path, "--out")
+    require_new(path if out is not None else free_name(path))
     config, chosen, packs = prepare(config, given, device, reporter)
     for note in [*without_effect(config), *label_notes(packs["real"], config.data), *given.notes()]:
         reporter.say(f"note: {note}")
     with out_of_memory_explained(), ranks(chosen.type) as here:
-        folder, its_game = RunFolder(path), given.game(config)
-        session = Session(config, folder, packs, chosen, here, reporter, callbacks, its_game, given.record())
-        state = initial_state(config, chosen, reporter, session.game)
-        if session.given:
+        its_game = given.game(config)
+        state = initial_state(config, chosen, reporter, its_game)
+        if given.record():
             rehearse(state)
-        if here.is_first:
-            RunFolder.create(path, dump_yaml(config))
-        here.barrier()
+        folder = _new_folder(path, config, here, by_default=out is None)
+        session = Session(config, folder, packs, chosen, here, reporter, callbacks, its_game, given.record())
         with _at_work(session):
             return _run(session, state, restored=None)
 
 
 @callers_randomness_kept()
 def resume(
-    run: str | Path,
+    run: str | os.PathLike[str],
     overrides: Mapping[str, Any] | None = None,
     *,
     generator: nn.Module | None = None,
@@ -112,13 +116,17 @@ def resume(
     when the pictures have changed and `allow_data_change` is not given.
     """
     reporter = reporter or default_reporter()
-    folder = RunFolder.open(Path(run))
+    require_settings("overrides", overrides or {})
+    require_callables("callbacks", callbacks)
+    folder = RunFolder.open(run)
+    paths.require_text(folder.path, "run")
     given = Given(generator, discriminator, game, dataset)
     given.require_all_of(read_environment(folder), folder)
     saved = read_run_config(folder.config_path)
     wanted = validate(merge(saved.model_dump(), nested(overrides or {})))
     require_changeable(saved, wanted, folder, ConfigError, "These settings cannot be changed on resume.")
-    config, chosen, packs = prepare(wanted, given, device, reporter)
+    with _asked_where_they_are(folder):
+        config, chosen, packs = prepare(wanted, given, device, reporter)
     require_same_pictures(folder, packs["real"], config, allow_data_change, reporter)
     with out_of_memory_explained(), ranks(chosen.type) as here:
         its_game = given.game(config)
@@ -132,6 +140,29 @@ def resume(
             )
             _restore(session, state, restored)
             return _run(session, state, restored)
+
+
+def _new_folder(path: Path, config: RunConfig, here: Ranks, by_default: bool) -> RunFolder:
+    """The folder of a new run, made by the first rank; by default the first free one whose name begins like `path`."""
+    name = path.name
+    if here.is_first:
+        create = RunFolder.create_next if by_default else RunFolder.create
+        name = create(path, dump_yaml(config)).path.name
+    # The others are told the number behind the name, for they cannot tell whose a folder is that is there.
+    number = here.any(int(name.removeprefix(path.name).removeprefix("-") or 0))
+    return RunFolder(path.with_name(f"{path.name}-{number}") if number else path)
+
+
+@contextmanager
+def _asked_where_they_are(folder: RunFolder) -> Iterator[None]:
+    """Within this context an error about a run's pictures says how to go on where they have been moved."""
+    try:
+        yield
+    except DataError as error:
+        hint = f"where they are now: {folder.resume_command({'data.source': 'PATH'})}"
+        if error.hint and error.hint.startswith("did you mean"):
+            hint = f"{error.hint} {hint}"
+        raise DataError(error.what, where=error.where, got=error.got, expected=error.expected, hint=hint) from error
 
 
 def _restore(session: Session, state: TrainState, restored: Checkpoint | None) -> None:
@@ -155,7 +186,7 @@ def _at_work(session: Session) -> Iterator[None]:
     if not session.ranks.is_first:
         yield
         return
-    with session.folder.lock(), log_file(session.folder):
+    with going_on_by(session.folder.resume_command()), session.folder.lock(), log_file(session.folder):
         session.folder.sweep()
         yield
 
@@ -174,7 +205,7 @@ def _run(session: Session, state: TrainState, restored: Checkpoint | None) -> Ru
             ended.signal_number,
             f"Stopped by {signal.Signals(ended.signal_number).name} after {state.images_seen:,} images; "
             "everything is saved.",
-            hint=f"ganlet resume {shlex.quote(str(folder.path))}",
+            hint=folder.resume_command(),
         )
     return Run(folder.path, game=session.game)
 

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import logging
 import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -54,7 +52,7 @@ def initial_state(config: RunConfig, device: torch.device, reporter: Reporter, g
     """
     state = build_state(config, device, game)
     if config.train.init_from is not None:
-        take_over(state, RunFolder.open(Path(config.train.init_from)), reporter)
+        take_over(state, RunFolder.open(config.train.init_from), reporter)
     return state
 
 
@@ -69,7 +67,7 @@ def take_over(state: TrainState, folder: RunFolder, reporter: Reporter) -> None:
             "The run to start from has no checkpoint yet.",
             where="train.init_from",
             got=folder.path,
-            hint=f"ganlet resume {shlex.quote(str(folder.path))}",
+            hint=folder.resume_command(),
         )
     # Averaged networks are the better ones, and training goes on from them as well.
     networks, transfers = state.networks, {}

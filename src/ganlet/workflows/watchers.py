@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ganlet.config import RunConfig, dump_yaml
+from ganlet.config import RunConfig, dump_yaml, portable
 from ganlet.data.labels import label_fingerprint
 from ganlet.engine.loop import Event, Hook, not_finite
 from ganlet.engine.state import TrainState
@@ -162,8 +162,8 @@ class Saver:
         logger.info(text)
 
     def _write_generator(self, tensors: Mapping[str, torch.Tensor], images_seen: int) -> None:
-        config = self.config.model_dump_json()
-        extra: dict[str, Any] = {"images_seen": images_seen}
+        config = portable(self.config).model_dump_json()  # the file is passed on, and need not tell of this machine
+        extra: dict[str, Any] = {"images_seen": images_seen, "data_fingerprint": self.data_fingerprint}
         if self.label_sets is not None:
             extra["labels"] = self.label_sets
         if self.given:

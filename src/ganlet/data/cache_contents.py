@@ -1,0 +1,220 @@
+"""What is in the cache: which pictures, of which sources, when they were last used; and making room in it.
+
+All that is kept of one set of pictures goes together: the pack, the keys that lead to it, and what was computed from
+it. A process that uses a pack holds a lock on its file, so that nobody removes it; what was removed is built anew when
+it is wanted again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ganlet.data.cache import NO_LOCKS, cache_folder
+from ganlet.data.pack import pack_path
+from ganlet.errors import ConfigError
+
+try:
+    import fcntl
+except ImportError:  # Windows, which lets nobody remove a file that is mapped
+    fcntl = None
+
+LIMIT_VARIABLE = "GANLET_CACHE_LIMIT"
+SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*$", re.IGNORECASE)
+FACTORS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+COMPUTED = ("references", "classifiers")  # folders with what was computed from packs
+SOURCES = "sources"  # the folder with the sources of each pack
+_IN_USE: dict[Path, int] = {}
+
+
+@dataclass
+class Kept:
+    """All that the cache has of one set of pictures; `last_used` is in seconds since 1970."""
+
+    fingerprint: str
+    sources: list[str] = field(default_factory=list)  # absolute where they are paths
+    files: list[Path] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    size: int = 0
+    last_used: float = 0.0
+
+    @property
+    def gone(self) -> bool:
+        """Whether none of its sources is there any more; False where that cannot be told."""
+        paths = [Path(source.removeprefix("stacked:")) for source in self.sources]
+        return bool(paths) and not any(not path.is_absolute() or os.path.lexists(path) for path in paths)
+
+    def add(self, path: Path) -> None:
+        with suppress(OSError):
+            state = path.stat()
+            self.files.append(path)
+            self.size += state.st_size
+            self.last_used = max(self.last_used, state.st_mtime)
+
+
+def note_use(fingerprint: str, source: str) -> None:
+    """Note that this process uses a pack until it ends, and of which source it is (absolute where it is a path)."""
+    cache = cache_folder()
+    path = pack_path(cache, fingerprint)
+    with suppress(OSError):  # a cache that is only read serves too
+        _hold(path)
+        os.utime(path)
+        note = cache / SOURCES / f"{fingerprint}.json"
+        known = _sources(note)
+        if source not in known:
+            note.parent.mkdir(exist_ok=True)
+            temporary = note.with_suffix(f".{os.getpid()}")
+            temporary.write_text(json.dumps([*known, source]), encoding="utf-8")
+            os.replace(temporary, note)
+
+
+def contents() -> list[Kept]:
+    """What is in the cache, by set of pictures, the last used first."""
+    cache, found = cache_folder(), dict[str, Kept]()
+
+    def of(fingerprint: str) -> Kept:
+        return found.setdefault(fingerprint, Kept(fingerprint))
+
+    for path in cache.glob("packs/*.npy"):
+        of(path.stem).add(path)
+    for path in cache.glob("keys/*.json"):
+        entry = _read(path)
+        if isinstance(entry, dict) and "fingerprint" in entry:
+            kept = of(str(entry["fingerprint"]))
+            kept.add(path)
+            kept.keys.append(path.stem)
+            kept.sources.append(str((entry.get("summary") or {}).get("source")))
+    for folder in COMPUTED:
+        for path in cache.glob(f"{folder}/*.json"):
+            entry = _read(path)
+            key = entry.get("key") if isinstance(entry, dict) else None
+            if isinstance(key, dict) and "data_fingerprint" in key:
+                of(str(key["data_fingerprint"])).add(path)
+                of(str(key["data_fingerprint"])).add(path.with_suffix(".safetensors"))
+    for fingerprint, kept in found.items():
+        note = cache / SOURCES / f"{fingerprint}.json"
+        if known := _sources(note):  # better than what keys have, which may be relative to any folder
+            kept.sources = known
+            kept.add(note)
+        kept.sources = list(dict.fromkeys(kept.sources))
+    return sorted(found.values(), key=lambda kept: kept.last_used, reverse=True)
+
+
+def remove(kept: Iterable[Kept]) -> tuple[list[Kept], list[Kept]]:
+    """Remove these from the cache but for those in use; returns what was removed, and what is in use."""
+    removed, used = [], []
+    for one in kept:
+        with _alone(one) as alone:
+            if alone:
+                for path in sorted(one.files, key=lambda path: path.suffix == ".npy"):  # first what leads there
+                    path.unlink(missing_ok=True)
+            (removed if alone else used).append(one)
+    return removed, used
+
+
+def keep_within_limit() -> list[Kept]:
+    """Remove what was used least recently until the cache is within its limit; returns what was removed."""
+    limit = cache_limit()
+    if limit is None or _packed_bytes() <= limit:
+        return []
+    found, removed = contents(), list[Kept]()
+    total = sum(kept.size for kept in found)
+    for kept in reversed(found):
+        if total <= limit:
+            break
+        gone, _ = remove([kept])
+        removed += gone
+        total -= sum(one.size for one in gone)
+    return removed
+
+
+def cache_limit() -> int | None:
+    """The most bytes that the cache may hold; None where nothing is said. Raises `ConfigError` for what is no size."""
+    text = os.environ.get(LIMIT_VARIABLE, "").strip()
+    if not text:
+        return None
+    match = SIZE.match(text)
+    if match is None:
+        raise ConfigError("This is no size.", where=LIMIT_VARIABLE, got=text[:60], expected="such as 500 MB or 20 GB")
+    return int(float(match[1]) * FACTORS[match[2].lower()])
+
+
+def _packed_bytes() -> int:
+    """The size of all packs, which are most of the cache: it is asked after every use, and keys are slow to read."""
+    total = 0
+    for path in cache_folder().glob("packs/*.npy"):
+        with suppress(OSError):
+            total += path.stat().st_size
+    return total
+
+
+def _hold(path: Path) -> None:
+    """Hold a lock on the file of a pack until this process ends, unless it does already. Raises OSError."""
+    if fcntl is None:
+        return
+    held = _IN_USE.get(path)
+    if held is not None and os.path.samestat(os.fstat(held), path.stat()):
+        return
+    _IN_USE[path] = descriptor = os.open(path, os.O_RDONLY)
+    if held is not None:  # of a file that has been removed and built anew
+        os.close(held)
+    fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+
+@contextmanager
+def _alone(kept: Kept) -> Iterator[bool]:
+    """Whether nobody uses or builds this, which nobody begins to do within the context."""
+    cache = cache_folder()
+    with ExitStack() as stack:
+        try:
+            for key in kept.keys:
+                lock = FileLock(cache / "locks" / key, fallback_to_soft=False)
+                lock.acquire(blocking=False)
+                stack.callback(lock.release)
+        except Timeout:
+            yield False
+            return
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+        yield _lock_pack(pack_path(cache, kept.fingerprint), stack)
+
+
+def _lock_pack(path: Path, stack: ExitStack) -> bool:
+    if fcntl is None:
+        return True
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return True
+    stack.callback(os.close, descriptor)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # somebody uses it, or it cannot be told
+        return False
+    return True
+
+
+def _sources(note: Path) -> list[str]:
+    known = _read(note)
+    return [str(source) for source in known] if isinstance(known, list) else []
+
+
+def _read(path: Path) -> object:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def age_in_days(kept: Kept) -> float:
+    """How long ago something was last used."""
+    return (time.time() - kept.last_used) / 86_400
