@@ -70,7 +70,7 @@ def here(tmp_path, monkeypatch, ganlet):
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "file").write_text("text")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(evaluating, "redraw", lambda folder: None)
+    monkeypatch.setattr(evaluating, "redraw", lambda *_, **__: None)
     monkeypatch.setattr(training, "redraw", lambda *_: None)
     return tmp_path
 

@@ -74,7 +74,7 @@ def made(tmp_path_factory, tiny_config):
     changes = {"data.source": str(source), "data.num_images": None, "train.total_images": 32, "data.labels": "classes"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "redraw", lambda *_: None)
-        patch.setattr(evaluating, "redraw", lambda folder: None)
+        patch.setattr(evaluating, "redraw", lambda *_, **__: None)
         run = library.train(tiny_config(changes), folder / f"run {ODD}", device="cpu")
         run.evaluate(64, extractor="pixels", metrics="kernel")
     return folder
@@ -85,7 +85,7 @@ def folder(made, tmp_path, monkeypatch):
     shutil.copytree(made, tmp_path / "made")
     monkeypatch.chdir(tmp_path / "made")
     monkeypatch.setattr(training, "redraw", lambda *_: None)
-    monkeypatch.setattr(evaluating, "redraw", lambda folder: None)
+    monkeypatch.setattr(evaluating, "redraw", lambda *_, **__: None)
     monkeypatch.setenv("GANLET_DEBUG", "")
     monkeypatch.setenv("GOMP_SPINCOUNT", "0")
     return tmp_path / "made"

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from ganlet.config import RunConfig, portable, read_run_config, relocate
+from ganlet.config import RunConfig, portable, read_run_config, read_yaml, relocate
 from ganlet.data.dataset import open_pack
 from ganlet.data.memory import as_source
 from ganlet.data.source import absolute_source
@@ -29,7 +29,7 @@ from ganlet.runs.pictures import save_neighbours
 from ganlet.workflows.arguments import names_of, require_extractor_path, require_whole
 from ganlet.workflows.evidence import Gathered, gather
 from ganlet.workflows.finishing import redraw
-from ganlet.workflows.generators import Trained, open_generator
+from ganlet.workflows.generators import Trained, drawing_config, open_generator
 from ganlet.workflows.records import read_environment
 from ganlet.workflows.reporting import Reporter, Silent
 
@@ -103,7 +103,11 @@ def evaluate(
     require_extractor_path(extractor or trained.config.evaluate.extractor)
     opened = open_extractor(extractor or trained.config.evaluate.extractor, chosen)
     # A generator's own config names its pictures, but not where they are.
-    where = read_run_config(folder.config_path).data.source if source is None else absolute_source(as_source(source))
+    where = (
+        drawing_config(read_yaml(folder.config_path)).data.source
+        if source is None
+        else absolute_source(as_source(source))
+    )
     trained = replace(trained, config=relocate(trained.config, absolute_source(where)))
     pack = _pictures(folder, trained.config, reporter)
     gathered = gather(trained, pack, opened, num=num, seed=seed, force=force, reporter=reporter)
