@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -127,8 +128,11 @@ def test_all_but_tensors_does_without_torch():
     assert result.stdout == "False\n"
 
 
-def test_names_that_were_left_open_are_taken_one_by_one(tmp_path):
-    """However many begin at once: each has a folder of its own, and none is left without."""
+@pytest.mark.parametrize("locks", [True, False])
+def test_names_that_were_left_open_are_taken_one_by_one(tmp_path, monkeypatch, locks):
+    """However many begin at once: each has a folder of its own, also on a file system without locks."""
+    if not locks:
+        monkeypatch.setattr("ganlet.runs.folder.run_lock", lambda path: nullcontext())
     with ThreadPoolExecutor(16) as pool:
         create = RunFolder.create_next
         made = list(pool.map(lambda number: create(tmp_path / "runs" / "quick", f"seed: {number}\n"), range(40)))

@@ -6,6 +6,7 @@ import getpass
 import os
 import platform
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ import pytest
 import ganlet
 from ganlet.config import portable
 from ganlet.images import save_png
+from ganlet.runs.folder import RunFolder
 from ganlet.runs.weights import load_generator_file
 from ganlet.workflows import finishing, training
+from ganlet.workflows.diagnosing import describe
 
 USER, HOST = "jane-q-odd-user", "odd-host-name"
 
@@ -74,6 +77,26 @@ def test_nothing_that_is_passed_on_tells_where_it_was_made(made, pattern):
         content = path.read_bytes()
         for told in (str(home), home.name, USER, HOST, "secret place", str(home.parent)):
             assert told.encode() not in content, f"{told} in {path.name}"
+
+
+@pytest.mark.parametrize("change", [{"train.total_images": 320}, {"objective.loss.label_smoothing": 0.1}])
+def test_commands_of_the_doctor_in_a_report_tell_nothing(made, change):
+    home, run = made
+    found = SimpleNamespace(as_json=lambda: {"verdicts": [{"change": change}]}, verdicts=[], healthy=True)
+    here, there = (describe(run, found, passed_on=passed_on) for passed_on in (False, True))
+    assert str(home) in here["verdicts"][0]["try"]
+    command = there["verdicts"][0]["try"]
+    assert command.startswith("ganlet resume run" if "train.total_images" in change else "ganlet train ")
+    assert str(home) not in str(there)
+    assert "secret place" not in str(there)
+
+
+def test_the_report_is_drawn_with_such_commands(made, monkeypatch):
+    _, run = made
+    told = {}
+    monkeypatch.setattr(finishing, "write_report", lambda folder, facts: told.update(facts))
+    finishing.redraw(RunFolder(run))
+    assert told["diagnosis"]["run"] == "run"
 
 
 def test_a_sampled_sheet_tells_nothing_either(made, cli, tmp_path):
