@@ -85,6 +85,6 @@ def test_nothing_but_broken_files(write_folder):
     assert (len(seen), seen.num_found) == (0, 2)
     assert [(file.name, file.reason) for file in seen.broken] == [
         ("a.png", "empty file"),
-        ("b.jpg", "not a PNG, JPEG, WEBP, BMP or GIF picture"),
+        ("b.jpg", "not a PNG, JPEG, WebP, BMP, GIF, TIFF, AVIF, JPEG 2000, PNM or TGA picture"),
     ]
     assert overview(seen) == {"found": 2, "usable": 0, "broken": 2, "ignored": {}}

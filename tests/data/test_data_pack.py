@@ -447,7 +447,7 @@ def test_broken_files_stop_and_are_listed(write_folder, open_pack, pictures, cac
         open_pack(write_folder(pictures | BROKEN))
     listed = caught.value.got.splitlines()
     assert len(listed) == 11
-    assert listed[0] == "broken-00.png: not a PNG, JPEG, WEBP, BMP or GIF picture"
+    assert listed[0] == "broken-00.png: not a PNG, JPEG, WebP, BMP, GIF, TIFF, AVIF, JPEG 2000, PNM or TGA picture"
     assert listed[-1].strip() == "and 2 more"
     assert "data.skip_bad=true" in caught.value.hint
     assert len(caplog.records) == 12

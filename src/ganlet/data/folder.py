@@ -23,7 +23,8 @@ from functools import partial
 from pathlib import Path
 
 from ganlet.data.attributes import find_table, read_table
-from ganlet.data.decode import FORMAT_NAMES, SUFFIXES, BrokenPicture, looks_like_picture
+from ganlet.data.decode import BrokenPicture
+from ganlet.data.formats import FORMAT_NAMES, SUFFIXES, looks_like_picture
 from ganlet.data.settings import DataConfig
 from ganlet.data.spec import Source, SourceKind, SourcePicture, name_bytes, printable, state_text
 from ganlet.errors import DataError

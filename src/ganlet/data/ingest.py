@@ -113,7 +113,7 @@ def choose_channels(source: Source, config: DataConfig) -> int:
     if source.channels is not None:
         return source.channels
     count, num_colour, num_transparent = 0, 0, 0
-    for seen in in_chunks(source.pictures(), partial(_glance, max_pixels=config.max_pixels), CHUNK_PICTURES):
+    for seen in in_chunks(source.pictures(), partial(_glance, config=config), CHUNK_PICTURES):
         for colour, transparent in filter(None, seen):
             count += 1
             num_colour += colour
@@ -184,18 +184,18 @@ def _work_all(work: Callable[[SourcePicture], Result], pictures: Sequence[Source
     return [work(picture) for picture in pictures]
 
 
-def _glance(picture: SourcePicture, max_pixels: int) -> tuple[bool, bool] | None:
+def _glance(picture: SourcePicture, config: DataConfig) -> tuple[bool, bool] | None:
     """Whether a file is in colour and whether it is transparent anywhere; None when it is broken."""
     assert callable(picture.content)
     try:
-        return colour_and_alpha(picture.content(), max_pixels)
+        return colour_and_alpha(picture.content(), config.max_pixels, config.white)
     except BrokenPicture:
         return None
 
 
 def _prepare(picture: SourcePicture, config: DataConfig, channels: int) -> Fitted | Broken:
     try:
-        decoded = decode_picture(picture, config.max_pixels)
+        decoded = decode_picture(picture, config.max_pixels, config.white)
     except BrokenPicture as error:
         return Broken(picture, str(error))
     before, size = decoded.pixels, packed_size(config.size, config.crop)
@@ -205,8 +205,8 @@ def _prepare(picture: SourcePicture, config: DataConfig, channels: int) -> Fitte
     return Fitted(picture, pixels, digest_of(pixels), origin)
 
 
-def decode_picture(picture: SourcePicture, max_pixels: int) -> Decoded:
+def decode_picture(picture: SourcePicture, max_pixels: int, white: float | None = None) -> Decoded:
     """The pixels of a picture, from its file or as they are. Raises BrokenPicture."""
     if callable(picture.content):
-        return decode(picture.content(), max_pixels)
+        return decode(picture.content(), max_pixels, white)
     return Decoded(picture.content, PIL_MODES[picture.content.shape[2]], animated=False)

@@ -135,7 +135,7 @@ def pack_path(cache: Path, fingerprint: str) -> Path:
 
 def _build(source: Source, config: DataConfig, cache: Path, key_path: Path, progress: Progress | None) -> None:
     """Pack a source and move the result into the cache."""
-    with strict_pillow():
+    with strict_pillow(config.max_pixels):
         channels = choose_channels(source, config)
     shape = (*packed_size(config.size, config.crop), channels)
     needed = 2 * source.count * int(np.prod(shape))
@@ -161,7 +161,7 @@ def _write_pack(
     """Write the pictures of a source, sorted, to `building/pictures.npy`; returns what the key says about them."""
     stock = Stock()
     rows: list[_Row] = []
-    with strict_pillow(), open(building / "unsorted", "wb") as unsorted:
+    with strict_pillow(config.max_pixels), open(building / "unsorted", "wb") as unsorted:
         for fitted in ingest(source, config, shape[2], stock, progress):
             for one in fitted:
                 unsorted.write(one.pixels.data)

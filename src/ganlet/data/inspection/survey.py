@@ -109,8 +109,8 @@ def survey(source: Source, config: DataConfig, progress: Progress | None = None)
     sample, num_sampled = np.zeros((-(-source.count // stride), SIDE, SIDE, 3), np.uint8), 0
     names: list[str] = []
     broken: list[BrokenFile] = []
-    look = partial(_look, max_pixels=config.max_pixels, background=parse_colour(config.background))
-    with strict_pillow():
+    look = partial(_look, config=config, background=parse_colour(config.background))
+    with strict_pillow(config.max_pixels):
         for results in in_chunks(source.pictures(), look, CHUNK_PICTURES):
             seen = []
             for index, result in enumerate(results, start=done):
@@ -147,12 +147,12 @@ def pictures_at(source: Source, config: DataConfig, indices: Sequence[int], side
     """
     wanted, found = set(indices), {}
     background = parse_colour(config.background)
-    with strict_pillow():
+    with strict_pillow(config.max_pixels):
         for index, picture in enumerate(source.pictures()):
             if index not in wanted:
                 continue
             try:
-                pixels = decode_picture(picture, config.max_pixels).pixels
+                pixels = decode_picture(picture, config.max_pixels, config.white).pixels
             except BrokenPicture:
                 continue
             found[index] = fit(pixels, (side, side), 3, "pad", background)
@@ -166,9 +166,9 @@ def luma(pictures: np.ndarray) -> np.ndarray:
     return pictures.astype(np.float32) @ LUMA
 
 
-def _look(picture: SourcePicture, max_pixels: int, background: Colour) -> _Seen | Broken:
+def _look(picture: SourcePicture, config: DataConfig, background: Colour) -> _Seen | Broken:
     try:
-        decoded = decode_picture(picture, max_pixels)
+        decoded = decode_picture(picture, config.max_pixels, config.white)
     except BrokenPicture as error:
         return Broken(picture, str(error))
     pixels = np.ascontiguousarray(decoded.pixels)
