@@ -75,7 +75,14 @@ def test_awkward_entries(tmp_path):
     root.mkdir()
     names = make_awkward_entries(root, tmp_path / "outside")
     seen = surveyed(root)
-    assert {os.fsencode(name) for name in seen.names} == names
+    assert {os.fsencode(name) for name in seen.names} == names | {b"outside.png", b"outside/secret.png"}
+    assert {one.name: one.why for one in seen.left_out} == {
+        "empty": "no pictures",
+        "gone.png": "dead link",
+        "loop": "linked twice",
+        "pipe.png": "special",
+        "self.png": "dead link",
+    }
     assert seen.broken == []
     assert len(np.unique(seen.rows["digest"])) == 1
 

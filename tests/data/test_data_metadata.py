@@ -90,7 +90,9 @@ def test_damaged_pixels_stay_damaged_whatever_is_left_out():
 
 
 @given(
-    name=st.sampled_from([b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"eXIf", b"tIME", b"pHYs", b"gAMA", b"cHRM", b"sRGB", b"quIt"]),
+    name=st.sampled_from(
+        [b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"eXIf", b"tIME", b"pHYs", b"gAMA", b"cHRM", b"sRGB", b"quIt"]
+    ),
     content=st.binary(max_size=60),
     checksum=st.none() | st.integers(0, 2**32 - 1),
     at_end=st.booleans(),
@@ -106,10 +108,20 @@ def test_no_chunk_of_a_png_makes_it_unreadable(name, content, checksum, at_end):
         np.testing.assert_array_equal(found, PIXELS)
 
 
-JPEG_STARTS = [b"", b"Exif\0\0", b"Exif\0\0II*\0", b"ICC_PROFILE\0", b"MPF\0", b"MPF\0II*\0", b"http://ns.adobe.com/xap/1.0/\0"]
+JPEG_STARTS = [
+    b"",
+    b"Exif\0\0",
+    b"Exif\0\0II*\0",
+    b"ICC_PROFILE\0",
+    b"MPF\0",
+    b"MPF\0II*\0",
+    b"http://ns.adobe.com/xap/1.0/\0",
+]
 
 
-@given(marker=st.integers(0xE1, 0xED) | st.just(0xFE), start=st.sampled_from(JPEG_STARTS), content=st.binary(max_size=60))
+@given(
+    marker=st.integers(0xE1, 0xED) | st.just(0xFE), start=st.sampled_from(JPEG_STARTS), content=st.binary(max_size=60)
+)
 @settings(deadline=None)
 def test_no_segment_of_a_jpeg_makes_it_unreadable(marker, start, content):
     found = decoded(with_segment(saved("JPEG"), marker, start + content)).pixels

@@ -515,6 +515,9 @@ def test_the_summary_is_json_and_tells_what_was_there(write_folder, open_pack, n
         "num_duplicates": 1,  # both are white on white
         "classes": {"cats": 2, "dogs": 2},
         "ignored": {".txt": 1},
+        "left_out": {"other": {"count": 1, "first": ["notes.txt"]}},
+        "tables": ["notes.txt"],
+        "notes": ["not read: 1 .txt"],
         "modes": {"RGBA": 2, "RGB": 1, "P": 1},
         "num_animated": 0,
         "num_transparent": 1,

@@ -3,17 +3,17 @@
 | in the file | becomes |
 |---|---|
 | 1-bit, grey | 1 channel |
-| grey of 16 or 32 bits, float | 1 channel; scaled to 8 bits, rounded to the nearest: 0 is black, the white level white |
+| grey of 16 or 32 bits, float | 1 channel; scaled to 8 bits, rounded to the nearest; see below |
 | colour, palette, CMYK | 3 channels; colour profiles are not applied; of 16-bit colour the high byte is kept |
 | any of these with alpha, or with a transparent colour | 4 channels |
 | rotated by EXIF or XMP | turned upright; metadata that cannot be read counts as none |
 | animated, or of several pages | its first frame |
 | anything else | refused |
 
-The white level is 65,535 for whole numbers and 1 for floats, unless `data.white` sets it; values beyond are refused
-then, and cut off where it is set. Only the formats in `formats` are ever opened, by content and never by suffix: other
-decoders of Pillow start programs or are rarely tested. A truncated file is an error. Sizes are checked before anything
-is decoded.
+Of more than 8 bits 0 is black, and white is 65,535 for whole numbers and 1 for floats, unless `data.white` sets it;
+values beyond are refused then, and cut off where it is set. Only the formats in `formats` are ever opened, by content
+and never by suffix: other decoders of Pillow start programs or are rarely tested. A truncated file is an error. Sizes
+are checked before anything is decoded.
 """
 
 from __future__ import annotations

@@ -41,7 +41,9 @@ CLAIMED = {
     **dict.fromkeys((".heic", ".heif", ".hif", ".jxl", ".jxr", ".wdp", ".hdp", ".jls", ".flif", ".bpg"), CONVERT),
     **dict.fromkeys((".ico", ".icns", ".cur", ".dib", ".pcx", ".dds", ".sgi", ".xbm", ".xpm", ".ras"), CONVERT),
     **dict.fromkeys((".qoi", ".wbmp", ".pict", ".pct", ".iff", ".ilbm", ".avifs", ".djvu"), CONVERT),
-    **dict.fromkeys((suffix for kind, some in SUFFIXES_READ.items() if kind not in FORMATS for suffix in some), CONVERT),
+    **dict.fromkeys(
+        (suffix for kind, some in SUFFIXES_READ.items() if kind not in FORMATS for suffix in some), CONVERT
+    ),
     **dict.fromkeys((".dcm", ".dicom", ".nii", ".nrrd", ".mha", ".mhd"), "export their slices as 16-bit PNG"),
     **dict.fromkeys((".fits", ".fts", ".mrc", ".czi", ".lif", ".nd2", ".lsm", ".stk"), "export them as 16-bit PNG"),
     **dict.fromkeys((".svs", ".ndpi", ".scn", ".mrxs", ".vms"), "cut tiles out of them, as PNG or JPEG"),
@@ -49,12 +51,18 @@ CLAIMED = {
     **dict.fromkeys((".svg", ".svgz", ".eps", ".ps", ".ai", ".cdr", ".emf", ".wmf"), "draw them as PNG"),
     **dict.fromkeys((".psd", ".psb", ".xcf", ".kra", ".ora", ".clip", ".afphoto", ".sketch"), "export them as PNG"),
     **dict.fromkeys((".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".dng"), "develop them to JPEG"),
-    **dict.fromkeys((".orf", ".rw2", ".raf", ".pef", ".3fr", ".erf", ".kdc", ".mrw", ".x3f", ".iiq", ".srw"), "develop them to JPEG"),
+    **dict.fromkeys(
+        (".orf", ".rw2", ".raf", ".pef", ".3fr", ".erf", ".kdc", ".mrw", ".x3f", ".iiq", ".srw"), "develop them to JPEG"
+    ),
 }
 # Files that may hold pictures, or something else altogether.
 CONTAINERS = {
-    **dict.fromkeys((".npy", ".npz", ".mat", ".h5", ".hdf5", ".pkl", ".pt", ".pth"), "arrays go to open_images in Python"),
-    **dict.fromkeys((".parquet", ".arrow", ".tfrecord", ".tfrecords", ".lmdb", ".mdb", ".rec"), "export their pictures"),
+    **dict.fromkeys(
+        (".npy", ".npz", ".mat", ".h5", ".hdf5", ".pkl", ".pt", ".pth"), "arrays go to open_images in Python"
+    ),
+    **dict.fromkeys(
+        (".parquet", ".arrow", ".tfrecord", ".tfrecords", ".lmdb", ".mdb", ".rec"), "export their pictures"
+    ),
     **dict.fromkeys((".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"), "unpack them"),
     **dict.fromkeys((".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".gifv"), "save their frames"),
     ".pdf": "draw their pages as PNG",

@@ -20,9 +20,11 @@ import numpy as np
 
 from ganlet.data.settings import DataConfig
 from ganlet.data.spec import Source, SourceKind, SourcePicture, printable, state_text
+from ganlet.data.tar import unpacked_start
 from ganlet.errors import DataError
 
 IDX_PICTURES, IDX_LABELS = 0x00000803, 0x00000801
+IDX_START = b"\0\0\x08"
 IDX_NAME = re.compile(r"(?P<before>.*?)(?P<part>train|t10k|test)-images[-.]idx3-ubyte(\.gz)?")
 GZIP_START = b"\x1f\x8b"
 READ_BYTES = 2**22
@@ -50,21 +52,37 @@ class IdxFile:
 START_BYTES = 4
 
 
-def is_idx(start: bytes) -> bool:
-    """Whether the first bytes of a file are those of idx pictures or of a gzip file, which may hold them."""
-    return start.startswith((IDX_PICTURES.to_bytes(4, "big"), GZIP_START))
+def holds_idx(path: Path) -> bool:
+    """Whether a file holds idx pictures by its content, compressed by gzip or not; or by its name, where it is damaged
+    so that nobody can tell."""
+    with open(path, "rb") as file:
+        start = file.read(START_BYTES)
+    if not start.startswith(GZIP_START):
+        return start == IDX_PICTURES.to_bytes(START_BYTES, "big")
+    start = unpacked_start(path, START_BYTES)
+    # A file of labels is told later for what it is.
+    return start.startswith(IDX_START) or (len(start) < START_BYTES and IDX_NAME.fullmatch(path.name) is not None)
 
 
 def has_idx(folder: Path) -> bool:
     """Whether a folder holds idx files of pictures."""
-    return any(IDX_NAME.fullmatch(path.name) for path in folder.iterdir())
+    return any(_idx_files(folder))
+
+
+def _idx_files(folder: Path) -> Iterator[Path]:
+    """The files that are called like idx pictures, each in the folder or in one of its own name, as Kaggle has them."""
+    for path in sorted(folder.iterdir()):
+        if IDX_NAME.fullmatch(path.name):
+            file = path / path.name if path.is_dir() else path
+            if file.is_file():
+                yield file
 
 
 def has_test_files(folder: Path) -> bool:
     """Whether a folder holds the test pictures of CIFAR-10 or of an MNIST-style set."""
     if cifar := find_cifar(folder):
         return all((cifar / name).is_file() for name in CIFAR_PARTS["test"])
-    matches = (IDX_NAME.fullmatch(path.name) for path in folder.iterdir())
+    matches = (IDX_NAME.fullmatch(path.name) for path in _idx_files(folder))
     return any(match["part"] != "train" for match in matches if match)
 
 
@@ -141,7 +159,7 @@ def _parts(split: str) -> tuple[str, ...]:
 def _idx_paths(folder: Path, split: str) -> list[Path]:
     """The picture files of a split in a folder; of a plain and a compressed copy, the plain one."""
     found: dict[str, dict[str, Path]] = {"train": {}, "test": {}}
-    for path in sorted(folder.iterdir(), reverse=True):
+    for path in reversed(list(_idx_files(folder))):
         if match := IDX_NAME.fullmatch(path.name):
             found["train" if match["part"] == "train" else "test"][path.name.removesuffix(".gz")] = path
     paths = []
@@ -280,8 +298,7 @@ def _is_idx(text: str) -> bool:
     path = Path(text).expanduser()
     if not path.is_file():
         return path.is_dir() and has_idx(path)
-    with open(path, "rb") as file:
-        return is_idx(file.read(START_BYTES))
+    return holds_idx(path)
 
 
 def _has_test(text: str) -> bool:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ganlet.data.decode import BrokenPicture, Decoded, colour_and_alpha, decode, is_transparent
+from ganlet.data.notes import HALF, size_notes, value_notes
 from ganlet.data.resize import fit, packed_size, parse_colour
 from ganlet.data.settings import DataConfig
 from ganlet.data.spec import Source, SourcePicture, printable
@@ -29,6 +30,14 @@ CHUNK_BYTES = 2**25  # packed pictures that are in flight at once
 CHUNK_PICTURES = 512
 MAX_THREADS = 8
 LISTED = 10
+# What to do next, by what is in the reason; a limit names its setting and how far that goes.
+ADVICE = {
+    "data.max_pixels": "--set data.max_pixels=... allows more, up to 1000000000; or make them smaller",
+    "data.max_bytes": f"--set data.max_bytes=... allows more, up to {2**40}; or make them smaller",
+    "data.white": "--set data.white=... says which value is white",
+    "Git LFS": "fetch the pictures themselves: git lfs pull",
+    "git-annex": "fetch the pictures themselves: git annex get",
+}
 
 Progress = Callable[[int, int], None]
 Result = TypeVar("Result")
@@ -36,13 +45,16 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Origin:
-    """What a picture was before it was fitted."""
+    """What a picture was before it was fitted: `values` are the lowest and the highest of its colours, if looked for,
+    `highest` that of a grey file of more than 8 bits."""
 
     mode: str
     height: int
     width: int
     animated: bool
     transparent: bool
+    values: tuple[int, int] | None = None
+    highest: float | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +84,9 @@ class Stock:
     num_transparent: int = 0
     num_enlarged: int = 0
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    low: int = 255
+    high: int = 0
+    highest: float | None = None
     broken: list[Broken] = field(default_factory=list)
 
     def add(self, origin: Origin, size: tuple[int, int]) -> None:
@@ -81,6 +96,19 @@ class Stock:
         self.num_animated += origin.animated
         self.num_transparent += origin.transparent
         self.num_enlarged += origin.height < size[0] or origin.width < size[1]
+        if origin.values is not None:
+            self.low, self.high = min(self.low, origin.values[0]), max(self.high, origin.values[1])
+        if origin.highest is not None:
+            self.highest = max(origin.highest, self.highest or 0.0)
+
+    @property
+    def spans_range(self) -> bool:
+        """Whether dark and bright values were seen: then no more of them are looked for."""
+        return self.low < HALF <= self.high
+
+    def notes(self, config: DataConfig) -> list[str]:
+        """Lines about what was seen that the user should know."""
+        return [*value_notes(self.low, self.high, self.highest, config), *size_notes(self.sizes, config)]
 
     def summary(self) -> dict[str, Any]:
         """The stock as plain JSON data."""
@@ -133,7 +161,9 @@ def ingest(
     height, width = packed_size(config.size, config.crop)
     step = max(1, min(CHUNK_PICTURES, CHUNK_BYTES // (height * width * channels)))
     done = 0
-    for prepared in in_chunks(source.pictures(), partial(_prepare, config=config, channels=channels), step):
+    for prepared in in_chunks(
+        source.pictures(), partial(_prepare, config=config, channels=channels, stock=stock), step
+    ):
         good = []
         for result in prepared:
             if isinstance(result, Broken):
@@ -159,13 +189,22 @@ def check_broken(stock: Stock, source: Source, config: DataConfig, where: str) -
     listed = [f"{printable(broken.picture.name)}: {broken.reason}" for broken in stock.broken[:LISTED]]
     if count > LISTED:
         listed.append(f"and {count - LISTED} more")
+    advice = _advice(stock.broken)
     if config.skip_bad:
         what = f"{count} of {source.count} pictures ({share:.1%}) cannot be used, more than may be skipped."
-        expected, hint = f"at most data.skip_bad_limit = {config.skip_bad_limit:.1%}", "mend or remove them"
+        expected, hint = f"at most data.skip_bad_limit = {config.skip_bad_limit:.1%}", advice
     else:
         what = f"{count} of {source.count} pictures cannot be used."
-        expected, hint = None, "mend or remove them, or leave them out with --set data.skip_bad=true"
+        expected, hint = None, advice
+        if count < source.count:
+            hint += ", or leave them out with --set data.skip_bad=true"
     raise DataError(what, where=where, got="\n            ".join(listed), expected=expected, hint=hint)
+
+
+def _advice(broken: Sequence[Broken]) -> str:
+    """What to do about most of them, by their reasons."""
+    reasons = Counter(next((key for key in ADVICE if key in one.reason), "") for one in broken)
+    return ADVICE.get(reasons.most_common(1)[0][0], "mend or remove them")
 
 
 def in_chunks(
@@ -193,7 +232,7 @@ def _glance(picture: SourcePicture, config: DataConfig) -> tuple[bool, bool] | N
         return None
 
 
-def _prepare(picture: SourcePicture, config: DataConfig, channels: int) -> Fitted | Broken:
+def _prepare(picture: SourcePicture, config: DataConfig, channels: int, stock: Stock) -> Fitted | Broken:
     try:
         decoded = decode_picture(picture, config.max_pixels, config.white)
     except BrokenPicture as error:
@@ -201,7 +240,12 @@ def _prepare(picture: SourcePicture, config: DataConfig, channels: int) -> Fitte
     before, size = decoded.pixels, packed_size(config.size, config.crop)
     pixels = np.ascontiguousarray(fit(before, size, channels, config.crop, parse_colour(config.background)))
     height, width = before.shape[:2]
-    origin = Origin(decoded.mode, height, width, decoded.animated, is_transparent(before))
+    transparent = is_transparent(before)
+    values = None
+    if not stock.spans_range:
+        colours = before[..., :3] if before.shape[2] == 4 else before
+        values = int(colours.min()), int(colours.max())
+    origin = Origin(decoded.mode, height, width, decoded.animated, transparent, values, decoded.highest)
     return Fitted(picture, pixels, digest_of(pixels), origin)
 
 

@@ -13,7 +13,7 @@ WEBP_METADATA = {b"ICCP": 0x20, b"EXIF": 0x08, b"XMP ": 0x04}  # and the flag th
 
 
 def without_metadata(data: bytes, keep_exif: bool) -> bytes | None:
-    """A PNG, JPEG or WebP file without text, profiles, XMP and, unless it is kept, EXIF; None where nothing is left out.
+    """A PNG, JPEG or WebP file without text, profiles, XMP and, unless it is kept, EXIF; None where none is left out.
 
     What does not follow the format any more is kept as it is, for the decoder to judge.
     """

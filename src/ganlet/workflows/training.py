@@ -75,7 +75,8 @@ def train(
     path = Path(out) if out is not None else default_run_path(Path("runs"), config.preset or "run")
     require_new(path)
     config, chosen, packs = prepare(config, given, device, reporter)
-    for note in [*without_effect(config), *label_notes(packs["real"], config.data), *given.notes()]:
+    of_pictures = [*packs["real"].summary["notes"], *label_notes(packs["real"], config.data)]
+    for note in [*without_effect(config), *of_pictures, *given.notes()]:
         reporter.say(f"note: {note}")
     with out_of_memory_explained(), ranks(chosen.type) as here:
         folder, of_config = RunFolder(path), given.game(config)

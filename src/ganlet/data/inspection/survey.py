@@ -18,7 +18,7 @@ from ganlet.data.ingest import Broken, Progress, decode_picture, in_chunks
 from ganlet.data.inspection.hashing import SIDE, perceptual_hashes
 from ganlet.data.resize import Colour, fit, parse_colour, resize, to_channels
 from ganlet.data.settings import DataConfig
-from ganlet.data.spec import Source, SourcePicture
+from ganlet.data.spec import LeftOut, Source, SourcePicture
 
 CHUNK_PICTURES = 512
 SAMPLE = 4_096  # small pictures that are kept, evenly chosen
@@ -43,6 +43,7 @@ ROW = np.dtype(
         ("blank", np.bool_),  # a single colour
         ("low", np.uint8),  # smallest and largest value
         ("high", np.uint8),
+        ("highest", np.float32),  # value of a grey file of more than 8 bits, else 0
         ("brightness", np.float32),
         ("contrast", np.float32),
         ("colour", np.float32),
@@ -81,6 +82,7 @@ class Survey:
     sample: np.ndarray
     label_names: tuple[str, ...]
     ignored: Mapping[str, int]
+    left_out: Sequence[LeftOut] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -137,6 +139,7 @@ def survey(source: Source, config: DataConfig, progress: Progress | None = None)
         sample=sample[:num_sampled],
         label_names=source.label_names or (),
         ignored={suffix or "no suffix": number for suffix, number in sorted(source.ignored.items())},
+        left_out=source.left_out,
     )
 
 
@@ -186,12 +189,16 @@ def _look(picture: SourcePicture, config: DataConfig, background: Colour) -> _Se
         _is_blank(visible),
         int(visible.min()),
         int(visible.max()),
+        decoded.highest or 0,
         digest.digest(),
     )
     return _Seen(row, to_channels(resize(np.ascontiguousarray(visible), (SIDE, SIDE)), 3, background), picture.name)
 
 
-LOOKED_AT = ("label", "height", "width", "mode", "animated", "transparent", "turned", "blank", "low", "high", "digest")
+LOOKED_AT = (
+    *("label", "height", "width", "mode", "animated", "transparent", "turned", "blank", "low", "high", "highest"),
+    "digest",
+)
 
 
 def _is_blank(pixels: np.ndarray) -> bool:
