@@ -62,8 +62,8 @@ class Folder(Protocol):
 
 
 class Child(NamedTuple):
-    """What is in a folder, by the last part of its name: a file, a folder, or neither and why. `is_link` tells a link to
-    a folder, and one to a file out of the source."""
+    """What is in a folder, by the last part of its name: a file, a folder, or neither and why. `is_link` tells links to
+    folders, and those to files out of the source."""
 
     name: str
     file: Entry | None = None
@@ -164,10 +164,11 @@ def _left_behind(child: Child) -> str:
 
 
 def _without_pictures(walked: Iterable[str], found: Found) -> list[str]:
-    """The folders below which no picture lies, without those in such folders."""
+    """The folders below which lies no picture, nor another folder that is told of; without those in such folders."""
     holding = {""}
-    for entry in found.pictures:
-        folder = entry.name.rpartition("/")[0]
+    told = (one.name for one in found.left_out if one.is_folder and one.why in ("run", "cache", "linked twice"))
+    for name in [*told, *(entry.name for entry in found.pictures)]:
+        folder = name.rpartition("/")[0]
         while folder not in holding:
             holding.add(folder)
             folder = folder.rpartition("/")[0]

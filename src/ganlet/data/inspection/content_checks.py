@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from ganlet.data.decode import WHITE_OF_INTEGERS
 from ganlet.data.inspection.advice import ENLARGED, MUCH_CUT, enlargements, kept_shares
 from ganlet.data.inspection.examination import Examination
 from ganlet.data.inspection.finding import Finding, are, pictures, remove
@@ -30,7 +29,7 @@ def values(examination: Examination, data: DataConfig) -> Finding | None:
         return Finding(
             "dark_values",
             "problem" if high <= MASK else "warning",
-            f"No value is above {highest:g}, where {data.white or WHITE_OF_INTEGERS:g} would be white.",
+            f"No value is above {highest:g}, which is a small part of what such files can hold.",
             "All pictures are nearly black, as scans of 12 bits in files of 16 are. The generator would learn that.",
             f"Say which value is white: --set data.white={white:g}.",
             len(rows),

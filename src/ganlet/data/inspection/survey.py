@@ -83,6 +83,7 @@ class Survey:
     label_names: tuple[str, ...]
     ignored: Mapping[str, int]
     left_out: Sequence[LeftOut] = ()
+    notes: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -140,6 +141,7 @@ def survey(source: Source, config: DataConfig, progress: Progress | None = None)
         label_names=source.label_names or (),
         ignored={suffix or "no suffix": number for suffix, number in sorted(source.ignored.items())},
         left_out=source.left_out,
+        notes=source.notes,
     )
 
 

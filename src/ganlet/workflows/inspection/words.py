@@ -42,6 +42,8 @@ def facts(inspection: Inspection) -> dict[str, str]:
     table = {"Pictures": f"{numbers['found']:,} found, {numbers['usable']:,} can be used"}
     if line := left_out_line(survey.left_out):
         table["Not read"] = line.removeprefix("not read: ")
+    if survey.notes:
+        table["Notes"] = "; ".join(survey.notes)
     if not len(survey):
         return table
     table["Sizes"] = _sizes(numbers)
