@@ -151,6 +151,7 @@ def _write(layout: Layout, kind: str, folder: str, number: int, chance: int) -> 
         (run / "samples" / "grid.png").write_bytes(PICTURES["PNG"])
         (run / "config.yaml").write_text("seed: 0")
         (run / "checkpoints").mkdir()
+        (run / "checkpoints" / "log").write_bytes(b"")  # archives may not have empty folders
         if kind == "run":
             (run / "environment.json").write_text("{}")
         layout.named[path(f"{stem}-run")] = "run"

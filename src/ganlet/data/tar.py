@@ -103,7 +103,7 @@ class OpenedTar:
         place, end = 0, self._file.seek(0, 2)
         while place < end:
             block = self._at(place, BLOCK)
-            if not any(block):  # the end; some programs leave it out
+            if not any(block):
                 return
             try:
                 info = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
@@ -124,6 +124,7 @@ class OpenedTar:
                 yield Member(facts.get("path", info.name), kind, place, info.size)
                 facts = {}
             place += -(-info.size // BLOCK) * BLOCK
+        raise self._damaged("it ends without the mark of its end, so it may have been cut off")
 
     def _extended(self, info: tarfile.TarInfo, place: int) -> dict[str, str]:
         """Facts about the next member that have no room in its header; those about all members do not matter here."""
