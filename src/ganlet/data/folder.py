@@ -64,13 +64,9 @@ class DiskFolder:
         return DiskFolder(path, f"{self.name}/{name}" if self.name else name, self.root, self.max_bytes)
 
     def _file(self, path: str, name: str, state: os.stat_result) -> Entry:
-        return Entry(
-            f"{self.name}/{name}" if self.name else name,
-            state.st_size,
-            partial(state_text, state),
-            partial(_read_file, path, self.max_bytes),
-            partial(_start_of, path),
-        )
+        name = f"{self.name}/{name}" if self.name else name
+        read, start = partial(_read_file, path, self.max_bytes), partial(_start_of, path)
+        return Entry(name, state.st_size, partial(state_text, state), read, start)
 
 
 def open_folder(root: Path, max_bytes: int, wanted: Wanted | None = None) -> Source:

@@ -71,11 +71,10 @@ def has_idx(folder: Path) -> bool:
 
 def _idx_files(folder: Path) -> Iterator[Path]:
     """The files that are called like idx pictures, each in the folder or in one of its own name, as Kaggle has them."""
-    for path in sorted(folder.iterdir()):
-        if IDX_NAME.fullmatch(path.name):
-            file = path / path.name if path.is_dir() else path
-            if file.is_file():
-                yield file
+    for path in sorted(path for path in folder.iterdir() if IDX_NAME.fullmatch(path.name)):
+        file = path / path.name if path.is_dir() else path
+        if file.is_file():
+            yield file
 
 
 def has_test_files(folder: Path) -> bool:

@@ -88,30 +88,33 @@ def arranged(root: Path, found: Found, wanted: Wanted) -> Arrangement:
         others = [LeftOut(name, why_not_read(name)) for name in found.others]
         expected = f"at least 2 {FORMAT_NAMES} files, in sub-folders if they have labels"
         raise no_pictures(printable(root), [*others, *found.left_out], expected)
-    names = [entry.name for entry in found.pictures]
+    names = everything = [entry.name for entry in found.pictures]
     parts = find_parts(root, names)
     stored = find_labels(root, names, found.others, needed=wanted.classes)
     labels, label_names = stored.of(names) if stored else labels_from_paths(parts.without(names) if parts else names)
-    meant = [place for place, name in enumerate(names) if parts is None or parts.is_meant(name, wanted.split)]
-    chosen = [names[place] for place in meant]
-    table = find_table(root, names, found.others) if wanted.attributes else None
-    rows = read_table(root, table, chosen, lambda name: found.others[name].read())
+    pictures, others = found.pictures, list[str]()
+    if parts is not None:
+        meant = [parts.is_meant(name, wanted.split) for name in names]
+        others = [name for name, is_meant in zip(names, meant, strict=True) if not is_meant]
+        pictures, labels = list(itertools.compress(pictures, meant)), list(itertools.compress(labels, meant))
+        names = list(itertools.compress(names, meant))
+    table = find_table(root, everything, found.others) if wanted.attributes else None
+    rows = read_table(root, table, names, lambda name: found.others[name].read())
     used = (*((table,) if table else ()), *((stored.path,) if stored else ()))
-    kept = {names[place] for place in meant}
     left_out = [
         *found.left_out,
         *(LeftOut(name, why_not_read(name)) for name in found.others if name not in used),
-        *(LeftOut(name, "part") for name in names if name not in kept),
+        *(LeftOut(name, "part") for name in others),
     ]
     return Arrangement(
-        [found.pictures[place] for place in meant],
-        [labels[place] for place in meant],
+        pictures,
+        labels,
         label_names,
         rows,
         used,
         tuple(sorted(left_out, key=lambda one: name_bytes(one.name))),
         (*_followed(found.followed), *_unused(rows, table)),
-        _tables(names, found.others),
+        _tables(everything, found.others),
         parts is not None,
     )
 

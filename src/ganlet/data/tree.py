@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from ganlet.data.formats import CLAIMED, CONTAINERS, claims, is_read, suffix_of
+from ganlet.data.formats import CLAIMED, CONTAINERS, SUFFIXES, claims, is_read, suffix_of
 from ganlet.data.spec import LeftOut, name_bytes
 
 SYSTEM_FOLDERS = frozenset(
@@ -34,8 +34,7 @@ RUN_FILE, RUN_MARKS = (
 )  # early on a run has these alone
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A file that is there to be read: its path within the source, its size in bytes, what changes when it is written,
     and functions that give all of its bytes, or the first 16. `read` raises BrokenPicture."""
 
@@ -116,7 +115,7 @@ def walk(root: Folder) -> Found:
             elif child.file is not None:
                 if child.is_link:
                     found.followed.append(name)
-                if is_read(child.name, b"" if _is_told_by_name(child.name) else child.file.start()):
+                if suffix_of(child.name) in SUFFIXES or is_read(child.name, child.file.start()):
                     found.pictures.append(child.file)
                 else:
                     found.others[name] = child.file
@@ -144,10 +143,6 @@ def claiming(left_out: Iterable[LeftOut]) -> list[LeftOut]:
     """Those that claim to be pictures."""
     claimed = ("format", "dead link", "special")
     return [one for one in left_out if one.why in claimed and (one.why == "format" or claims(one.name))]
-
-
-def _is_told_by_name(name: str) -> bool:
-    return is_read(name, b"")
 
 
 def _is_run(names: set[str]) -> bool:
