@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -14,8 +14,8 @@ from ganlet.data.decode import BrokenPicture
 from ganlet.data.formats import FORMAT_NAMES
 from ganlet.data.layout import Wanted, arranged
 from ganlet.data.settings import DataConfig
-from ganlet.data.spec import Source, SourceKind, name_bytes, printable, state_text
-from ganlet.data.tree import Child, Entry, walk
+from ganlet.data.spec import LeftOut, Source, SourceKind, name_bytes, printable, state_text
+from ganlet.data.tree import Child, Entry, walk, why_not_read
 from ganlet.errors import DataError
 
 START_BYTES = 16
@@ -40,8 +40,6 @@ class DiskFolder:
 
     def _child(self, entry: os.DirEntry[str], cache: str) -> Child:
         name = entry.name
-        if name.startswith("."):
-            return Child(name, why_not="hidden")
         if entry.is_file(follow_symlinks=False):
             return Child(name, self._file(entry.path, name, entry.stat()))
         if entry.is_dir(follow_symlinks=False):
@@ -85,6 +83,16 @@ def open_folder(root: Path, max_bytes: int, wanted: Wanted | None = None) -> Sou
     for entry in [*found.pictures, *(found.others[name] for name in arrangement.used)]:
         identity.update(name_bytes(entry.name) + b"\0" + entry.state().encode() + b"\0")
     return arrangement.source("folder", identity.hexdigest())
+
+
+def beside(folder: Path, is_known: Callable[[str], object]) -> tuple[LeftOut, ...]:
+    """What lies in a folder besides files of another kind, which are known by their paths there."""
+    real = os.path.realpath(folder)
+    found = walk(DiskFolder(real, "", real, 0))
+    left_out = [one for one in found.left_out if one.why != "no pictures"]
+    left_out += [LeftOut(name, why_not_read(name)) for name in found.others if not is_known(name)]
+    left_out += [LeftOut(entry.name, "beside") for entry in found.pictures]
+    return tuple(sorted(left_out, key=lambda one: name_bytes(one.name)))
 
 
 def _key(path: str) -> Hashable:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import posixpath
 import re
 import zlib
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from typing import IO, cast
 
 import numpy as np
 
+from ganlet.data.folder import beside
 from ganlet.data.settings import DataConfig
 from ganlet.data.spec import Source, SourceKind, SourcePicture, printable, state_text
 from ganlet.data.tar import unpacked_start
@@ -33,6 +35,7 @@ MAX_PICTURES = 10**8
 
 CIFAR_FOLDER = "cifar-10-batches-bin"
 CIFAR_PARTS = {"train": tuple(f"data_batch_{number}.bin" for number in range(1, 6)), "test": ("test_batch.bin",)}
+CIFAR_KNOWN = {*itertools.chain(*CIFAR_PARTS.values()), "batches.meta.txt", "readme.html"}
 CIFAR_SHAPE = (3, 32, 32)
 CIFAR_RECORD = 1 + 3 * 32 * 32
 CIFAR_LABELS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -98,7 +101,14 @@ def open_idx(path: Path, split: str, max_pixels: int) -> Source:
 
     used = [found for file in files for found in (file.path, _labels_path(file.path)) if found]
     identity = " | ".join(state_text(found.stat()) for found in used)
-    return Source("idx", identity, sum(file.count for file in files), pictures, label_names, channels=1)
+    left_out = () if path.is_file() else beside(path, lambda name: IDX_NAME.fullmatch(_as_pictures(name)))
+    count = sum(file.count for file in files)
+    return Source("idx", identity, count, pictures, label_names, channels=1, left_out=left_out)
+
+
+def _as_pictures(name: str) -> str:
+    """The name of an idx file, as it would be if it were one of pictures."""
+    return posixpath.basename(name).replace("labels", "images").replace("idx1", "idx3")
 
 
 def _numbered(values: list[np.ndarray | None]) -> tuple[list[list[int] | None], tuple[str, ...] | None]:
@@ -148,7 +158,8 @@ def open_cifar(folder: Path, split: str) -> Source:
 
     count = sum(path.stat().st_size for path in paths) // CIFAR_RECORD
     identity = " | ".join(state_text(path.stat()) for path in paths)
-    return Source("cifar10", identity, count, pictures, label_names, channels=3)
+    left_out = beside(folder, CIFAR_KNOWN.__contains__)
+    return Source("cifar10", identity, count, pictures, label_names, channels=3, left_out=left_out)
 
 
 def _parts(split: str) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ WORDS = {
     "run": ("run of ganlet", "runs of ganlet"),
     "cache": ("cache of ganlet", "caches of ganlet"),
     "no pictures": ("sub-folder without pictures", "sub-folders without pictures"),
+    "beside": ("picture beside files of another kind", "pictures beside files of another kind"),
     "part": ("picture of another part (data.split)", "pictures of other parts (data.split)"),
     "system": ("of the system or another program", "of the system or other programs"),
     "hidden": ("hidden", "hidden"),

@@ -51,7 +51,8 @@ def open_stacked(path: Path, config: DataConfig) -> Source:
                 yield SourcePicture(np.ascontiguousarray(pixels[chosen].transpose(1, 2, 0)), label=label)
 
     names = digits.label_names and stacked_names(digits.label_names)
-    return Source("stacked", f"{digits.identity} | {count}", count, pictures, names, len(CHANNELS))
+    identity = f"{digits.identity} | {count}"
+    return Source("stacked", identity, count, pictures, names, len(CHANNELS), left_out=digits.left_out)
 
 
 def stacked_names(names: Sequence[str]) -> tuple[str, ...]:

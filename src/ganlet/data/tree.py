@@ -110,7 +110,7 @@ def walk(root: Folder) -> Found:
         walked.append(folder.name)
         for child in children:
             name = prefix + child.name
-            if why := child.why_not or _left_behind(child):
+            if why := _left_behind(child) or child.why_not:
                 found.left_out.append(LeftOut(name, why, is_folder=child.folder is not None))
             elif child.file is not None:
                 if child.is_link:
@@ -141,8 +141,11 @@ def why_not_read(name: str) -> str:
 
 def claiming(left_out: Iterable[LeftOut]) -> list[LeftOut]:
     """Those that claim to be pictures."""
-    claimed = ("format", "dead link", "special")
-    return [one for one in left_out if one.why in claimed and (one.why == "format" or claims(one.name))]
+    return [one for one in left_out if one.why in ("format", "beside") or _is_gone(one)]
+
+
+def _is_gone(one: LeftOut) -> bool:
+    return one.why in ("dead link", "special") and claims(one.name)
 
 
 def _is_run(names: set[str]) -> bool:
