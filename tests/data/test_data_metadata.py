@@ -169,4 +169,42 @@ def test_whatever_follows_no_format_is_left_to_the_decoder(noise, share, kind):
     place = share * len(data) // 100
     for keep_exif in (True, False):
         left = without_metadata(data[:place] + noise + data[place:], keep_exif)
-        assert left is None or len(left) < len(data) + len(noise)
+        assert left is None or len(left) <= len(data) + len(noise)
+
+
+def tiff(orientation, *more, order="<"):
+    """A TIFF file put together by hand, with more entries: (tag, type, count, value)."""
+    pixels = PIXELS.tobytes()
+    entries = [(256, 4, 1, 5), (257, 4, 1, 6), (258, 3, 3, 8 + len(pixels)), (259, 4, 1, 1), (262, 4, 1, 2)]
+    entries += [(273, 4, 1, 8), (274, 4, 1, orientation), (277, 4, 1, 3), (278, 4, 1, 6), (279, 4, 1, len(pixels))]
+    page = b"".join(struct.pack(f"{order}HHII", *entry) for entry in sorted([*entries, *more]))
+    start = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(f"{order}I", 14 + len(pixels))
+    count = struct.pack(f"{order}H", len(entries) + len(more))
+    return start + pixels + struct.pack(f"{order}3H", 8, 8, 8) + count + page + bytes(4)
+
+
+METADATA_TAGS = [270, 282, 305, 306, 315, 700, 33432, 33723, 34377, 34665, 34675, 34853, 37724, 40965, 42112]
+NUMBERS = st.sampled_from([0, 1, 2, 8, 100, 1000, 2**31, 2**32 - 1])
+
+
+@given(
+    tag=st.sampled_from(METADATA_TAGS),
+    kind=st.integers(0, 14),
+    count=NUMBERS,
+    value=NUMBERS,
+    orientation=st.sampled_from([1, 3, 6]),
+    order=st.sampled_from("<>"),
+)
+@settings(deadline=None, max_examples=200)
+def test_no_entry_of_a_tiff_makes_it_unreadable(tag, kind, count, value, orientation, order):
+    found = decoded(tiff(orientation, (tag, kind, count, value), order=order)).pixels
+    turned = {1: PIXELS, 3: PIXELS[::-1, ::-1], 6: PIXELS.swapaxes(0, 1)[:, ::-1]}[orientation]
+    np.testing.assert_array_equal(found, turned)
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_what_a_tiff_points_to_may_be_wrong(order):
+    with pytest.raises(TypeError):
+        Image.open(io.BytesIO(tiff(6, (700, 9, 1, 8), order=order))).load()
+    expected = PIXELS.swapaxes(0, 1)[:, ::-1]
+    np.testing.assert_array_equal(decoded(tiff(6, (700, 9, 1, 8), order=order)).pixels, expected)
