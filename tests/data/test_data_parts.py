@@ -133,7 +133,7 @@ def test_what_is_held_out_is_in_the_other_parts(write_folder, noise, tmp_path):
         unseen = held_out(pack, config)
         assert (len(pack), pack.label_names) == (6, ("cat", "dog"))
         assert len(unseen) == 12
-        assert pack.summary["notes"][0].startswith("not read: 12 pictures of other parts (data.split): ")
+        assert pack.summary["notes"] == ["not read: 12 pictures of other parts (data.split): test, valid"]
         assert not {picture.tobytes() for picture in unseen} & {picture.tobytes() for picture in pack.pictures}
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from ganlet.data.formats import CLAIMED, CONTAINERS, suffix_of
+from ganlet.data.parts import part_of
 from ganlet.data.settings import DataConfig
 from ganlet.data.spec import LeftOut, Source, printable
 from ganlet.data.tree import claiming
@@ -43,7 +44,8 @@ def left_out_line(left_out: Sequence[LeftOut]) -> str | None:
         parts.append(_counted(others))
     for why, (one, several) in WORDS.items():
         if one and (names := by_reason.get(why)):
-            named = ", ".join(map(printable, names[:NAMED])) + (", ..." if len(names) > NAMED else "")
+            told = _parts_of(names) if why == "part" else names
+            named = ", ".join(map(printable, told[:NAMED])) + (", ..." if len(told) > NAMED else "")
             parts.append(f"{len(names):,} {one if len(names) == 1 else several}: {named}")
     return f"not read: {'; '.join(parts)}" if parts else None
 
@@ -92,6 +94,11 @@ def _told(one: LeftOut) -> str:
 
 def _more(count: int) -> list[str]:
     return [f"and {count:,} more"] if count > 0 else []
+
+
+def _parts_of(names: Iterable[str]) -> list[str]:
+    """The folders of the parts that pictures are in, each once."""
+    return list(dict.fromkeys(next(filter(part_of, name.split("/")), name) for name in names))
 
 
 def _by_suffix(names: Iterable[str], advices: dict[str, str]) -> list[str]:
