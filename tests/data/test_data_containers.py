@@ -236,6 +236,14 @@ def test_long_and_foreign_names_are_read(opened, kind):
     assert found == name
 
 
+def test_facts_about_all_members_do_not_matter(opened):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", pax_headers={"comment": "as git archive writes it"}) as archive:
+        info, content = member("1.png")
+        archive.addfile(info, io.BytesIO(content))
+    assert told(opened(buffer.getvalue())) == {"1.png": GOOD}
+
+
 def test_members_are_read_from_several_threads_and_out_of_order(opened):
     from concurrent.futures import ThreadPoolExecutor
 

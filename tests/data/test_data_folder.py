@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganlet.data.decode import BrokenPicture
-from ganlet.data.folder import open_folder
+from ganlet.data.folder import DiskFolder, open_folder
 from ganlet.data.layout import labels_from_paths
 from ganlet.data.spec import printable
 from ganlet.errors import DataError
@@ -207,3 +207,35 @@ def test_names_are_shown_without_characters_that_deceive(name, expected):
 def test_a_shown_name_can_always_be_printed(name):
     assert printable(name).isprintable()
     printable(name).encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Thumbs.db", "thumbs.db", "desktop.ini", "ehthumbs.db", "Icon\r", "Picasa.ini", "~$sheet.png", "autorun.inf"),
+        *("__MACOSX/a.png", "@eaDir/a.png", "#recycle/a.png", "$RECYCLE.BIN/a.png", "lost+found/x/a.png"),
+        *("System Volume Information/a.png", "__pycache__/a.png", "@Recycle/a.png", "#snapshot/a.png"),
+    ],
+)
+def test_what_systems_and_programs_leave_is_not_looked_into(write_folder, name):
+    source = open_folder(write_folder({"sub/a.png": PIXEL, f"sub/{name}": PIXEL}), MAX_BYTES)
+    assert listed(source) == ["sub/a.png"]
+    assert left_out(source) == {f"sub/{name.split('/')[0]}": "system"}
+
+
+def test_what_only_looks_like_that_is_read(write_folder):
+    names = ["MACOSX/a.png", "eaDir/a.png", "lost/a.png", "my Thumbs.db.png", "runs/a.png", "samples/a.png"]
+    assert listed(open_folder(write_folder(dict.fromkeys(names, PIXEL)), MAX_BYTES)) == sorted(names)
+
+
+def test_a_file_that_goes_while_the_folder_is_listed_is_not_there(write_folder, monkeypatch):
+    root = write_folder(dict.fromkeys(["a.png", "b.png"], PIXEL))
+    child = DiskFolder._child
+
+    def gone(self, entry, cache):
+        if entry.name == "b.png":
+            raise FileNotFoundError(2, "No such file or directory")
+        return child(self, entry, cache)
+
+    monkeypatch.setattr(DiskFolder, "_child", gone)
+    assert listed(open_folder(root, MAX_BYTES)) == ["a.png"]

@@ -472,7 +472,7 @@ def test_many_broken_files_may_not_be_skipped(write_folder, open_pack, pictures)
     with pytest.raises(DataError, match=r"1 of 11 pictures \(9\.1%\) cannot be used") as caught:
         open_pack(root, skip_bad=True, skip_bad_limit=0.09)
     assert caught.value.got == "broken.png: empty file"
-    assert caught.value.expected == "at most data.skip_bad_limit = 9.0%"
+    assert caught.value.expected == "at most data.skip_bad_limit = 9.0% (0 to 1)"
 
 
 @pytest.mark.parametrize(("count", "settings"), [(1, {}), (3, {"num_images": 1}), (3, {"num_images": 4})])

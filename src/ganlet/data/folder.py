@@ -34,7 +34,11 @@ class DiskFolder:
         try:
             with os.scandir(self.path) as entries:
                 for entry in entries:
-                    yield self._child(entry, cache)
+                    try:
+                        child = self._child(entry, cache)
+                    except FileNotFoundError:  # gone since it was listed
+                        continue
+                    yield child
         except OSError as error:
             raise DataError("A folder cannot be read.", where=printable(self.path), got=error.strerror) from error
 

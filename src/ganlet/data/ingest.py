@@ -192,7 +192,7 @@ def check_broken(stock: Stock, source: Source, config: DataConfig, where: str) -
     advice = _advice(stock.broken)
     if config.skip_bad:
         what = f"{count} of {source.count} pictures ({share:.1%}) cannot be used, more than may be skipped."
-        expected, hint = f"at most data.skip_bad_limit = {config.skip_bad_limit:.1%}", advice
+        expected, hint = f"at most data.skip_bad_limit = {config.skip_bad_limit:.1%} (0 to 1)", advice
     else:
         what = f"{count} of {source.count} pictures cannot be used."
         expected, hint = None, advice
