@@ -86,7 +86,7 @@ def open_zip(path: Path, max_bytes: int, wanted: Wanted | None = None) -> Source
                 continue
             packed[name] = info.compress_size
             read, start = partial(_read_member, archive, info, max_bytes), partial(_start_of, archive, info)
-            _add(path, root, name, Entry(name, info.file_size, str, read, start))
+            _add(path, root, name, Entry(name, info.file_size, read, start))
         arrangement = _arranged(path, root, wanted, max_bytes, packed)
         identity = " ".join([state_text(state), *arrangement.used])
         return arrangement.source("zip", identity, archive.close)
@@ -114,7 +114,7 @@ def open_tar(path: Path, max_bytes: int, wanted: Wanted | None = None) -> Source
                 _add(path, root, name, None)
                 continue
             read, start = partial(_read_part, archive, member, max_bytes), partial(archive.read, member, START_BYTES)
-            _add(path, root, name, Entry(name, member.size, str, read, start))
+            _add(path, root, name, Entry(name, member.size, read, start))
         arrangement = _arranged(path, root, wanted, max_bytes, {})
         identity = " ".join([state_text(state), *arrangement.used])
         return arrangement.source("tar", identity, archive.close)

@@ -68,7 +68,7 @@ class DiskFolder:
     def _file(self, path: str, name: str, state: os.stat_result) -> Entry:
         name = f"{self.name}/{name}" if self.name else name
         read, start = partial(_read_file, path, self.max_bytes), partial(_start_of, path)
-        return Entry(name, state.st_size, partial(state_text, state), read, start)
+        return Entry(name, state.st_size, read, start, state)
 
 
 def open_folder(root: Path, max_bytes: int, wanted: Wanted | None = None) -> Source:
@@ -85,7 +85,8 @@ def open_folder(root: Path, max_bytes: int, wanted: Wanted | None = None) -> Sou
     arrangement = arranged(root, found, wanted or Wanted())
     identity = hashlib.blake2b(digest_size=16)
     for entry in [*found.pictures, *(found.others[name] for name in arrangement.used)]:
-        identity.update(name_bytes(entry.name) + b"\0" + entry.state().encode() + b"\0")
+        assert entry.state is not None, entry.name
+        identity.update(name_bytes(entry.name) + b"\0" + state_text(entry.state).encode() + b"\0")
     return arrangement.source("folder", identity.hexdigest())
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import os
 import posixpath
 import re
 import zlib
@@ -74,8 +75,9 @@ def has_idx(folder: Path) -> bool:
 
 def _idx_files(folder: Path) -> Iterator[Path]:
     """The files that are called like idx pictures, each in the folder or in one of its own name, as Kaggle has them."""
-    for path in sorted(path for path in folder.iterdir() if IDX_NAME.fullmatch(path.name)):
-        file = path / path.name if path.is_dir() else path
+    for name in sorted(name for name in os.listdir(folder) if "ubyte" in name and IDX_NAME.fullmatch(name)):
+        path = folder / name
+        file = path / name if path.is_dir() else path
         if file.is_file():
             yield file
 

@@ -117,8 +117,6 @@ class OpenedTar:
                     info.size = int(facts["size"])
                 if info.type in WITHOUT_CONTENT:
                     info.size = 0
-                if place + info.size > end:
-                    raise self._damaged("it ends too early")
                 sparse = any(key.startswith("GNU.sparse") for key in facts)
                 kind = tarfile.GNUTYPE_SPARSE if sparse else info.type
                 yield Member(facts.get("path", info.name), kind, place, info.size)

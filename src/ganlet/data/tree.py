@@ -7,6 +7,7 @@ are followed, but each real folder is read once, by the name under which it real
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -35,14 +36,14 @@ RUN_FILE, RUN_MARKS = (
 
 
 class Entry(NamedTuple):
-    """A file that is there to be read: its path within the source, its size in bytes, what changes when it is written,
-    and functions that give all of its bytes, or the first 16. `read` raises BrokenPicture."""
+    """A file that is there to be read: its path within the source, its size in bytes, functions that give all of its
+    bytes or the first 16, and its state on a disk. `read` raises BrokenPicture."""
 
     name: str
     size: int
-    state: Callable[[], str]
     read: Callable[[], bytes]
     start: Callable[[], bytes]
+    state: os.stat_result | None = None
 
 
 class Folder(Protocol):
