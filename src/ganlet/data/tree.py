@@ -142,7 +142,7 @@ def why_not_read(name: str) -> str:
 
 def claiming(left_out: Iterable[LeftOut]) -> list[LeftOut]:
     """Those that claim to be pictures."""
-    return [one for one in left_out if one.why in ("format", "beside") or _is_gone(one)]
+    return [one for one in left_out if one.why == "format" or _is_gone(one)]
 
 
 def _is_gone(one: LeftOut) -> bool:
