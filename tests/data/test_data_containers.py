@@ -214,6 +214,18 @@ def test_a_tar_that_is_cut_off_is_damaged_wherever_it_is_cut(opened, packing):
             opened(whole[:cut])
 
 
+def test_names_cannot_make_folders_without_end(opened, monkeypatch):
+    deep = "/".join(["d"] * 400)
+    assert list(told(opened(tar_of([member(f"{deep}/1.png")])))) == [f"{deep}/1.png"]
+    with pytest.raises(DataError, match="refused") as caught:
+        opened(tar_of([member("/".join(["d"] * 3_000))]))
+    assert (caught.value.got, caught.value.expected) == ("a name of 5999 characters", "at most 1024")
+    monkeypatch.setattr("ganlet.data.archive.MAX_FOLDERS", 600)
+    with pytest.raises(DataError, match="refused") as caught:
+        opened(tar_of([member(f"{deep}/1.png"), member(f"x/{deep}/1.png")]))
+    assert (caught.value.got, caught.value.expected) == ("801 folders", "at most 600")
+
+
 def test_a_damaged_header_in_the_middle_is_no_end(opened):
     data = bytearray(tar_of([member("1.png"), member("2.png"), member("3.png")]))
     data[data.index(b"2.png")] ^= 1

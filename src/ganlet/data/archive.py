@@ -26,6 +26,7 @@ from ganlet.errors import DataError
 MAX_MEMBERS = 2_000_000
 MAX_ARCHIVE_BYTES = 64 * 2**30
 MAX_RATIO = 2_000  # deflate cannot do better than 1032, so more is a trick
+MAX_FOLDERS, MAX_NAME = 500_000, 1_024  # a name of few bytes may stand for many folders
 START_BYTES = 16
 UTF8_FLAG = 0x800
 WINDOWS = 0  # what made the archive, by zip's number
@@ -33,10 +34,11 @@ WINDOWS = 0  # what made the archive, by zip's number
 
 @dataclass
 class ArchiveFolder:
-    """A folder in an archive, with what is in it by the last part of the name."""
+    """A folder in an archive, with what is in it by the last part of the name, and how many folders it had made."""
 
     name: str = ""
     inside: dict[str, Entry | ArchiveFolder] = field(default_factory=dict)
+    num_made: int = 0
 
     @property
     def key(self) -> Hashable:
@@ -53,7 +55,10 @@ class ArchiveFolder:
         place, path = self, ""
         for part in name.split("/") if name else ():
             path = f"{path}/{part}" if path else part
-            below = place.inside.setdefault(part, ArchiveFolder(path))
+            below = place.inside.get(part)
+            if below is None:
+                below = place.inside[part] = ArchiveFolder(path)
+                self.num_made += 1
             if not isinstance(below, ArchiveFolder):
                 return None
             place = below
@@ -158,6 +163,8 @@ def _decoded(stored: str, info: zipfile.ZipInfo) -> str:
 
 def _judged(stored: str, path: Path, from_windows: bool) -> str:
     """A member's name with / between folders. Refused is one that a well-meant archive never has."""
+    if len(stored) > MAX_NAME:
+        raise _refused(path, f"a name of {len(stored)} characters", f"at most {MAX_NAME}")
     parts = re.split(r"[/\\]", stored)
     if parts[0] == "" or "\0" in stored or stored[1:2] == ":" or ".." in parts:
         raise _refused(path, f"a member named {printable(stored)}", "plain relative paths")
@@ -171,6 +178,8 @@ def _add(path: Path, root: ArchiveFolder, name: str, entry: Entry | None) -> Non
     """Put a file or, without one, a folder into the tree."""
     if not (root.add(entry) if entry is not None else name == "." or root.folder(name) is not None):
         raise _refused(path, f"two members named {printable(name)}", "each name once")
+    if root.num_made > MAX_FOLDERS:
+        raise _refused(path, f"{root.num_made} folders", f"at most {MAX_FOLDERS}")
 
 
 def _refused(path: Path, got: str, expected: str) -> DataError:
