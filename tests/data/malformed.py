@@ -104,8 +104,8 @@ def _saved(picture: np.ndarray | Image.Image, kind: str, **options: object) -> b
 
 
 def _any(random: Random) -> tuple[str, bytes]:
-    kind = str(random.choice(["PNG", "JPEG", "GIF", "BMP", "WEBP"]))
-    return {"JPEG": ".jpg"}.get(kind, f".{kind.lower()}"), _saved(_pixels(random), kind)
+    kind = str(random.choice(["PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA"]))
+    return {"JPEG": ".jpg", "JPEG2000": ".jp2"}.get(kind, f".{kind.lower()}"), _saved(_pixels(random), kind)
 
 
 def _chunk(name: bytes, data: bytes, checksum: int | None = None) -> bytes:
@@ -160,8 +160,20 @@ def _huge_claim(random: Random) -> Made:
         ),
         ".webp": b"RIFF" + struct.pack("<I", 22) + b"WEBPVP8X" + webp,
     }
+    claims |= {
+        ".ppm": b"P6 %d %d 255\n" % (side, side) + bytes(9),
+        ".tga": b"\0\0\2" + bytes(9) + struct.pack("<HHBB", side, side, 24, 0) + bytes(50) + b"TRUEVISION-XFILE.\0",
+        ".tif": _with_tiff_sides(side),
+    }
     suffix = str(random.choice(list(claims)))
     return suffix, claims[suffix], "broken"
+
+
+def _with_tiff_sides(side: int) -> bytes:
+    """A TIFF header of a grey picture of `side` x `side` without any pixels."""
+    tags = [(256, side), (257, side), (258, 8), (259, 1), (262, 1), (273, 8), (277, 1), (278, side), (279, side * side)]
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
 
 
 def _below_the_ceiling(random: Random) -> Made:
@@ -180,9 +192,9 @@ def _disguised(random: Random) -> Made:
         b"%PDF-1.7\n",
         b"<svg xmlns='http://www.w3.org/2000/svg'/>",
         b"\x00\x00\x01\x00\x01\x00\x10\x10",
-        _saved(_pixels(random), "TIFF"),
-        _saved(Image.fromarray(np.float32(random.random((9, 9)))), "TIFF"),
-        _saved(_pixels(random), "PPM"),
+        _saved(Image.fromarray(np.float32(300 * random.random((9, 9)) + 2)), "TIFF"),
+        b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100),
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12345\n",
         b"#!/bin/sh\necho not a picture\n",
         "not a picture at all".encode("utf-16"),
         bytes(random.integers(0, 256, 300, dtype=np.uint8)),
@@ -210,8 +222,12 @@ def _odd_chunks(random: Random) -> Made:
         _chunk(b"gAMA", b"\x00\x00"),
         _chunk(b"tRNS", b"\x00"),
         _chunk(b"quIt", b"", checksum=1),
+        _chunk(b"iTXt", b"", checksum=1),
+        _chunk(b"tEXt", b"k\x00" + b"v" * 2_000_000),
     ]
-    return ".png", _png(4, 4, (b"\x00" + b"\x80" * 12) * 4, extra[random.integers(0, len(extra))]), "either"
+    chosen = extra[random.integers(0, len(extra))]
+    # Metadata never makes a picture unreadable; what is transparent is about pixels.
+    return ".png", _png(4, 4, (b"\x00" + b"\x80" * 12) * 4, chosen), "broken" if b"tRNS" in chosen else "good"
 
 
 def _more_than_one_mode(random: Random) -> Made:
@@ -230,6 +246,15 @@ def _more_than_one_mode(random: Random) -> Made:
         (".jpg", _saved(colour, "JPEG", progressive=True)),
         (".webp", _saved(colour.convert("RGBA"), "WEBP")),
         (".png", _png(9, 9, b"\x00" * (9 * 55), depth=16)),
+        (".tif", _saved(wide, "TIFF")),
+        (".tif", _saved(Image.fromarray(np.float32(random.random((9, 9)))), "TIFF")),
+        (".tif", _saved(colour.convert("CMYK"), "TIFF", compression="tiff_lzw")),
+        (".tif", _saved(colour.convert("YCbCr"), "TIFF")),
+        (".jp2", _saved(wide, "JPEG2000")),
+        (".pgm", _saved(wide, "PPM")),
+        (".pbm", _saved(grey.convert("1"), "PPM")),
+        (".tga", _saved(colour.convert("RGBA"), "TGA", compression="tga_rle")),
+        (".avif", _saved(colour.convert("RGBA"), "AVIF")),
     ]
     return (*made[random.integers(0, len(made))], "good")
 
@@ -261,6 +286,8 @@ def _wrong_suffix(random: Random) -> Made:
 
 def _with_a_tail(random: Random) -> Made:
     suffix, content = _any(random)
+    while suffix == ".tga":  # which is told by its end
+        suffix, content = _any(random)
     return suffix, content + b"PK\x03\x04" + bytes(random.integers(0, 256, 500, dtype=np.uint8)), "good"
 
 

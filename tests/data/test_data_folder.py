@@ -1,8 +1,4 @@
-import io
 import os
-import stat
-import struct
-import zipfile
 
 import numpy as np
 import pytest
@@ -10,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganlet.data.decode import BrokenPicture
-from ganlet.data.folder import labels_from_paths, open_folder, open_zip
+from ganlet.data.folder import DiskFolder, open_folder
+from ganlet.data.layout import labels_from_paths
 from ganlet.data.spec import printable
 from ganlet.errors import DataError
 
@@ -20,6 +17,10 @@ PIXEL = np.zeros((1, 1, 3), np.uint8)
 
 def listed(source):
     return [picture.name for picture in source.pictures()]
+
+
+def left_out(source):
+    return {one.name: one.why for one in source.left_out}
 
 
 def labelled(source):
@@ -38,10 +39,10 @@ def test_a_file_gives_its_bytes(write_folder, encode):
 
 
 def test_files_that_are_no_pictures_are_counted(write_folder):
-    others = {"README.txt": b"hello", "notes.TXT": b"", "LICENSE": b"free", "sheet.tif": b"II*\0"}
+    others = {"README.txt": b"hello", "notes.TXT": b"", "LICENSE": b"free", "sheet.heic": b"II*\0"}
     source = open_folder(write_folder({"a.png": PIXEL, **others}), MAX_BYTES)
     assert listed(source) == ["a.png"]
-    assert source.ignored == {".txt": 2, "": 1, ".tif": 1}
+    assert source.ignored == {".txt": 2, "": 1, ".heic": 1}
 
 
 def test_content_counts_where_the_suffix_says_nothing(write_folder, encode):
@@ -53,6 +54,7 @@ def test_hidden_files_and_folders_are_not_looked_at(write_folder):
     source = open_folder(write_folder(dict.fromkeys(["a.png", ".b.png", ".git/c.png"], PIXEL)), MAX_BYTES)
     assert listed(source) == ["a.png"]
     assert not source.ignored
+    assert left_out(source) == {".b.png": "hidden", ".git": "hidden"}
 
 
 def test_a_folder_without_pictures_says_what_is_there(write_folder):
@@ -97,25 +99,51 @@ class TestLinks:
         (root / "b.png").symlink_to("a.png")
         assert listed(open_folder(root, MAX_BYTES)) == ["a.png", "b.png"]
 
-    def test_to_a_file_outside_is_not(self, write_folder):
-        outside = write_folder({"secret.png": PIXEL}, root="pictures-of-others")
+    def test_to_a_file_outside_is_followed_and_named(self, write_folder):
+        outside = write_folder({"a.png": PIXEL}, root="pictures-of-others")
         root = write_folder({"a.png": PIXEL})
-        (root / "b.png").symlink_to(outside / "secret.png")
-        (root / "c.png").symlink_to("../pictures-of-others/secret.png")
-        assert listed(open_folder(root, MAX_BYTES)) == ["a.png"]
+        (root / "b.png").symlink_to(outside / "a.png")
+        (root / "c.png").symlink_to("../pictures-of-others/a.png")
+        source = open_folder(root, MAX_BYTES)
+        assert listed(source) == ["a.png", "b.png", "c.png"]
+        assert source.notes == ("followed: 2 links out of the source: b.png, c.png",)
+        assert source.left_out == ()
 
-    def test_to_a_folder_is_not(self, write_folder):
+    def test_to_a_folder_outside_is_followed_and_has_its_name(self, write_folder):
+        store = write_folder({"cat/1.png": PIXEL, "cat/deep/2.png": PIXEL, "dog/1.png": PIXEL}, root="store")
+        root = write_folder({"dog/1.png": PIXEL})
+        (root / "cat").symlink_to(store / "cat")
+        source = open_folder(root, MAX_BYTES)
+        assert labelled(source) == {"cat/1.png": "cat", "cat/deep/2.png": "cat", "dog/1.png": "dog"}
+        assert source.notes == ("followed: 1 link out of the source: cat",)
+
+    def test_each_real_folder_is_read_once(self, write_folder):
+        store = write_folder({"1.png": PIXEL}, root="store")
         root = write_folder({"sub/a.png": PIXEL})
-        (root / "loop").symlink_to(".")
-        (root / "sub" / "up").symlink_to("..")
-        (root / "again").symlink_to("sub")
-        assert listed(open_folder(root, MAX_BYTES)) == ["sub/a.png"]
+        for name, target in {"again": "sub", "loop": ".", "sub/up": "..", "one": store, "two": store}.items():
+            (root / name).symlink_to(target)
+        source = open_folder(root, MAX_BYTES)
+        assert listed(source) == ["one/1.png", "sub/a.png"]
+        assert left_out(source) == dict.fromkeys(["again", "loop", "sub/up", "two"], "linked twice")
 
-    def test_to_itself_or_to_nothing_is_not(self, write_folder):
+    def test_to_a_folder_around_the_source_is_not_followed(self, write_folder, tmp_path):
+        root = write_folder({"a.png": PIXEL})
+        write_folder({"secret.png": PIXEL}, root="beside")
+        (root / "parent").symlink_to("..")
+        (root / "everything").symlink_to("/")
+        source = open_folder(root, MAX_BYTES)
+        assert listed(source) == ["a.png"]
+        assert left_out(source) == {"parent": "around", "everything": "around"}
+
+    def test_to_itself_or_to_nothing_is_named(self, write_folder):
         root = write_folder({"a.png": PIXEL})
         (root / "self.png").symlink_to("self.png")
         (root / "gone.png").symlink_to("nowhere.png")
-        assert listed(open_folder(root, MAX_BYTES)) == ["a.png"]
+        os.mkfifo(root.parent / "pipe")
+        (root / "pipe").symlink_to(root.parent / "pipe")
+        source = open_folder(root, MAX_BYTES)
+        assert listed(source) == ["a.png"]
+        assert left_out(source) == {"self.png": "dead link", "gone.png": "dead link", "pipe": "special"}
 
     def test_the_folder_itself_may_be_one(self, write_folder, tmp_path):
         write_folder({"a.png": PIXEL})
@@ -181,125 +209,33 @@ def test_a_shown_name_can_always_be_printed(name):
     printable(name).encode("utf-8")
 
 
-@pytest.fixture
-def write_zip(tmp_path, encode):
-    """Write members (name or ZipInfo -> content) into a zip archive."""
-
-    def write_zip(members, compression=zipfile.ZIP_DEFLATED):
-        path = tmp_path / "pictures.zip"
-        with zipfile.ZipFile(path, "w", compression) as archive:
-            for name, content in members:
-                archive.writestr(name, content if isinstance(content, bytes) else encode(content))
-        return path
-
-    return write_zip
-
-
-@pytest.fixture
-def zip_source(write_zip):
-    """Open an archive with these members, and close it in the end."""
-    opened = []
-
-    def zip_source(members, max_bytes=MAX_BYTES):
-        opened.append(open_zip(write_zip(members), max_bytes))
-        return opened[-1]
-
-    yield zip_source
-    for source in opened:
-        source.close()
-
-
-def test_a_zip_is_read_as_the_folder_would_be(zip_source, encode):
-    names = ["pets/dogs/b.png", "pets/cats/a.png", "__MACOSX/pets/cats/._a.png", "pets/.DS_Store", "pets/about.txt"]
-    source = zip_source([("pets/", b""), *((name, PIXEL if name.endswith(".png") else b"x") for name in names)])
-    assert labelled(source) == {"pets/cats/a.png": "cats", "pets/dogs/b.png": "dogs"}
-    assert source.ignored == {".txt": 1}
-    assert [picture.content() for picture in source.pictures()] == [encode(PIXEL)] * 2
-
-
-def test_in_a_zip_too_content_counts_where_the_suffix_says_nothing(zip_source):
-    assert listed(zip_source([("photo", PIXEL), ("text", b"x")])) == ["photo"]
-
-
-def as_link(name):
-    info = zipfile.ZipInfo(name)
-    info.external_attr = (stat.S_IFLNK | 0o777) << 16
-    return info
-
-
-def with_stored_name(name):
-    info = zipfile.ZipInfo("placeholder")
-    info.filename = name  # past the tidying that ZipInfo does
-    return info
-
-
 @pytest.mark.parametrize(
-    ("member", "reason"),
+    "name",
     [
-        ("../evil.png", "plain relative paths"),
-        ("a/../../evil.png", "plain relative paths"),
-        ("/etc/evil.png", "plain relative paths"),
-        ("C:/evil.png", "plain relative paths"),
-        (with_stored_name("a\\..\\evil.png"), "plain relative paths"),
-        (with_stored_name("a.png\0.txt"), "plain relative paths"),
-        (as_link("link.png"), "files and folders only"),
+        *("Thumbs.db", "thumbs.db", "desktop.ini", "ehthumbs.db", "Icon\r", "Picasa.ini", "~$sheet.png", "autorun.inf"),
+        *("__MACOSX/a.png", "@eaDir/a.png", "#recycle/a.png", "$RECYCLE.BIN/a.png", "lost+found/x/a.png"),
+        *("System Volume Information/a.png", "__pycache__/a.png", "@Recycle/a.png", "#snapshot/a.png"),
     ],
 )
-def test_an_archive_with_a_wicked_member_is_refused_as_a_whole(zip_source, member, reason):
-    with pytest.raises(DataError, match="zip archive is refused") as caught:
-        zip_source([("good.png", PIXEL), (member, b"/etc/passwd")])
-    assert caught.value.expected == reason
+def test_what_systems_and_programs_leave_is_not_looked_into(write_folder, name):
+    source = open_folder(write_folder({"sub/a.png": PIXEL, f"sub/{name}": PIXEL}), MAX_BYTES)
+    assert listed(source) == ["sub/a.png"]
+    assert left_out(source) == {f"sub/{name.split('/')[0]}": "system"}
 
 
-@pytest.mark.filterwarnings("ignore:Duplicate name")
-@pytest.mark.parametrize("names", [("a.png", "a.png"), ("a.png", "./a.png"), ("x/a.png", "x//a.png")])
-def test_an_archive_with_two_members_of_one_name_is_refused(zip_source, names):
-    with pytest.raises(DataError, match="each name once"):
-        zip_source([(name, PIXEL) for name in names])
+def test_what_only_looks_like_that_is_read(write_folder):
+    names = ["MACOSX/a.png", "eaDir/a.png", "lost/a.png", "my Thumbs.db.png", "runs/a.png", "samples/a.png"]
+    assert listed(open_folder(write_folder(dict.fromkeys(names, PIXEL)), MAX_BYTES)) == sorted(names)
 
 
-def test_an_archive_with_a_member_that_is_too_large_is_refused(zip_source):
-    with pytest.raises(DataError, match=r"at most data\.max_bytes = 1000"):
-        zip_source([("a.png", os.urandom(1001))], max_bytes=1000)
+def test_a_file_that_goes_while_the_folder_is_listed_is_not_there(write_folder, monkeypatch):
+    root = write_folder(dict.fromkeys(["a.png", "b.png"], PIXEL))
+    child = DiskFolder._child
 
+    def gone(self, entry, cache):
+        if entry.name == "b.png":
+            raise FileNotFoundError(2, "No such file or directory")
+        return child(self, entry, cache)
 
-def test_a_bomb_is_refused(write_zip):
-    path = write_zip([("a.png", bytes(1000))], zipfile.ZIP_STORED)
-    data = bytearray(path.read_bytes())
-    directory = data.index(b"PK\1\2")
-    data[directory + 24 : directory + 28] = struct.pack("<I", 1000 * 3000)  # the size it claims to unpack to
-    path.write_bytes(data)
-    with pytest.raises(DataError, match="no bombs"):
-        open_zip(path, 2**30)
-
-
-@pytest.mark.parametrize(("limit", "reason"), [("MAX_MEMBERS", "2 members"), ("MAX_ARCHIVE_BYTES", "when unpacked")])
-def test_an_archive_with_too_much_in_it_is_refused(zip_source, monkeypatch, limit, reason):
-    monkeypatch.setattr(f"ganlet.data.folder.{limit}", 1)
-    with pytest.raises(DataError, match=reason):
-        zip_source([("a.png", PIXEL), ("b.png", PIXEL)])
-
-
-def test_a_zip_without_pictures_says_what_is_there(zip_source):
-    with pytest.raises(DataError, match=r"1 other files \(1 \.txt\)"):
-        zip_source([("a.txt", b"x")])
-
-
-def test_a_damaged_archive(tmp_path, write_zip):
-    path = write_zip([("a.png", PIXEL)])
-    path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(DataError, match="cannot be opened"):
-        open_zip(path, MAX_BYTES)
-
-
-def test_a_damaged_member_is_broken(tmp_path):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr("a.png", b"0123456789")
-    path = tmp_path / "a.zip"
-    path.write_bytes(buffer.getvalue().replace(b"0123456789", b"0123456780"))
-    source = open_zip(path, MAX_BYTES)
-    (picture,) = source.pictures()
-    with pytest.raises(BrokenPicture, match="cannot be read from the archive: Bad CRC-32"):
-        picture.content()
-    source.close()
+    monkeypatch.setattr(DiskFolder, "_child", gone)
+    assert listed(open_folder(root, MAX_BYTES)) == ["a.png"]

@@ -228,3 +228,22 @@ def test_the_real_test_sets(name):
     assert pictures.shape == (10_000, 28, 28, 1)
     assert source.label_names == tuple("0123456789")
     assert np.bincount(labels).min() > 800
+
+
+def test_what_lies_beside_idx_files_is_named(tmp_path):
+    folder = tmp_path / "set"
+    folder.mkdir()
+    pictures = struct.pack(">4I", 0x803, 2, 8, 8) + bytes(128)
+    for name in ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte", "t10k-images.idx3-ubyte.gz"):
+        (folder / name).write_bytes(pictures)
+    (folder / "train-labels-idx1-ubyte").write_bytes(struct.pack(">2I", 0x801, 2) + bytes(2))
+    (folder / "preview").mkdir()
+    (folder / "preview" / "1.png").write_bytes(b"")
+    (folder / "README.md").touch()
+    (folder / "photo.heic").touch()
+    source = open_idx(folder, "train", 10**6)
+    assert {one.name: one.why for one in source.left_out} == {
+        "preview/1.png": "beside",
+        "README.md": "other",
+        "photo.heic": "format",
+    }

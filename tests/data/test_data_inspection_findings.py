@@ -135,10 +135,10 @@ class TestFiles:
         assert finding.title == "1 picture of 3 cannot be used."
 
     def test_ignored(self, write_folder):
-        root = write_folder({"a.png": SCENES[0], "list.csv": b"", "x.csv": b"", "scan.tif": b"II*\0", "notes": b""})
+        root = write_folder({"a.png": SCENES[0], "list.csv": b"", "x.csv": b"", "scan.heic": b"II*\0", "notes": b""})
         finding = found_in(root)["ignored"]
         assert (finding.severity, finding.count) == ("warning", 4)
-        assert finding.lines == [(".csv", "2"), ("no suffix", "1"), (".tif", "1")]
+        assert finding.lines == [(".csv", "2"), ("no suffix", "1"), (".heic (convert them to PNG or JPEG)", "1")]
 
     def test_ignored_files_that_are_none(self, write_folder):
         assert found_in(write_folder({"a.png": SCENES[0], "list.csv": b""}))["ignored"].severity == "note"

@@ -75,7 +75,14 @@ def test_awkward_entries(tmp_path):
     root.mkdir()
     names = make_awkward_entries(root, tmp_path / "outside")
     seen = surveyed(root)
-    assert {os.fsencode(name) for name in seen.names} == names
+    assert {os.fsencode(name) for name in seen.names} == names | {b"outside.png", b"outside/secret.png"}
+    assert {one.name: one.why for one in seen.left_out} == {
+        "empty": "no pictures",
+        "gone.png": "dead link",
+        "loop": "linked twice",
+        "pipe.png": "special",
+        "self.png": "dead link",
+    }
     assert seen.broken == []
     assert len(np.unique(seen.rows["digest"])) == 1
 
@@ -85,6 +92,6 @@ def test_nothing_but_broken_files(write_folder):
     assert (len(seen), seen.num_found) == (0, 2)
     assert [(file.name, file.reason) for file in seen.broken] == [
         ("a.png", "empty file"),
-        ("b.jpg", "not a PNG, JPEG, WEBP, BMP or GIF picture"),
+        ("b.jpg", "not a PNG, JPEG, WebP, BMP, GIF, TIFF, AVIF, JPEG 2000, PNM or TGA picture"),
     ]
     assert overview(seen) == {"found": 2, "usable": 0, "broken": 2, "ignored": {}}

@@ -447,7 +447,7 @@ def test_broken_files_stop_and_are_listed(write_folder, open_pack, pictures, cac
         open_pack(write_folder(pictures | BROKEN))
     listed = caught.value.got.splitlines()
     assert len(listed) == 11
-    assert listed[0] == "broken-00.png: not a PNG, JPEG, WEBP, BMP or GIF picture"
+    assert listed[0] == "broken-00.png: not a PNG, JPEG, WebP, BMP, GIF, TIFF, AVIF, JPEG 2000, PNM or TGA picture"
     assert listed[-1].strip() == "and 2 more"
     assert "data.skip_bad=true" in caught.value.hint
     assert len(caplog.records) == 12
@@ -472,7 +472,7 @@ def test_many_broken_files_may_not_be_skipped(write_folder, open_pack, pictures)
     with pytest.raises(DataError, match=r"1 of 11 pictures \(9\.1%\) cannot be used") as caught:
         open_pack(root, skip_bad=True, skip_bad_limit=0.09)
     assert caught.value.got == "broken.png: empty file"
-    assert caught.value.expected == "at most data.skip_bad_limit = 9.0%"
+    assert caught.value.expected == "at most data.skip_bad_limit = 9.0% (0 to 1)"
 
 
 @pytest.mark.parametrize(("count", "settings"), [(1, {}), (3, {"num_images": 1}), (3, {"num_images": 4})])
@@ -515,6 +515,9 @@ def test_the_summary_is_json_and_tells_what_was_there(write_folder, open_pack, n
         "num_duplicates": 1,  # both are white on white
         "classes": {"cats": 2, "dogs": 2},
         "ignored": {".txt": 1},
+        "left_out": {"other": {"count": 1, "first": ["notes.txt"]}},
+        "tables": ["notes.txt"],
+        "notes": ["not read: 1 .txt"],
         "modes": {"RGBA": 2, "RGB": 1, "P": 1},
         "num_animated": 0,
         "num_transparent": 1,

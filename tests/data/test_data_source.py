@@ -142,6 +142,7 @@ def every_source(tmp_path, write_folder, noise):
         "stacked": f"stacked:{idx}",
         "folder": folder,
         "zip": shutil.make_archive(str(tmp_path / "archive"), "zip", folder),
+        "tar": shutil.make_archive(str(tmp_path / "archive"), "gztar", folder),
         "idx": idx,
         "cifar10": cifar.parent,
     }

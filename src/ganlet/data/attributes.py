@@ -1,38 +1,50 @@
 """Tables beside pictures that say which attributes each of them has.
 
-- `attributes.csv`: a line of names, of which the first is that of the column of files, then a line for each picture;
+- `attributes.csv`, or `list_attr_celeba.csv` as Kaggle has it: a line of names, of which the first is that of the
+  column of files, then a line for each picture; between commas, semicolons, tabs or bars, in UTF-8 or UTF-16, as
+  spreadsheets write it;
 - `list_attr_celeba.txt`, as CelebA (Liu et al. 2015) has it: the number of pictures, the names, then the pictures.
 
-Files are paths within the source, or within the folder that all pictures share. A picture has an attribute at 1 or
-true, and has not at 0, -1 or false; 0 and -1 in one table are refused, lest one of them mean that nobody knows.
+Files are paths within the source, or within the folder of the table or the one that all pictures share. A picture has
+an attribute at 1, true or yes, and has not at 0, -1, false or no; 0 and -1 in one table are refused, lest one of them
+mean that nobody knows. Lines about pictures that are not there are counted.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ganlet.data.decode import BrokenPicture
+from ganlet.data.parts import above
 from ganlet.data.spec import printable
 from ganlet.errors import DataError
 
-VALUES = {"1": 1, "true": 1, "0": 0, "-1": 0, "false": 0}
+VALUES = {"1": 1, "1.0": 1, "true": 1, "yes": 1, "0": 0, "0.0": 0, "-1": 0, "-1.0": 0, "false": 0, "no": 0}
+DELIMITERS = ",;\t|"
+SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n")  # which Excel may write first
 LISTED = 10
+
+WORDS_HINT = "words are classes: sort the pictures into a sub-folder for each, and --set data.labels=classes"
 
 Cells = Iterator[tuple[int, list[str]]]  # number of the line, and what is in its columns: first those of the header
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The names of the attributes, and a byte for each of them, 0 or 1, for every picture; all None without a table."""
+    """The names of the attributes, and a byte for each of them, 0 or 1, for every picture; all None without a table.
+    `num_unused` is the number of lines about pictures that are not there."""
 
     attribute_names: tuple[str, ...] | None
     of_pictures: Sequence[bytes | None]
+    num_unused: int = 0
 
 
 def find_table(root: Path, names: Sequence[str], others: Container[str]) -> str | None:
@@ -40,10 +52,7 @@ def find_table(root: Path, names: Sequence[str], others: Container[str]) -> str 
 
     It lies in the folder that all pictures share, or in one above. Raises DataError where there are several.
     """
-    shared = posixpath.commonpath([posixpath.dirname(name) for name in names])
-    parts = shared.split("/") if shared else []
-    folders = ["/".join(parts[:depth]) for depth in range(len(parts) + 1)]
-    found = [path for folder in folders for name in TABLES if (path := posixpath.join(folder, name)) in others]
+    found = [path for folder in above(names) for name in TABLES if (path := posixpath.join(folder, name)) in others]
     if len(found) > 1:
         raise DataError(
             "There are several tables of attributes.",
@@ -64,24 +73,27 @@ def read_table(root: Path, table: str | None, names: Sequence[str], read: Callab
         return Rows(None, [None] * len(names))
     where = f"{printable(root)}, {printable(table)}"
     try:
-        text = read(table).decode("utf-8-sig")
-    except (BrokenPicture, UnicodeDecodeError) as error:
-        got = str(error) if isinstance(error, BrokenPicture) else f"byte {error.start} is not UTF-8 text"
-        raise DataError("The table of attributes cannot be read.", where=where, got=got) from error
+        data = read(table)
+        text = data.decode("utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig")
+    except BrokenPicture as error:
+        raise _unreadable(where, str(error)) from error
+    except UnicodeDecodeError as error:
+        raise _unreadable(where, f"byte {error.start} is not UTF-8 text") from error
     cells = TABLES[posixpath.basename(table)](text, where)
     attribute_names = _header(*next(cells), where)
-    shared = posixpath.commonpath([posixpath.dirname(name) for name in names])
-    found = _values(cells, len(attribute_names), set(names), shared, where)
+    folders = ["", posixpath.dirname(table), above(names)[-1]]
+    found, unused = _values(cells, len(attribute_names), set(names), folders, where)
     missing = [name for name in names if name not in found]
     if missing:
+        unknown = f"; there is one for {_short(unused[0])}, which is no picture here" if unused else ""
         raise DataError(
             f"{len(missing)} of {len(names)} pictures have no line in the table of attributes.",
             where=where,
             got=", ".join(map(printable, missing[:LISTED])) + (" ..." if len(missing) > LISTED else ""),
-            expected="a line for every picture",
+            expected=f"a line for every picture{unknown}",
             hint="add their lines, or take the pictures out",
         )
-    return Rows(attribute_names, [found[name] for name in names])
+    return Rows(attribute_names, [found[name] for name in names], len(unused))
 
 
 def _header(line: int, names: list[str], where: str) -> tuple[str, ...]:
@@ -96,40 +108,59 @@ def _header(line: int, names: list[str], where: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _values(cells: Cells, num: int, names: set[str], shared: str, where: str) -> dict[str, bytes]:
-    """The attributes of each picture that has a line."""
+def _values(
+    cells: Cells, num: int, names: set[str], folders: Sequence[str], where: str
+) -> tuple[dict[str, bytes], list[str]]:
+    """The attributes of each picture that has a line, and the files of the lines that are about no picture."""
     found: dict[str, bytes] = {}
+    unused: list[str] = []
     negatives: set[str] = set()
     for line, (file, *texts) in cells:
         if len(texts) != num:
             raise _wrong(where, line, f"{len(texts)} value{'s' * (len(texts) != 1)}", f"{num}, one for each attribute")
-        name = posixpath.normpath(file.strip())
-        if name not in names:
-            name = posixpath.join(shared, name)
-        if name not in names:
-            raise _wrong(where, line, f"{_short(file)}, which is no picture here", f"a path like {_short(min(names))}")
+        tidy = posixpath.normpath(file.strip().replace("\\", "/"))
+        name = next((path for folder in folders if (path := posixpath.join(folder, tidy)) in names), None)
+        if name is None:
+            unused.append(file.strip())
+            continue
         if name in found:
             raise _wrong(where, line, f"{_short(file)} for a second time", "each picture once")
         texts = [text.strip().lower() for text in texts]
         for text in set(texts):
             if text not in VALUES:
-                raise _wrong(where, line, f"the value '{_short(text)}'", "0 or 1, -1 or 1, false or true")
-        negatives |= {"0", "-1"}.intersection(texts)
+                hint = WORDS_HINT if text.replace(" ", "").isalpha() else None
+                raise _wrong(where, line, f"the value '{_short(text)}'", "0 or 1, -1 or 1, false or true", hint)
+        negatives |= {"0", "-1"}.intersection(text.removesuffix(".0") for text in texts)
         if len(negatives) > 1:
             raise _wrong(where, line, "both 0 and -1 in one table", "one of them for what a picture has not")
         found[name] = bytes(map(VALUES.__getitem__, texts))
-    return found
+    return found, unused
 
 
 def _csv_cells(text: str, where: str) -> Cells:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    """Columns without a name at the right and lines without a value are left out, as long as all of them are empty."""
+    before = 0
+    if first := SEPARATOR_LINE.match(text):
+        before, text = 1, text[first.end() :]
+    header = text.partition("\n")[0]
+    delimiter = first[1] if first else max(DELIMITERS, key=header.count)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
     try:
-        yield max(reader.line_num, 1), [name.strip() for name in next(reader, [])[1:]]
+        names = [name.strip() for name in next(reader, [])]
+        width, line = len(names), max(reader.line_num, 1) + before
+        while len(names) > 1 and not names[-1]:
+            names.pop()
+        yield line, names[1:] or [""] * (width > 1)
         for cells in reader:
-            if cells:
-                yield reader.line_num, cells
+            while len(cells) > len(names) and not cells[-1].strip():
+                cells.pop()
+            if len(names) < len(cells) <= width:
+                raise _wrong(where, line, f"column {len(names) + 1} without a name", "a name for each column")
+            if any(cell.strip() for cell in cells):
+                yield reader.line_num + before, cells
     except csv.Error as error:
-        raise _wrong(where, reader.line_num, str(error), "lines of values between commas") from error
+        line = reader.line_num + before
+        raise _wrong(where, line, str(error), "lines of values between commas") from error
 
 
 def _celeba_cells(text: str, where: str) -> Cells:
@@ -148,8 +179,18 @@ def _short(text: str) -> str:
     return printable(text)[:200]
 
 
-def _wrong(where: str, line: int, got: str, expected: str) -> DataError:
-    return DataError("The table of attributes is wrong.", where=f"{where}, line {line}", got=got, expected=expected)
+def _unreadable(where: str, got: str) -> DataError:
+    return DataError("The table of attributes cannot be read.", where=where, got=got)
 
 
-TABLES: dict[str, Callable[[str, str], Cells]] = {"attributes.csv": _csv_cells, "list_attr_celeba.txt": _celeba_cells}
+def _wrong(where: str, line: int, got: str, expected: str, hint: str | None = None) -> DataError:
+    where = f"{where}, line {line}"
+    return DataError("The table of attributes is wrong.", where=where, got=got, expected=expected, hint=hint)
+
+
+TABLES: dict[str, Callable[[str, str], Cells]] = {
+    "attributes.csv": _csv_cells,
+    "attributes.tsv": _csv_cells,
+    "list_attr_celeba.csv": _csv_cells,
+    "list_attr_celeba.txt": _celeba_cells,
+}

@@ -1,194 +1,120 @@
-"""Sources made of picture files: a folder, or a zip archive that is read in place and never extracted.
-
-What counts as a picture: a regular file that has the suffix or the first bytes of a format in `decode`. Everything else
-is left alone and counted by suffix; hidden files and folders are not looked at. Links to folders are not followed,
-links to files only as far as they stay within the folder.
-
-Labels: the sub-folders below the folder that all pictures share, unless some picture lies directly in that folder.
-Attributes, where they are asked for: the table beside the pictures, see `tables`.
-"""
+"""A folder of picture files as a source. What is in it is told by `tree`, what becomes of it by `layout`."""
 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
-import posixpath
 import stat
-import zipfile
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterator
 from functools import partial
 from pathlib import Path
 
-from ganlet.data.attributes import find_table, read_table
-from ganlet.data.decode import FORMAT_NAMES, SUFFIXES, BrokenPicture, looks_like_picture
+from ganlet.data.cache import cache_folder
+from ganlet.data.decode import BrokenPicture
+from ganlet.data.formats import FORMAT_NAMES
+from ganlet.data.layout import Wanted, arranged
 from ganlet.data.settings import DataConfig
-from ganlet.data.spec import Source, SourceKind, SourcePicture, name_bytes, printable, state_text
+from ganlet.data.spec import LeftOut, Source, SourceKind, name_bytes, printable, state_text
+from ganlet.data.tree import Child, Entry, walk, why_not_read
 from ganlet.errors import DataError
 
-MAX_MEMBERS = 2_000_000
-MAX_ARCHIVE_BYTES = 64 * 2**30
-MAX_RATIO = 2_000  # deflate cannot do better than 1032, so more is a trick
 START_BYTES = 16
 
 
-@dataclass(frozen=True)
-class Found:
-    """A file within a folder: where it is, its path below the folder, and its state on disk."""
+class DiskFolder:
+    """A folder on a disk; `name` is its path within the source that begins at `root`, a real path like `path`."""
 
-    path: str
-    name: str
-    state: os.stat_result
+    def __init__(self, path: str, name: str, root: str, max_bytes: int) -> None:
+        self.path, self.name, self.root, self.max_bytes = path, name, root, max_bytes
+        self.key: Hashable = _key(path)
 
-
-def open_folder(root: Path, max_bytes: int, attributes: bool = False) -> Source:
-    """The pictures in a folder and its sub-folders, sorted by the bytes of their paths."""
-    found = sorted(_walk(os.path.realpath(root)), key=lambda file: name_bytes(file.name))
-    files, others = [], dict[str, Found]()
-    for file in found:
-        if _is_picture(file):
-            files.append(file)
-        else:
-            others[file.name] = file
-    names = [file.name for file in files]
-    ignored = Counter(map(_suffix, others))
-    _require_pictures(root, len(files), ignored)
-    labels, label_names = labels_from_paths(names)
-    table = find_table(root, names, others) if attributes else None
-    identity = hashlib.blake2b(digest_size=16)
-    for file in [*files, *([others[table]] if table else [])]:
-        identity.update(name_bytes(file.name) + b"\0" + state_text(file.state).encode() + b"\0")
-    rows = read_table(root, table, names, lambda name: _read_file(others[name].path, max_bytes))
-
-    def pictures() -> Iterator[SourcePicture]:
-        for file, label, row in zip(files, labels, rows.of_pictures, strict=True):
-            yield SourcePicture(partial(_read_file, file.path, max_bytes), file.name, label, row)
-
-    return Source(
-        "folder",
-        identity.hexdigest(),
-        len(files),
-        pictures,
-        label_names,
-        ignored=ignored,
-        attribute_names=rows.attribute_names,
-    )
-
-
-def open_zip(path: Path, max_bytes: int, attributes: bool = False) -> Source:
-    """The pictures in a zip archive. An archive that looks like an attack is refused as a whole: DataError."""
-    try:
-        state = path.stat()
-        archive = zipfile.ZipFile(path)
-    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
-        raise DataError("The zip archive cannot be opened.", where=printable(path), got=printable(error)) from error
-    try:
-        found, others = _members(archive, path, max_bytes)
-        ignored = Counter(map(_suffix, others))
-        _require_pictures(path, len(found), ignored)
-        names = sorted(found, key=name_bytes)
-        table = find_table(path, names, others) if attributes else None
-        rows = read_table(path, table, names, lambda name: _read_member(archive, others[name]))
-    except BaseException:
-        archive.close()
-        raise
-    labels, label_names = labels_from_paths(names)
-
-    def pictures() -> Iterator[SourcePicture]:
-        for name, label, row in zip(names, labels, rows.of_pictures, strict=True):
-            yield SourcePicture(partial(_read_member, archive, found[name]), name, label, row)
-
-    return Source(
-        "zip",
-        state_text(state) + (f" {table}" if table else ""),
-        len(names),
-        pictures,
-        label_names,
-        ignored=ignored,
-        close=archive.close,
-        attribute_names=rows.attribute_names,
-    )
-
-
-def labels_from_paths(names: Sequence[str]) -> tuple[list[int | None], tuple[str, ...] | None]:
-    """A label for each path and the names of the labels, or no labels at all.
-
-    `pets/cats/1.png` and `pets/dogs/2.png` have the labels cats and dogs; `pets/1.png` and `pets/2.png` have none.
-    """
-    folders, shared = _folders(names)
-    if any(len(folder) == shared for folder in folders):
-        return [None] * len(names), None
-    label_names = sorted({folder[shared] for folder in folders}, key=name_bytes)
-    numbers = {name: number for number, name in enumerate(label_names)}
-    return [numbers[folder[shared]] for folder in folders], tuple(label_names)
-
-
-def beside_classes(names: Sequence[str]) -> list[str]:
-    """The paths of those pictures that lie beside the sub-folders, and so have no label."""
-    folders, shared = _folders(names)
-    return [name for name, folder in zip(names, folders, strict=True) if len(folder) == shared]
-
-
-def _folders(names: Sequence[str]) -> tuple[list[list[str]], int]:
-    """The folders on the way to each picture, and how many of them all pictures share."""
-    folders = [name.split("/")[:-1] for name in names]
-    # What the first and the last in order begin with, all between them begin with.
-    ends = zip(min(folders), max(folders), strict=False)
-    return folders, sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], ends))
-
-
-def _walk(root: str) -> Iterator[Found]:
-    """Regular files below a folder that is given as its real path."""
-    pending = [(root, "")]
-    while pending:
-        folder, prefix = pending.pop()
+    def children(self) -> Iterator[Child]:
+        """What is in it. Raises DataError where it cannot be read."""
+        cache = os.path.realpath(cache_folder())
         try:
-            with os.scandir(folder) as entries:
+            with os.scandir(self.path) as entries:
                 for entry in entries:
-                    if entry.name.startswith("."):
+                    try:
+                        child = self._child(entry, cache)
+                    except FileNotFoundError:  # gone since it was listed
                         continue
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append((entry.path, f"{prefix}{entry.name}/"))
-                    elif entry.is_file(follow_symlinks=False):
-                        yield Found(entry.path, prefix + entry.name, entry.stat())
-                    elif entry.is_symlink() and (target := _file_within(entry.path, root)):
-                        yield Found(target, prefix + entry.name, os.stat(target))
+                    yield child
         except OSError as error:
-            raise DataError("A folder cannot be read.", where=printable(folder), got=error.strerror) from error
+            raise DataError("A folder cannot be read.", where=printable(self.path), got=error.strerror) from error
+
+    def _child(self, entry: os.DirEntry[str], cache: str) -> Child:
+        name = entry.name
+        if entry.is_file(follow_symlinks=False):
+            return Child(name, self._file(entry.path, name, entry.stat()))
+        if entry.is_dir(follow_symlinks=False):
+            return Child(name, folder=self._folder(entry.path, name), why_not="cache" if entry.path == cache else "")
+        if not entry.is_symlink():
+            return Child(name, why_not="special")
+        target = os.path.realpath(entry.path)
+        try:
+            state = os.stat(target)
+        except OSError:
+            return Child(name, why_not="dead link")
+        if stat.S_ISREG(state.st_mode):
+            return Child(name, self._file(target, name, state), is_link=not Path(target).is_relative_to(self.root))
+        if not stat.S_ISDIR(state.st_mode):
+            return Child(name, why_not="special")
+        around = Path(self.root).is_relative_to(target) and target != self.root
+        return Child(name, folder=self._folder(target, name), is_link=True, why_not="around" if around else "")
+
+    def _folder(self, path: str, name: str) -> DiskFolder:
+        return DiskFolder(path, f"{self.name}/{name}" if self.name else name, self.root, self.max_bytes)
+
+    def _file(self, path: str, name: str, state: os.stat_result) -> Entry:
+        name = f"{self.name}/{name}" if self.name else name
+        read, start = partial(_read_file, path, self.max_bytes), partial(_start_of, path)
+        return Entry(name, state.st_size, read, start, state)
 
 
-def _file_within(link: str, root: str) -> str | None:
-    """The file that a link leads to, if there is one and it lies below `root`."""
-    target = os.path.realpath(link)
-    return target if os.path.isfile(target) and Path(target).is_relative_to(root) else None
+def open_folder(root: Path, max_bytes: int, wanted: Wanted | None = None) -> Source:
+    """The pictures in a folder and its sub-folders, sorted by the bytes of their paths."""
+    real = os.path.realpath(root)
+    found = walk(DiskFolder(real, "", real, max_bytes))
+    if found.is_run:
+        raise DataError(
+            "This is the folder of a run, not of pictures.",
+            where=printable(root),
+            expected="a folder of pictures",
+            hint=f"what the run has drawn is in {printable(root / 'samples')}",
+        )
+    arrangement = arranged(root, found, wanted or Wanted())
+    identity = hashlib.blake2b(digest_size=16)
+    for entry in [*found.pictures, *(found.others[name] for name in arrangement.used)]:
+        assert entry.state is not None, entry.name
+        identity.update(name_bytes(entry.name) + b"\0" + state_text(entry.state).encode() + b"\0")
+    return arrangement.source("folder", identity.hexdigest())
 
 
-def _is_picture(file: Found) -> bool:
-    if _suffix(file.name) in SUFFIXES:
-        return True
+def beside(folder: Path, is_known: Callable[[str], object]) -> tuple[LeftOut, ...]:
+    """What lies in a folder besides files of another kind, which are known by their paths there."""
+    real = os.path.realpath(folder)
+    found = walk(DiskFolder(real, "", real, 0))
+    left_out = [one for one in found.left_out if one.why != "no pictures"]
+    left_out += [LeftOut(name, why_not_read(name)) for name in found.others if not is_known(name)]
+    left_out += [LeftOut(entry.name, "beside") for entry in found.pictures]
+    return tuple(sorted(left_out, key=lambda one: name_bytes(one.name)))
+
+
+def _key(path: str) -> Hashable:
+    """The same for all paths to a folder; the path itself where it cannot be told."""
     try:
-        with open(file.path, "rb") as opened:
-            return looks_like_picture(opened.read(START_BYTES))
+        state = os.stat(path)
     except OSError:
-        return False
+        return path
+    return state.st_dev, state.st_ino
 
 
-def _suffix(name: str) -> str:
-    return posixpath.splitext(name)[1].lower()
-
-
-def _require_pictures(where: Path, count: int, ignored: Counter[str]) -> None:
-    if count:
-        return
-    others = ", ".join(f"{number} {printable(suffix) or 'without suffix'}" for suffix, number in ignored.most_common(5))
-    raise DataError(
-        "There are no pictures here.",
-        where=printable(where),
-        got=f"{ignored.total()} other files ({others})" if ignored else "no files",
-        expected=f"at least 2 {FORMAT_NAMES} files, in sub-folders if they have labels",
-    )
+def _start_of(path: str) -> bytes:
+    try:
+        with open(path, "rb") as opened:
+            return opened.read(START_BYTES)
+    except OSError:
+        return b""
 
 
 def _read_file(path: str, max_bytes: int) -> bytes:
@@ -207,91 +133,22 @@ def _read_file(path: str, max_bytes: int) -> bytes:
         raise BrokenPicture(f"cannot be read: {error.strerror}") from error
 
 
-Members = dict[str, zipfile.ZipInfo]
-
-
-def _members(archive: zipfile.ZipFile, path: Path, max_bytes: int) -> tuple[Members, Members]:
-    """The pictures of an archive by name, and its other files."""
-    infos = archive.infolist()
-    if len(infos) > MAX_MEMBERS:
-        raise _refused(path, f"{len(infos)} members", f"at most {MAX_MEMBERS}")
-    total = sum(info.file_size for info in infos)
-    if total > MAX_ARCHIVE_BYTES:
-        raise _refused(path, f"{total} bytes when unpacked", f"at most {MAX_ARCHIVE_BYTES}")
-    seen: set[str] = set()
-    members, others = {}, {}
-    for info in infos:
-        _check_member(info, path, max_bytes)
-        name = posixpath.normpath(info.filename)
-        if name in seen:
-            raise _refused(path, f"two members named {printable(name)}", "each name once")
-        seen.add(name)
-        if info.is_dir() or any(part.startswith(".") for part in name.split("/")):
-            continue
-        if _suffix(name) in SUFFIXES or looks_like_picture(_start_of(archive, info)):
-            members[name] = info
-        else:
-            others[name] = info
-    return members, others
-
-
-def _check_member(info: zipfile.ZipInfo, path: Path, max_bytes: int) -> None:
-    """Refuse what a well-meant archive never has. The name is judged as it is stored, before Python tidies it."""
-    stored = info.orig_filename
-    if stored.startswith("/") or "\\" in stored or "\0" in stored or stored[1:2] == ":" or ".." in stored.split("/"):
-        raise _refused(path, f"a member named {printable(stored)}", "plain relative paths")
-    kind = stat.S_IFMT(info.external_attr >> 16)
-    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise _refused(path, f"{printable(stored)}, which is a link or a device", "files and folders only")
-    if info.file_size > max_bytes:
-        raise _refused(path, f"{printable(stored)} of {info.file_size} bytes", f"at most data.max_bytes = {max_bytes}")
-    if info.file_size > MAX_RATIO * max(info.compress_size, 1):
-        raise _refused(
-            path, f"{printable(stored)}: {info.compress_size} bytes that become {info.file_size}", "no bombs"
-        )
-
-
-def _refused(path: Path, got: str, expected: str) -> DataError:
-    return DataError(
-        "The zip archive is refused.",
-        where=printable(path),
-        got=got,
-        expected=expected,
-        hint="if you trust it, unpack it yourself and give the folder",
-    )
-
-
-def _start_of(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    try:
-        with archive.open(info) as member:
-            return member.read(START_BYTES)
-    except Exception:  # whatever cannot be read is no picture
-        return b""
-
-
-def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    """The bytes of a member, never more than declared. Raises BrokenPicture for whatever is wrong with it."""
-    try:
-        return archive.read(info)
-    except Exception as error:  # encrypted, damaged, of a compression that Python lacks, cut off ...
-        raise BrokenPicture(f"cannot be read from the archive: {printable(error)[:100]}") from error
-
-
 def _path(text: str) -> Path:
     return Path(text).expanduser()
 
 
-def _opened(config: DataConfig, open_kind: Callable[[Path, int, bool], Source]) -> Source:
-    return open_kind(_path(config.source), config.max_bytes, config.labels == "attributes")
+def _open(config: DataConfig) -> Source:
+    return open_folder(_path(config.source), config.max_bytes, Wanted.by(config))
 
 
-ZIP = SourceKind(
-    "a zip archive of such files, read in place",
-    matches=lambda text: _path(text).is_file() and zipfile.is_zipfile(_path(text)),
-    open=lambda config: _opened(config, open_zip),
-)
-FOLDER = SourceKind(
-    "a folder of PNG, JPEG, WEBP, BMP and GIF files; sub-folders are labels",
+def _has_test(text: str) -> bool:
+    source = open_folder(_path(text), DataConfig().max_bytes)
+    return source.has_test
+
+
+KIND = SourceKind(
+    f"a folder of {FORMAT_NAMES} files; sub-folders are labels",
     matches=lambda text: _path(text).is_dir(),
-    open=lambda config: _opened(config, open_folder),
+    open=_open,
+    has_test=_has_test,
 )

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import os
+import posixpath
 import re
 import zlib
 from collections.abc import Iterator
@@ -18,10 +20,13 @@ from typing import IO, cast
 
 import numpy as np
 
+from ganlet.data.folder import beside
 from ganlet.data.spec import Source, SourceKind, SourcePicture, printable, state_text
+from ganlet.data.tar import unpacked_start
 from ganlet.errors import DataError
 
 IDX_PICTURES, IDX_LABELS = 0x00000803, 0x00000801
+IDX_START = b"\0\0\x08"
 IDX_NAME = re.compile(r"(?P<before>.*?)(?P<part>train|t10k|test)-images[-.]idx3-ubyte(\.gz)?")
 GZIP_START = b"\x1f\x8b"
 READ_BYTES = 2**22
@@ -30,6 +35,7 @@ MAX_PICTURES = 10**8
 
 CIFAR_FOLDER = "cifar-10-batches-bin"
 CIFAR_PARTS = {"train": tuple(f"data_batch_{number}.bin" for number in range(1, 6)), "test": ("test_batch.bin",)}
+CIFAR_KNOWN = {*itertools.chain(*CIFAR_PARTS.values()), "batches.meta.txt", "readme.html"}
 CIFAR_SHAPE = (3, 32, 32)
 CIFAR_RECORD = 1 + 3 * 32 * 32
 CIFAR_LABELS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -49,21 +55,37 @@ class IdxFile:
 START_BYTES = 4
 
 
-def is_idx(start: bytes) -> bool:
-    """Whether the first bytes of a file are those of idx pictures or of a gzip file, which may hold them."""
-    return start.startswith((IDX_PICTURES.to_bytes(4, "big"), GZIP_START))
+def holds_idx(path: Path) -> bool:
+    """Whether a file holds idx pictures by its content, compressed by gzip or not; or by its name, where it is damaged
+    so that nobody can tell."""
+    with open(path, "rb") as file:
+        start = file.read(START_BYTES)
+    if not start.startswith(GZIP_START):
+        return start == IDX_PICTURES.to_bytes(START_BYTES, "big")
+    start = unpacked_start(path, START_BYTES)
+    # A file of labels is told later for what it is.
+    return start.startswith(IDX_START) or (len(start) < START_BYTES and IDX_NAME.fullmatch(path.name) is not None)
 
 
 def has_idx(folder: Path) -> bool:
     """Whether a folder holds idx files of pictures."""
-    return any(IDX_NAME.fullmatch(path.name) for path in folder.iterdir())
+    return any(_idx_files(folder))
+
+
+def _idx_files(folder: Path) -> Iterator[Path]:
+    """The files that are called like idx pictures, each in the folder or in one of its own name, as Kaggle has them."""
+    for name in sorted(name for name in os.listdir(folder) if "ubyte" in name and IDX_NAME.fullmatch(name)):
+        path = folder / name
+        file = path / name if path.is_dir() else path
+        if file.is_file():
+            yield file
 
 
 def has_test_files(folder: Path) -> bool:
     """Whether a folder holds the test pictures of CIFAR-10 or of an MNIST-style set."""
     if cifar := find_cifar(folder):
         return all((cifar / name).is_file() for name in CIFAR_PARTS["test"])
-    matches = (IDX_NAME.fullmatch(path.name) for path in folder.iterdir())
+    matches = (IDX_NAME.fullmatch(path.name) for path in _idx_files(folder))
     return any(match["part"] != "train" for match in matches if match)
 
 
@@ -80,7 +102,14 @@ def open_idx(path: Path, split: str, max_pixels: int) -> Source:
 
     used = [found for file in files for found in (file.path, _labels_path(file.path)) if found]
     identity = " | ".join(state_text(found.stat()) for found in used)
-    return Source("idx", identity, sum(file.count for file in files), pictures, label_names, channels=1)
+    left_out = () if path.is_file() else beside(path, lambda name: IDX_NAME.fullmatch(_as_pictures(name)))
+    count = sum(file.count for file in files)
+    return Source("idx", identity, count, pictures, label_names, channels=1, left_out=left_out)
+
+
+def _as_pictures(name: str) -> str:
+    """The name of an idx file, as it would be if it were one of pictures."""
+    return posixpath.basename(name).replace("labels", "images").replace("idx1", "idx3")
 
 
 def _numbered(values: list[np.ndarray | None]) -> tuple[list[list[int] | None], tuple[str, ...] | None]:
@@ -131,7 +160,8 @@ def open_cifar(folder: Path, split: str) -> Source:
 
     count = sum(path.stat().st_size for path in paths) // CIFAR_RECORD
     identity = " | ".join(state_text(path.stat()) for path in paths)
-    return Source("cifar10", identity, count, pictures, label_names, channels=3)
+    left_out = beside(folder, CIFAR_KNOWN.__contains__)
+    return Source("cifar10", identity, count, pictures, label_names, channels=3, left_out=left_out)
 
 
 def _parts(split: str) -> tuple[str, ...]:
@@ -141,7 +171,7 @@ def _parts(split: str) -> tuple[str, ...]:
 def _idx_paths(folder: Path, split: str) -> list[Path]:
     """The picture files of a split in a folder; of a plain and a compressed copy, the plain one."""
     found: dict[str, dict[str, Path]] = {"train": {}, "test": {}}
-    for path in sorted(folder.iterdir(), reverse=True):
+    for path in reversed(list(_idx_files(folder))):
         if match := IDX_NAME.fullmatch(path.name):
             found["train" if match["part"] == "train" else "test"][path.name.removesuffix(".gz")] = path
     paths = []
@@ -273,8 +303,7 @@ def _is_idx(text: str) -> bool:
     path = _path(text)
     if not path.is_file():
         return path.is_dir() and has_idx(path)
-    with open(path, "rb") as file:
-        return is_idx(file.read(START_BYTES))
+    return holds_idx(path)
 
 
 def _has_test(text: str) -> bool:

@@ -7,7 +7,7 @@ import itertools
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ganlet.data.decode import BrokenPicture, Decoded, colour_and_alpha, decode, is_transparent
+from ganlet.data.notes import HALF, size_notes, value_notes
 from ganlet.data.resize import fit, packed_size, parse_colour
 from ganlet.data.settings import DataConfig
 from ganlet.data.spec import Source, SourcePicture, printable
@@ -29,6 +30,14 @@ CHUNK_BYTES = 2**25  # packed pictures that are in flight at once
 CHUNK_PICTURES = 512
 MAX_THREADS = 8
 LISTED = 10
+# What to do next, by what is in the reason; a limit names its setting and how far that goes.
+ADVICE = {
+    "data.max_pixels": "--set data.max_pixels=... allows more, up to 1000000000; or make them smaller",
+    "data.max_bytes": f"--set data.max_bytes=... allows more, up to {2**40}; or make them smaller",
+    "data.white": "--set data.white=... says which value is white",
+    "Git LFS": "fetch the pictures themselves: git lfs pull",
+    "git-annex": "fetch the pictures themselves: git annex get",
+}
 
 Progress = Callable[[int, int], None]
 Result = TypeVar("Result")
@@ -36,7 +45,8 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Fitted:
-    """A picture ready to be packed, see `digest_of`; and what it was before it was fitted."""
+    """A picture ready to be packed, see `digest_of`; and what it was before it was fitted: `values` are the lowest and
+    the highest of its colours, if looked for, `highest` that of a grey file of more than 8 bits."""
 
     picture: SourcePicture
     pixels: np.ndarray
@@ -46,6 +56,8 @@ class Fitted:
     width: int
     animated: bool
     transparent: bool
+    values: tuple[int, int] | None = None
+    highest: float | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +77,9 @@ class Stock:
     num_transparent: int = 0
     num_enlarged: int = 0
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    low: int = 255
+    high: int = 0
+    highest: float | None = None
     broken: list[Broken] = field(default_factory=list)
 
     def add(self, fitted: Fitted, size: tuple[int, int]) -> None:
@@ -74,6 +89,19 @@ class Stock:
         self.num_animated += fitted.animated
         self.num_transparent += fitted.transparent
         self.num_enlarged += fitted.height < size[0] or fitted.width < size[1]
+        if fitted.values is not None:
+            self.low, self.high = min(self.low, fitted.values[0]), max(self.high, fitted.values[1])
+        if fitted.highest is not None:
+            self.highest = max(fitted.highest, self.highest or 0.0)
+
+    @property
+    def spans_range(self) -> bool:
+        """Whether dark and bright values were seen: then no more of them are looked for."""
+        return self.low < HALF <= self.high
+
+    def notes(self, config: DataConfig) -> list[str]:
+        """Lines about what was seen that the user should know."""
+        return [*value_notes(self.low, self.high, self.highest, config), *size_notes(self.sizes, config)]
 
     def summary(self) -> dict[str, Any]:
         """The stock as plain JSON data."""
@@ -106,7 +134,7 @@ def choose_channels(source: Source, config: DataConfig) -> int:
     if source.channels is not None:
         return source.channels
     count, num_colour, num_transparent = 0, 0, 0
-    for seen in in_chunks(source.pictures(), partial(_glance, max_pixels=config.max_pixels), CHUNK_PICTURES):
+    for seen in in_chunks(source.pictures(), partial(_glance, config=config), CHUNK_PICTURES):
         for colour, transparent in filter(None, seen):
             count += 1
             num_colour += colour
@@ -126,7 +154,9 @@ def ingest(
     height, width = packed_size(config.size, config.crop)
     step = max(1, min(CHUNK_PICTURES, CHUNK_BYTES // (height * width * channels)))
     done = 0
-    for prepared in in_chunks(source.pictures(), partial(_prepare, config=config, channels=channels), step):
+    for prepared in in_chunks(
+        source.pictures(), partial(_prepare, config=config, channels=channels, stock=stock), step
+    ):
         good = []
         for result in prepared:
             if isinstance(result, Broken):
@@ -152,13 +182,22 @@ def check_broken(stock: Stock, source: Source, config: DataConfig, where: str) -
     listed = [f"{printable(broken.name)}: {broken.reason}" for broken in stock.broken[:LISTED]]
     if count > LISTED:
         listed.append(f"and {count - LISTED} more")
+    advice = _advice(stock.broken)
     if config.skip_bad:
         what = f"{count} of {source.count} pictures ({share:.1%}) cannot be used, more than may be skipped."
-        expected, hint = f"at most data.skip_bad_limit = {config.skip_bad_limit:.1%}", "mend or remove them"
+        expected, hint = f"at most data.skip_bad_limit = {config.skip_bad_limit:.1%} (0 to 1)", advice
     else:
         what = f"{count} of {source.count} pictures cannot be used."
-        expected, hint = None, "mend or remove them, or leave them out with --set data.skip_bad=true"
+        expected, hint = None, advice
+        if count < source.count:
+            hint += ", or leave them out with --set data.skip_bad=true"
     raise DataError(what, where=where, got="\n            ".join(listed), expected=expected, hint=hint)
+
+
+def _advice(broken: Sequence[Broken]) -> str:
+    """What to do about most of them, by their reasons."""
+    reasons = Counter(next((key for key in ADVICE if key in one.reason), "") for one in broken)
+    return ADVICE.get(reasons.most_common(1)[0][0], "mend or remove them")
 
 
 def in_chunks(
@@ -173,29 +212,33 @@ def in_chunks(
             yield list(itertools.chain.from_iterable(pool.map(lambda share: list(map(work, share)), shares)))
 
 
-def _glance(picture: SourcePicture, max_pixels: int) -> tuple[bool, bool] | None:
+def _glance(picture: SourcePicture, config: DataConfig) -> tuple[bool, bool] | None:
     """Whether a file is in colour and whether it is transparent anywhere; None when it is broken."""
     assert callable(picture.content)
     try:
-        return colour_and_alpha(picture.content(), max_pixels)
+        return colour_and_alpha(picture.content(), config.max_pixels, config.white)
     except BrokenPicture:
         return None
 
 
-def _prepare(picture: SourcePicture, config: DataConfig, channels: int) -> Fitted | Broken:
+def _prepare(picture: SourcePicture, config: DataConfig, channels: int, stock: Stock) -> Fitted | Broken:
     try:
-        decoded = decode_picture(picture, config.max_pixels)
+        decoded = decode_picture(picture, config.max_pixels, config.white)
     except BrokenPicture as error:
         return Broken(picture.name, str(error))
     before, size = decoded.pixels, packed_size(config.size, config.crop)
     pixels = np.ascontiguousarray(fit(before, size, channels, config.crop, parse_colour(config.background)))
     height, width = before.shape[:2]
-    origin = (decoded.mode, height, width, decoded.animated, is_transparent(before))
+    values = None
+    if not stock.spans_range:
+        colours = before[..., :3] if before.shape[2] == 4 else before
+        values = int(colours.min()), int(colours.max())
+    origin = (decoded.mode, height, width, decoded.animated, is_transparent(before), values, decoded.highest)
     return Fitted(picture, pixels, digest_of(pixels), *origin)
 
 
-def decode_picture(picture: SourcePicture, max_pixels: int) -> Decoded:
+def decode_picture(picture: SourcePicture, max_pixels: int, white: float | None = None) -> Decoded:
     """The pixels of a picture, from its file or as they are. Raises BrokenPicture."""
     if callable(picture.content):
-        return decode(picture.content(), max_pixels)
+        return decode(picture.content(), max_pixels, white)
     return Decoded(picture.content, PIL_MODES[picture.content.shape[2]], animated=False)

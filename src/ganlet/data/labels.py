@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ganlet.data.folder import beside_classes
+from ganlet.data.layout import beside_classes
 from ganlet.data.settings import DataConfig
 from ganlet.data.spec import Pack, printable
 from ganlet.errors import DataError, nearest
@@ -228,11 +228,14 @@ def _other_classes(pack: Pack, names: Sequence[str]) -> DataError:
 
 def _no_attributes(pack: Pack) -> DataError:
     classes = pack.labels is not None
+    tables = pack.summary.get("tables", [])
+    labels = f"--set data.labels={'classes' if classes else 'none'}"
     return DataError(
         f"The source has {'classes but ' if classes else ''}no attributes.",
         where=_where(pack),
-        expected="attributes.csv or list_attr_celeba.txt beside the pictures, or smileys",
-        hint=f"--set data.labels={'classes' if classes else 'none'}",
+        got=f"files of other names beside the pictures: {', '.join(tables[:LISTED])}" if tables else None,
+        expected="attributes.csv, list_attr_celeba.csv or list_attr_celeba.txt beside the pictures, or smileys",
+        hint=f"call the table attributes.csv, or {labels}" if tables else labels,
     )
 
 

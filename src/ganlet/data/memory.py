@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from ganlet.data.decode import COLOUR_MODES, GREY_MODES
+from ganlet.data.decode import COLOUR_MODES
 from ganlet.data.settings import DataConfig
 from ganlet.data.spec import Source, SourceKind, SourcePicture, printable
 from ganlet.data.stacked import STACKED
 from ganlet.errors import DataError
 from ganlet.paths import as_text, given
 
+KNOWN_MODES = {"1", "L", "LA", "I;16", *COLOUR_MODES}  # wider ones come as arrays, whose scale is told for all of them
 MEMORY = "memory:"  # and the digest of the pictures
 CHANNELS = (1, 3, 4)
 IMAGE_KEYS, LABEL_KEYS = ("image", "img", "pixel_values", "images"), ("label", "labels", "fine_label")
@@ -153,7 +154,7 @@ def _image_and_label(item: Any) -> tuple[Any, Any]:
 def _array(image: Any) -> np.ndarray:
     """A Pillow image by the policy for files (see `decode`), a tensor, or whatever numpy makes an array of."""
     if isinstance(image, Image.Image):
-        if image.mode not in GREY_MODES | COLOUR_MODES:
+        if image.mode not in KNOWN_MODES:
             raise ValueError(f"pictures of mode {image.mode} are not supported")
         if image.mode == "I;16":
             return ((np.asarray(image).astype(np.uint32) * 255 + 0x7FFF) // 0xFFFF).astype(np.uint8)

@@ -30,6 +30,7 @@ from PIL import __version__ as pillow_version
 from ganlet.data.cache import build_lock, building_folder, cache_folder, cache_problems, flush
 from ganlet.data.decode import strict_pillow
 from ganlet.data.ingest import Progress, Stock, check_broken, choose_channels, digest_of, ingest
+from ganlet.data.leftovers import check_left_out, left_out_line
 from ganlet.data.resize import packed_size
 from ganlet.data.settings import DataConfig
 from ganlet.data.spec import Pack, Source, printable
@@ -38,7 +39,9 @@ from ganlet.errors import DataError
 logger = logging.getLogger(__name__)
 
 PACK_VERSION = 1
+KEY_VERSION = 2  # another one has every source looked at again, while packs stay what they are
 GATHER_BYTES = 2**24
+LISTED = 5
 
 # What a pack does not depend on: how it is shown, how much of it, with which labels, and how many pictures are enough.
 # Attributes are read only on request, and then the source has another identity.
@@ -51,6 +54,7 @@ def open_or_build(source: Source, config: DataConfig, progress: Progress | None 
     Raises DataError for broken or too few pictures, ResourceProblem when the disk is full and EnvironmentProblem when
     the cache folder cannot be written.
     """
+    check_left_out(source, config, printable(config.source))
     cache = cache_folder()
     key_path = cache / "keys" / f"{_key(source, config)}.json"
     pack = _opened(cache, key_path)
@@ -62,8 +66,27 @@ def open_or_build(source: Source, config: DataConfig, progress: Progress | None 
                 _build(source, config, cache, key_path, progress)
                 pack = _opened(cache, key_path)
         assert pack is not None, key_path
-    pack.summary["source"] = config.source
+    pack.summary.update(_as_it_is_now(source, config))
+    pack.summary["notes"] = [*_told(source), *pack.summary["notes"]]
     return pack
+
+
+def _as_it_is_now(source: Source, config: DataConfig) -> dict[str, Any]:
+    """What may have changed about a source while its pictures are the same."""
+    reasons: dict[str, list[str]] = {}
+    for one in source.left_out:
+        reasons.setdefault(one.why, []).append(printable(one.name))
+    return {
+        "source": config.source,
+        "ignored": {printable(suffix) or "no suffix": number for suffix, number in sorted(source.ignored.items())},
+        "left_out": {why: {"count": len(names), "first": names[:LISTED]} for why, names in reasons.items()},
+        "tables": [printable(name) for name in source.tables],
+    }
+
+
+def _told(source: Source) -> list[str]:
+    line = left_out_line(source.left_out)
+    return [*([line] if line else []), *source.notes]
 
 
 def fingerprint_of(pictures: np.ndarray) -> str:
@@ -79,7 +102,9 @@ def fingerprint_from(digests: Sequence[bytes], shape: tuple[int, ...]) -> str:
 
 def _key(source: Source, config: DataConfig) -> str:
     settings = config.model_dump(mode="json", exclude=NOT_IN_KEY)
-    text = json.dumps([PACK_VERSION, pillow_version, source.kind, source.identity, settings], sort_keys=True)
+    text = json.dumps(
+        [PACK_VERSION, KEY_VERSION, pillow_version, source.kind, source.identity, settings], sort_keys=True
+    )
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
@@ -135,7 +160,7 @@ def pack_path(cache: Path, fingerprint: str) -> Path:
 
 def _build(source: Source, config: DataConfig, cache: Path, key_path: Path, progress: Progress | None) -> None:
     """Pack a source and move the result into the cache."""
-    with strict_pillow():
+    with strict_pillow(config.max_pixels):
         channels = choose_channels(source, config)
     shape = (*packed_size(config.size, config.crop), channels)
     needed = 2 * source.count * int(np.prod(shape))
@@ -161,7 +186,7 @@ def _write_pack(
     """Write the pictures of a source, sorted, to `building/pictures.npy`; returns what the key says about them."""
     stock = Stock()
     rows: list[_Row] = []
-    with strict_pillow(), open(building / "unsorted", "wb") as unsorted:
+    with strict_pillow(config.max_pixels), open(building / "unsorted", "wb") as unsorted:
         for fitted in ingest(source, config, shape[2], stock, progress):
             for one in fitted:
                 unsorted.write(one.pixels.data)
@@ -203,7 +228,7 @@ def _entry(
         "channels": shape[2],
         "num_duplicates": len(rows) - len(set(digests)),
         "classes": {printable(name): class_counts[number] for number, name in enumerate(label_names)},
-        "ignored": {printable(suffix) or "no suffix": number for suffix, number in sorted(source.ignored.items())},
+        "notes": stock.notes(config),
         **stock.summary(),
     }
     return {

@@ -38,6 +38,20 @@ def packed_size(size: tuple[int, int], crop: str) -> tuple[int, int]:
     return (-(-9 * height // 8), -(-9 * width // 8)) if crop == "random" else size
 
 
+def kept_share(shape: tuple[int, int], size: tuple[int, int], crop: str) -> float:
+    """The share of a picture of `shape` (h, w) that is left when it is brought to `size` (H, W)."""
+    if crop in ("pad", "stretch"):
+        return 1.0
+    ratio = shape[0] * size[1] / (shape[1] * size[0])
+    return min(ratio, 1 / ratio)
+
+
+def enlargement(shape: tuple[int, int], size: tuple[int, int], crop: str) -> float:
+    """By how much a picture of `shape` (h, w) is enlarged when it is brought to `size` (H, W); below 1: shrunk."""
+    factors = size[0] / shape[0], size[1] / shape[1]
+    return min(factors) if crop == "pad" else max(factors)
+
+
 def fit(pixels: np.ndarray, size: tuple[int, int], channels: int, crop: str, background: Colour) -> np.ndarray:
     """A picture uint8 (h, w, 1 | 3 | 4) as (H, W, channels); `size` is (H, W) as packed."""
     pixels = to_channels(pixels, channels, background)

@@ -46,7 +46,7 @@ class DataConfig(Settings):
 
     source: Source = Field(
         default="smileys",
-        description="smileys, ring, stacked:PATH, a folder or zip of pictures, idx files, CIFAR binary files",
+        description="smileys, ring, stacked:PATH, a folder, zip or tar of pictures, idx files, CIFAR binary files",
     )
     split: Literal["train", "test", "all"] = Field(default="train", description="which part of a source that has parts")
     size: Size = Field(default=(32, 32), description="height and width in pixels: 32, [64, 48] or '64x48'")
@@ -67,6 +67,12 @@ class DataConfig(Settings):
     flip: bool = Field(default=False, description="show half of the pictures mirrored left to right")
     background: Colour = Field(
         default="#ffffff", description="what alpha is composited on, and what padding is filled with"
+    )
+    white: float | None = Field(
+        default=None,
+        gt=0,
+        le=1e9,
+        description="the value that is white in grey files of 16 bits or floats; null: 65535, and 1 for floats",
     )
     num_images: int | None = Field(
         default=None, ge=1, le=10**9, description="use only this many; for smileys: how many are drawn"

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ganlet.data import folder, idx_cifar, memory, ring, smiley_source, stacked
+from ganlet.data import archive, folder, idx_cifar, memory, ring, smiley_source, stacked
+from ganlet.data.formats import CONTAINERS, suffix_of
 from ganlet.data.ingest import Progress
 from ganlet.data.pack import open_or_build
 from ganlet.data.settings import DataConfig
@@ -80,6 +81,13 @@ def _path(source: str) -> Path:
     return Path(source.removeprefix(stacked.STACKED)).expanduser()
 
 
+def _instead(path: Path) -> str:
+    advice = CONTAINERS.get(suffix_of(path.name), "")
+    if advice == "unpack them":
+        return "unpack it and give the folder"
+    return advice.replace("their", "its") or "give the folder that holds the pictures"
+
+
 def _missing(source: str) -> DataError:
     """An error that names the source meant, if a name like it is there."""
     prefix, path = stacked.STACKED if source.startswith(stacked.STACKED) else "", _path(source)
@@ -87,8 +95,8 @@ def _missing(source: str) -> DataError:
         return DataError(
             "The source is a file of no known kind.",
             where=printable(path),
-            expected="a folder, a zip archive or an idx file",
-            hint="give the folder that holds the pictures",
+            expected="a folder, a zip or tar archive or an idx file",
+            hint=_instead(path),
         )
     siblings = {sibling.name: sibling for sibling in path.parent.iterdir()} if path.parent.is_dir() else {}
     named = [] if prefix else [name for name, kind in SOURCES.items() if kind.matches(name)]
@@ -96,7 +104,7 @@ def _missing(source: str) -> DataError:
     return DataError(
         "There is no such source of pictures.",
         where=printable(path),
-        expected="smileys, ring, stacked:FOLDER, a folder, a zip archive or an idx file",
+        expected="smileys, ring, stacked:FOLDER, a folder, a zip or tar archive or an idx file",
         hint=f"did you mean {prefix}{printable(siblings.get(near, near))}?" if near else "ganlet list datasets",
     )
 
@@ -109,6 +117,7 @@ SOURCES: dict[str, SourceKind] = {
     "stacked": stacked.KIND,
     "cifar10": idx_cifar.CIFAR,
     "idx": idx_cifar.IDX,
-    "zip": folder.ZIP,
-    "folder": folder.FOLDER,
+    "zip": archive.ZIP,
+    "tar": archive.TAR,
+    "folder": folder.KIND,
 }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import posixpath
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +30,24 @@ class SourcePicture:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """A file or folder of a source that is not read, by its path within the source, and why: a key of
+    `leftovers.WORDS`."""
+
+    name: str
+    why: str
+    is_folder: bool = False
+
+
+@dataclass(frozen=True)
 class Source:
     """Where pictures come from. `pictures()` walks over all `count` of them, always in the same order.
 
     `identity` is a text that differs whenever the content may have changed. `channels` is what the pictures have, None
-    when only the files can tell. `ignored` counts, by suffix, the files that are no pictures. Where there are names of
-    labels or attributes, every picture has them. Call `close` at the end.
+    when only the files can tell. `left_out` is all that is there and not read, `used` are files that labels were read
+    from, `tables` others that may be tables, and `notes` lines that the user should know. `has_test` tells whether
+    there is a test split. Where there are names of labels or attributes, every picture has them. Call `close` at the
+    end.
     """
 
     kind: str
@@ -42,9 +56,19 @@ class Source:
     pictures: Callable[[], Iterator[SourcePicture]]
     label_names: tuple[str, ...] | None = None
     channels: int | None = None
-    ignored: Mapping[str, int] = field(default_factory=dict)
+    left_out: tuple[LeftOut, ...] = ()
     close: Callable[[], None] = lambda: None
     attribute_names: tuple[str, ...] | None = None
+    used: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+    has_test: bool = False
+
+    @property
+    def ignored(self) -> Mapping[str, int]:
+        """How many files there are that are no pictures, or in a format that is not read, by suffix."""
+        names = (one.name for one in self.left_out if one.why in ("format", "container", "other"))
+        return Counter(posixpath.splitext(name)[1].lower() for name in names)
 
 
 @dataclass(frozen=True)

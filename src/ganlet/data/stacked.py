@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ganlet.data.idx_cifar import has_idx, has_test_files, is_idx, open_idx
+from ganlet.data.idx_cifar import has_idx, has_test_files, holds_idx, open_idx
 from ganlet.data.settings import DataConfig
 from ganlet.data.spec import Source, SourceKind, SourcePicture, printable
 from ganlet.errors import DataError
@@ -21,7 +21,6 @@ STACKED = "stacked:"  # and the path of the digits
 SEED = 0
 CHANNELS = ("red", "green", "blue")
 BLOCK = 4_096
-START_BYTES = 4
 MAX_BYTES = 2**30  # of the digits, which are kept in memory
 SEPARATOR = "-"  # between the names of digits, where these are longer than a character
 
@@ -52,7 +51,8 @@ def open_stacked(path: Path, config: DataConfig) -> Source:
                 yield SourcePicture(np.ascontiguousarray(pixels[chosen].transpose(1, 2, 0)), label=label)
 
     names = digits.label_names and stacked_names(digits.label_names)
-    return Source("stacked", f"{digits.identity} | {count}", count, pictures, names, len(CHANNELS))
+    identity = f"{digits.identity} | {count}"
+    return Source("stacked", identity, count, pictures, names, len(CHANNELS), left_out=digits.left_out)
 
 
 def stacked_names(names: Sequence[str]) -> tuple[str, ...]:
@@ -68,10 +68,7 @@ def digit_names(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _holds_idx(path: Path) -> bool:
-    if path.is_dir():
-        return has_idx(path)
-    with open(path, "rb") as file:
-        return is_idx(file.read(START_BYTES))
+    return has_idx(path) if path.is_dir() else holds_idx(path)
 
 
 def _in_memory(digits: Source, path: Path) -> tuple[np.ndarray, np.ndarray | None]:

@@ -16,6 +16,7 @@ import torch
 from ganlet import paths
 from ganlet.config import RunConfig, plain_yaml, resolve
 from ganlet.config.tree import Tree, flatten, merge
+from ganlet.data.formats import FORMAT_NAMES
 from ganlet.data.inspection.advice import Advice, advise
 from ganlet.data.inspection.examination import Examination, examine, overview
 from ganlet.data.inspection.file_checks import broken_files
@@ -190,7 +191,7 @@ def require_usable(inspection: Inspection) -> None:
             "Not a single picture can be used.",
             where=printable(inspection.survey.source),
             got=f"{len(broken):,} broken ones, for example: {printable(broken[0].reason)}" if broken else "none at all",
-            expected="at least 2 sound PNG, JPEG, WEBP, BMP or GIF files",
+            expected=f"at least 2 sound {FORMAT_NAMES} files",
         )
 
 

@@ -41,6 +41,7 @@ def plan(
     memory = estimate_memory(state)
     total, per_iteration = as_images(config.train.total_images), config.train.batch_size * config.train.n_critic
     height, width = config.data.size
+    notes = [*without_effect(config), *pack.summary["notes"], *label_notes(pack, config.data)]
     facts = [
         f"pictures:       {len(pack):,} of {height} x {width}, {pack.pictures.shape[-1]} channels",
         f"length:         {total:,} images = {math.ceil(total / per_iteration):,} iterations of {per_iteration} "
@@ -49,7 +50,7 @@ def plan(
         f"memory:         about {_megabytes(memory.total)} ({_megabytes(memory.weights)} weights and optimisers, "
         f"{_megabytes(memory.batch)} a batch)",
         f"device:         {chosen} ({describe_environment(str(chosen))['device_name']})",
-        *(f"note:           {note}" for note in [*without_effect(config), *label_notes(pack, config.data)]),
+        *(f"note:           {note}" for note in notes),
     ]
     return "\n".join([*(f"# {fact}" for fact in facts), dump_yaml(config).rstrip()])
 

@@ -81,7 +81,8 @@ def train(
     paths.require_text(path, "--out")
     require_new(path if out is not None else free_name(path))
     config, chosen, packs = prepare(config, given, device, reporter)
-    for note in [*without_effect(config), *label_notes(packs["real"], config.data), *given.notes()]:
+    of_pictures = [*packs["real"].summary["notes"], *label_notes(packs["real"], config.data)]
+    for note in [*without_effect(config), *of_pictures, *given.notes()]:
         reporter.say(f"note: {note}")
     with out_of_memory_explained(), ranks(chosen.type) as here:
         its_game = given.game(config)

@@ -11,6 +11,7 @@ import numpy as np
 
 from ganlet.data.inspection.examination import Examination
 from ganlet.data.inspection.symmetry import MAX_ACCURACY
+from ganlet.data.notes import HALF, MUCH_CUT, white_level
 from ganlet.data.settings import DataConfig
 
 SIDES = (16, 32, 64, 128)
@@ -20,7 +21,6 @@ SIDE_FOR_CPU, SIDE_FOR_GPU = 32, 64  # what trains within minutes
 STANDARD_FROM = 48  # pixels: from here on the recipe for 64 x 64 fits better than the one for 32 x 32
 SAME_SHAPE, SHAPE_SHARE, SQUARE = 1.05, 0.8, 1.2
 STEP = 8  # pixels: a side that halves at least three times
-MUCH_CUT = 0.4
 SMALL_SET, SMALLEST_HOLDOUT, HOLDOUT = 2_000, 200, 0.1
 
 
@@ -43,6 +43,7 @@ def advise(examination: Examination, chosen: Mapping[str, Any], *, has_gpu: bool
         preset,
         advised_size,
         _channels(examination),
+        *_white(examination),
         _crop(examination, size),
         _flip(examination),
         *_for_broken(examination),
@@ -117,6 +118,16 @@ def _channels(examination: Examination) -> Advice:
         return Advice("data.channels", 1, "No picture shows any colour.")
     share = f", but for {grey:,} grey ones" if grey else ""
     return Advice("data.channels", 3, f"The pictures are in colour{share}.")
+
+
+def _white(examination: Examination) -> list[Advice]:
+    """A white level for grey files of more than 8 bits, all of whose values are in the dark half."""
+    rows = examination.survey.rows
+    highest = float(rows["highest"].max())
+    if not highest or int(rows["high"].max()) >= HALF:
+        return []
+    why = f"No value is above {highest:g}, so all pictures would be nearly black."
+    return [Advice("data.white", white_level(highest), why)]
 
 
 def _crop(examination: Examination, size: tuple[int, int]) -> Advice:

@@ -7,6 +7,7 @@ import numpy as np
 from ganlet.data.inspection.advice import ENLARGED, MUCH_CUT, enlargements, kept_shares
 from ganlet.data.inspection.examination import Examination
 from ganlet.data.inspection.finding import Finding, about, are, pictures, remove
+from ganlet.data.notes import white_level
 from ganlet.data.settings import DataConfig
 
 DARK_HALF, MASK = 128, 32
@@ -22,6 +23,17 @@ def values(examination: Examination, data: DataConfig) -> Finding | None:
     low, high = int(rows["low"].min()), int(rows["high"].max())
     if high == 0 or low == 255:
         return None  # all of them are blank
+    highest = float(rows["highest"].max())
+    if high < DARK_HALF and highest:
+        white = white_level(highest)
+        return Finding(
+            "dark_values",
+            "problem" if high <= MASK else "warning",
+            f"No value is above {highest:g}, which is a small part of what such files can hold.",
+            "All pictures are nearly black, as scans of 12 bits in files of 16 are. The generator would learn that.",
+            f"Say which value is white: --set data.white={white:g}.",
+            len(rows),
+        )
     if high < DARK_HALF:
         masks = " Masks or label maps, saved as the numbers 0, 1, 2 ...?" if high <= MASK else ""
         return Finding(

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
+from ganlet.data import decode
+from ganlet.data.formats import CLAIMED, CONTAINERS, FORMAT_NAMES, suffix_of
 from ganlet.data.inspection.advice import SMALL_SET
 from ganlet.data.inspection.examination import Examination, class_counts
 from ganlet.data.inspection.finding import Finding, about, are, pictures
 from ganlet.data.inspection.survey import Survey
+from ganlet.data.leftovers import WORDS
 from ganlet.data.settings import DataConfig
+from ganlet.data.spec import LeftOut
+from ganlet.data.tree import claiming
 
-OTHER_PICTURES = {
-    *(".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".psd", ".svg", ".tga", ".ppm", ".pgm", ".dng"),
-    *(".npy", ".npz", ".h5", ".parquet", ".tfrecord", ".lmdb", ".mp4", ".mov", ".avi", ".webm", ".zip"),
-}
 IMBALANCE, FEW_IN_CLASS = 10, 50
-GREY_MODES = [b"1", b"L", b"LA", b"I;16"]
+GREY_MODES = [mode.encode() for mode in decode.GREY_MODES]
 
 
 def broken_files(survey: Survey) -> Finding | None:
@@ -35,24 +38,37 @@ def broken_files(survey: Survey) -> Finding | None:
 
 
 def ignored(examination: Examination, data: DataConfig) -> Finding | None:
-    """Files that are no pictures, or in a format that is not read."""
-    others = examination.survey.ignored
-    if not others:
+    """Files and folders that are not read, with the reason."""
+    left_out = examination.survey.left_out
+    if not left_out:
         return None
-    count, readable = sum(others.values()), OTHER_PICTURES & others.keys()
+    claimed = claiming(left_out)
+    readable = claimed or any(one.why == "container" for one in left_out)
+    counts = Counter(_reason(one) for one in left_out)
     meaning, advice = "They do not claim to be pictures, so they are left alone.", "Nothing, if that is what they are."
     if readable:
-        meaning = "Some may hold pictures, in a format that is not read: PNG, JPEG, WebP, BMP and GIF are."
+        meaning = f"Some may hold pictures, in a format that is not read: {FORMAT_NAMES.replace(' or ', ' and ')} are."
         advice = "Convert them to PNG if they belong to the set."
+    if claimed:
+        meaning += " Training stops where they are more than data.skip_bad_limit."
+    count = len(left_out)
     return Finding(
         "ignored",
         "warning" if readable else "note",
-        f"{count:,} other {'file is' if count == 1 else 'files are'} ignored.",
+        f"{count:,} other {'file or folder is' if count == 1 else 'files and folders are'} not read.",
         meaning,
         advice,
         count,
-        lines=[(suffix, f"{number:,}") for suffix, number in sorted(others.items(), key=lambda item: -item[1])],
+        lines=[(reason, f"{number:,}") for reason, number in counts.most_common()],
     )
+
+
+def _reason(one: LeftOut) -> str:
+    suffix = suffix_of(one.name)
+    if one.why in ("format", "container", "other"):
+        advice = (CLAIMED | CONTAINERS).get(suffix)
+        return f"{suffix or 'no suffix'} ({advice})" if advice else suffix or "no suffix"
+    return f"{WORDS[one.why][0]}, {one.name}" if one.is_folder else WORDS[one.why][0]
 
 
 def few(examination: Examination, data: DataConfig) -> Finding | None:
@@ -146,6 +162,9 @@ def depths(examination: Examination, data: DataConfig) -> Finding | None:
     modes = examination.survey.rows["mode"]
     kinds = {
         b"I;16": "16-bit grey, scaled to 8 bits",
+        b"I;16B": "16-bit grey, scaled to 8 bits",
+        b"I": "grey in whole numbers, scaled to 8 bits",
+        b"F": "grey in floats, scaled to 8 bits",
         b"CMYK": "CMYK, whose colours may shift",
         b"1": "black and white",
     }

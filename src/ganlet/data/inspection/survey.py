@@ -19,7 +19,7 @@ from ganlet.data.ingest import Broken, Progress, decode_picture, in_chunks
 from ganlet.data.inspection.hashing import SIDE, perceptual_hashes
 from ganlet.data.resize import Colour, fit, parse_colour, resize, to_channels
 from ganlet.data.settings import DataConfig
-from ganlet.data.spec import Source, SourcePicture
+from ganlet.data.spec import LeftOut, Source, SourcePicture
 
 CHUNK_PICTURES = 512
 SAMPLE = 4_096  # small pictures that are kept, evenly chosen
@@ -44,6 +44,7 @@ ROW = np.dtype(
         ("blank", np.bool_),  # a single colour
         ("low", np.uint8),  # smallest and largest value
         ("high", np.uint8),
+        ("highest", np.float32),  # value of a grey file of more than 8 bits, else 0
         ("brightness", np.float32),
         ("contrast", np.float32),
         ("colour", np.float32),
@@ -74,6 +75,8 @@ class Survey:
     sample: np.ndarray
     label_names: tuple[str, ...]
     ignored: Mapping[str, int]
+    left_out: Sequence[LeftOut] = ()
+    notes: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -102,8 +105,8 @@ def survey(source: Source, config: DataConfig, progress: Progress | None = None)
     sample, num_sampled = np.zeros((-(-source.count // stride), SIDE, SIDE, 3), np.uint8), 0
     names: list[str] = []
     broken: list[Broken] = []
-    look = partial(_look, max_pixels=config.max_pixels, background=parse_colour(config.background))
-    with strict_pillow():
+    look = partial(_look, config=config, background=parse_colour(config.background))
+    with strict_pillow(config.max_pixels):
         for results in in_chunks(source.pictures(), look, CHUNK_PICTURES):
             seen = []
             for index, result in enumerate(results, start=done):
@@ -130,6 +133,8 @@ def survey(source: Source, config: DataConfig, progress: Progress | None = None)
         sample=sample[:num_sampled],
         label_names=source.label_names or (),
         ignored={suffix or "no suffix": number for suffix, number in sorted(source.ignored.items())},
+        left_out=source.left_out,
+        notes=source.notes,
     )
 
 
@@ -140,12 +145,12 @@ def pictures_at(source: Source, config: DataConfig, indices: Sequence[int], side
     """
     wanted, found = set(indices), {}
     background = parse_colour(config.background)
-    with strict_pillow():
+    with strict_pillow(config.max_pixels):
         for index, picture in enumerate(source.pictures()):
             if index not in wanted:
                 continue
             try:
-                pixels = decode_picture(picture, config.max_pixels).pixels
+                pixels = decode_picture(picture, config.max_pixels, config.white).pixels
             except BrokenPicture:
                 continue
             found[index] = fit(pixels, (side, side), 3, "pad", background)
@@ -159,9 +164,9 @@ def luma(pictures: np.ndarray) -> np.ndarray:
     return pictures.astype(np.float32) @ LUMA
 
 
-def _look(picture: SourcePicture, max_pixels: int, background: Colour) -> _Seen | Broken:
+def _look(picture: SourcePicture, config: DataConfig, background: Colour) -> _Seen | Broken:
     try:
-        decoded = decode_picture(picture, max_pixels)
+        decoded = decode_picture(picture, config.max_pixels, config.white)
     except BrokenPicture as error:
         return Broken(picture.name, str(error))
     pixels = np.ascontiguousarray(decoded.pixels)
@@ -180,6 +185,7 @@ def _look(picture: SourcePicture, max_pixels: int, background: Colour) -> _Seen 
         "blank": _is_blank(visible),
         "low": visible.min(),
         "high": visible.max(),
+        "highest": decoded.highest or 0,
         "digest": digest.digest(),
     }
     return _Seen(row, to_channels(resize(np.ascontiguousarray(visible), (SIDE, SIDE)), 3, background), picture.name)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ganlet.data.inspection.examination import overview
 from ganlet.data.inspection.finding import Finding
+from ganlet.data.leftovers import left_out_line
 from ganlet.data.spec import printable
 from ganlet.runs.markup import duration
 
@@ -39,8 +40,10 @@ def facts(inspection: Inspection) -> dict[str, str]:
     """What was counted, by heading; names in it are escaped for a terminal."""
     survey, numbers = inspection.survey, overview(inspection.survey)
     table = {"Pictures": f"{numbers['found']:,} found, {numbers['usable']:,} can be used"}
-    if survey.ignored:
-        table["Other files"] = ", ".join(f"{count:,} {printable(suffix)}" for suffix, count in survey.ignored.items())
+    if line := left_out_line(survey.left_out):
+        table["Not read"] = line.removeprefix("not read: ")
+    if survey.notes:
+        table["Notes"] = "; ".join(survey.notes)
     if not len(survey):
         return table
     table["Sizes"] = _sizes(numbers)
