@@ -279,7 +279,7 @@ class TestContent:
         idx = bytes([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 8, 0, 0, 0, 8]) + bytes(128)
         for name, content, kind in (("a", idx, "idx"), ("b", tar_of([member("1.png")]), "tar")):
             path = tmp_path / name
-            path.write_bytes(gzip.compress(content))
+            path.write_bytes(gzip.compress(content, mtime=0))
             with_name = find_source(DataConfig(source=str(path)))
             assert with_name.kind == kind
             with_name.close()
@@ -287,7 +287,7 @@ class TestContent:
     @pytest.mark.parametrize(
         ("name", "content", "hint"),
         [
-            ("x.gz", gzip.compress(b"text"), "unpack it and give the folder"),
+            ("x.gz", gzip.compress(b"text", mtime=0), "unpack it and give the folder"),
             ("x.7z", b"7z\xbc\xaf\x27\x1c" + bytes(50), "unpack it and give the folder"),
             ("x.npy", b"\x93NUMPY" + bytes(50), "arrays go to open_images in Python"),
             ("x.mp4", bytes(600), "save its frames"),

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from ganlet.data.cache import cache_folder
 from ganlet.data.pack import fingerprint_of
-from ganlet.errors import DataError, EnvironmentProblem, ResourceProblem
+from ganlet.errors import ConfigError, DataError, EnvironmentProblem, ResourceProblem
 
 
 @pytest.fixture
@@ -421,9 +421,9 @@ def test_a_disk_that_fills_up_leaves_nothing(write_folder, open_pack, pictures, 
 def test_a_cache_folder_that_is_none(write_folder, open_pack, pictures, tmp_path, monkeypatch):
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("GANLET_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(EnvironmentProblem, match="cache folder cannot be used") as caught:
+    with pytest.raises(ConfigError, match="A folder is meant here, and this is a file") as caught:
         open_pack(write_folder(pictures))
-    assert "GANLET_CACHE" in caught.value.hint
+    assert caught.value.where == "GANLET_CACHE"
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")

@@ -113,7 +113,6 @@ def inspect(
     reporter = reporter or Silent()
     given = nested(overrides or {})
     source = as_source(source)
-    paths.require_text(absolute_source(source), "source")
     data = make_config(None, source, overrides=given).data
     chosen_device = choose_device(device)
     with closing(find_source(data)) as opened:
