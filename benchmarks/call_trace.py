@@ -57,6 +57,8 @@ AREAS: tuple[tuple[str, str], ...] = (
     ("config/", CONFIG),
     ("workflows/configuring.py", CONFIG),
     ("cli/options.py", CONFIG),
+    ("workflows/arguments.py", CONFIG),
+    ("paths.py", CONFIG),
     ("runs/", REPORTING),
     ("health/", REPORTING),
     ("metrics/", REPORTING),
