@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -301,5 +302,7 @@ def clean(ax: Axes, palette: Palette) -> None:
 def figure_png(figure: Figure, ground: str = "none") -> bytes:
     """A figure as PNG on a ground of that colour; by default a transparent one."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, facecolor=ground)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # a box stands for it
+        figure.savefig(buffer, format="png", dpi=DPI, facecolor=ground)
     return buffer.getvalue()
