@@ -216,7 +216,7 @@ def test_a_game_asks_for_what_its_objective_needs(n_critic):
         name: asked.draw((number, NUM), 0, name) for name, (asked, number) in of.random(networks, of.levels(0)).items()
     }
     sizes = {name: tuple(numbers.shape) for name, numbers in drawn.items()}
-    needed = {need.name: need.shape(shape) for kind in PENALTIES.values() for need in kind.needs}
+    needed = {need.name: need.shape(shape) for penalty in of.objective.penalties for need in penalty.needs}
     assert sizes == {
         "latents": (steps - 1, NUM, networks["generator"].latent_size),
         "instance_noise": (steps, NUM, 2, *shape),

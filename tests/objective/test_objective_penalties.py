@@ -5,7 +5,7 @@ import torch
 
 from ganlet.config.checks import without_effect
 from ganlet.config.tree import kinds
-from ganlet.objective.augment import num_draws
+from ganlet.objective.augment import POLICIES, num_draws
 from ganlet.objective.losses import LOSSES
 from ganlet.objective.penalties import (
     PENALTIES,
@@ -396,3 +396,16 @@ def test_norms_over_the_batch_beside_a_penalty_for_each_picture_are_noted_with_e
 def test_two_penalties_for_each_picture_are_noted_once():
     penalties = [{"kind": "gradient_penalty"}, {"kind": "dragan"}]
     assert len(noted({"objective.penalties": penalties, "discriminator.norm": "batch"})) == 1
+
+
+def test_consistency_asks_for_the_numbers_of_its_own_policies_whatever_others_there_are(monkeypatch):
+    """Else a program that has entered one more would go on with other numbers than the run was begun with."""
+
+    def asked(*policies):
+        (need,) = PENALTIES["consistency"](policies=policies).needs
+        return need.shape((3, 8, 8))
+
+    before = asked("color", "translation")
+    monkeypatch.setitem(POLICIES, "own", lambda images, amounts: images)
+    assert asked("color", "translation") == before == (2, num_draws())
+    assert asked("own") == (2, num_draws(("own",))) != before
