@@ -42,6 +42,14 @@ TINY = {
 }
 
 
+# Tests of several processes are the longest: begun last, one of them would be waited for while a core is idle.
+LONGEST_FIRST = ("test_workflows_signals", "test_workflows_ranks", "test_workflows_distributed")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.stem not in LONGEST_FIRST)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A cache folder that lasts for the session, so that no test touches the user's."""
