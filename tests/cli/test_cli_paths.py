@@ -211,6 +211,7 @@ def test_a_suffix_means_its_format_or_is_refused(ganlet, here, trained, name):
     assert ganlet("inspect", "d", "--write-config", name).exit_code == 2
 
 
+@pytest.mark.slow
 def test_names_that_are_no_text_are_refused_where_they_are_to_be_written_down(ganlet, here, trained, monkeypatch):
     """And serve everywhere else."""
     odd, config = "\udcff", str(trained / "config.yaml")

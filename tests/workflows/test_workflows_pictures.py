@@ -39,7 +39,8 @@ def pictures(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("classes", "labels"), [(("",), "none"), (("cat", "dog"), "none"), (("cat", "dog"), "classes")]
+    ("classes", "labels"),
+    [(("",), "none"), pytest.param(("cat", "dog"), "none", marks=pytest.mark.slow), (("cat", "dog"), "classes")],
 )
 def test_runs_below_the_source_are_no_pictures(tmp_path, tiny_config, stop_at, pictures, told, classes, labels):
     write_pictures(pictures, classes)

@@ -152,9 +152,15 @@ def test_all_go_back_together(tmp_path, tiny_config, trouble):
     assert (row["from"], row["to"]) == ((192, 96) if trouble == "a wish of one process" else (160, 96))
     assert [row["images_seen"] for row in ganlet.open_run(path).history] == list(range(16, 321, 16))
     assert unsound(path) == []
-    if trouble == "a wish of one process":
-        stop_and_resume(config, tmp_path / "stopped", hooks, values, 120)
-        assert differences(path, tmp_path / "stopped") == []
+
+
+@pytest.mark.slow
+def test_having_gone_back_together_they_resume_exactly(tmp_path, tiny_config):
+    config, values = tiny_config({**CHANGES, "health.action": "rollback"}), (2.0, 1.0, 1.5, 1.5, 1.5, 1.5, 1.5)
+    path, hooks = tmp_path / "run", [(0, partial(sick_at, 176))]
+    assert together(partial(play, config, path, hooks, values)) == [0, 0]
+    stop_and_resume(config, tmp_path / "stopped", hooks, values, 120)
+    assert differences(path, tmp_path / "stopped") == []
 
 
 def always_sick(path, config, rank):
