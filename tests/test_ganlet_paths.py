@@ -154,6 +154,6 @@ def test_any_text_is_a_path_or_one_error(text):
 
 
 def test_what_is_readable_has_no_control_characters():
-    assert paths.readable(Path("a\nb\x1b[0m\udcff")) == r"a\nb\x1b[0m\udcff"
-    assert paths.readable(b"\xff/a") == r"\udcff/a"
+    assert paths.printable(Path("a\nb\x1b[0m\udcff")) == r"a\nb\x1b[0m\udcff"
+    assert paths.printable(b"\xff/a") == r"\udcff/a"
     assert unicodedata.is_normalized("NFC", paths.same_form(NFD))

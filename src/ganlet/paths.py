@@ -36,13 +36,13 @@ def given(path: str | os.PathLike[str], where: str | None = None) -> Path:
     except NotADirectoryError:
         file = next(parent for parent in meant.parents if parent.is_file())
         raise ConfigError(
-            "A folder is meant here, and this is a file.", where=where, got=readable(file), hint="choose another path"
+            "A folder is meant here, and this is a file.", where=where, got=printable(file), hint="choose another path"
         ) from None
     except OSError as error:
         if error.errno in IMPOSSIBLE:
-            raise ConfigError(IMPOSSIBLE[error.errno], where=where, got=_shortened(readable(meant))) from None
+            raise ConfigError(IMPOSSIBLE[error.errno], where=where, got=_shortened(printable(meant))) from None
         raise EnvironmentProblem(
-            "This place cannot be looked at.", where=readable(meant), got=error.strerror, hint="choose another path"
+            "This place cannot be looked at.", where=printable(meant), got=error.strerror, hint="choose another path"
         ) from error
     except ValueError as error:  # such as a character that no name on this system can have
         raise ConfigError("This is no path.", where=where, got=_shortened(repr(path)), expected=error) from None
@@ -67,9 +67,9 @@ def file_to_write(path: str | os.PathLike[str], where: str, suffixes: Sequence[s
     if meant.suffix.lower() not in suffixes:
         named = [f"FILE{suffix}" for suffix in suffixes if suffix]
         raise ConfigError(f"{what} is written as {named[0].removeprefix('FILE.').upper()}.", where=where,
-                          got=readable(path), expected=" or ".join(named))  # fmt: skip
+                          got=printable(path), expected=" or ".join(named))  # fmt: skip
     if os.path.isdir(meant):
-        raise ConfigError("A file is meant here, and this is a folder.", where=where, got=readable(meant))
+        raise ConfigError("A file is meant here, and this is a folder.", where=where, got=printable(meant))
     require_folder(meant.parent, where)
     return meant
 
@@ -78,7 +78,7 @@ def require_folder(folder: Path, where: str) -> None:
     """Raise `ConfigError` where there is no such folder."""
     if not os.path.isdir(folder):
         hint = f"mkdir -p {shlex.quote(str(folder))}"
-        raise ConfigError("There is no such folder.", where=where, got=readable(folder), hint=hint)
+        raise ConfigError("There is no such folder.", where=where, got=printable(folder), hint=hint)
 
 
 def require_text(path: str | os.PathLike[str], where: str) -> None:
@@ -89,13 +89,13 @@ def require_text(path: str | os.PathLike[str], where: str) -> None:
         raise ConfigError(
             "The name of this place holds bytes that are no text, so it cannot be written down.",
             where=where,
-            got=readable(path),
+            got=printable(path),
             hint="rename it, or make a link to it: ln -s PLACE NAME",
         ) from None
 
 
-def readable(path: object) -> str:
-    """A path in which control characters and bytes that are no text are escaped."""
+def printable(path: object) -> str:
+    """A path or another name from outside as it may be printed: what is no character to be seen is escaped."""
     return repr(os.fsdecode(path) if isinstance(path, bytes | os.PathLike) else str(path))[1:-1]
 
 
@@ -108,7 +108,7 @@ def _spelled(path: str | os.PathLike[str], where: str | None) -> Path:
     """The path with its home, of which nothing on the disk is asked but for names that begin with `~`."""
     text = as_text(path, where)
     if not text or "\0" in text:
-        got = "nothing" if not text else _shortened(readable(text))
+        got = "nothing" if not text else _shortened(printable(text))
         raise ConfigError("This is no path.", where=where, got=got, expected="the name of a file or folder")
     meant = Path(text)
     first = meant.parts[0] if meant.parts else ""
@@ -122,11 +122,11 @@ def _spelled(path: str | os.PathLike[str], where: str | None) -> Path:
         pass
     if os.path.lexists(first):  # its name merely begins so
         return meant.absolute()
-    whose = f"no user is called {readable(first[1:])}" if first != "~" else "the system knows none for you"
+    whose = f"no user is called {printable(first[1:])}" if first != "~" else "the system knows none for you"
     raise ConfigError(
         "There is no such home folder.",
         where=where,
-        got=f"{readable(text)}: {whose}",
+        got=f"{printable(text)}: {whose}",
         hint=f"for a folder of that name: {shlex.quote(str(meant.absolute()))}" if first != "~" else None,
     )
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from ganlet.data.decode import BrokenPicture
 from ganlet.data.folder import DiskFolder, open_folder
 from ganlet.data.layout import labels_from_paths
-from ganlet.data.spec import printable
 from ganlet.errors import DataError
+from ganlet.paths import printable
 
 MAX_BYTES = 2**20
 PIXEL = np.zeros((1, 1, 3), np.uint8)
@@ -232,10 +232,10 @@ def test_a_file_that_goes_while_the_folder_is_listed_is_not_there(write_folder, 
     root = write_folder(dict.fromkeys(["a.png", "b.png"], PIXEL))
     child = DiskFolder._child
 
-    def gone(self, entry, cache):
+    def gone(self, entry):
         if entry.name == "b.png":
             raise FileNotFoundError(2, "No such file or directory")
-        return child(self, entry, cache)
+        return child(self, entry)
 
     monkeypatch.setattr(DiskFolder, "_child", gone)
     assert listed(open_folder(root, MAX_BYTES)) == ["a.png"]

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from ganlet.data.folder import open_folder
 from ganlet.data.leftovers import WORDS, left_out_line
-from ganlet.data.spec import LeftOut, printable
+from ganlet.data.spec import LeftOut
 from ganlet.errors import DataError
+from ganlet.paths import printable
 
 MAX_BYTES = 2**20
 QUICK = settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))

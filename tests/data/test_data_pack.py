@@ -506,6 +506,7 @@ def test_the_summary_is_json_and_tells_what_was_there(write_folder, open_pack, n
     assert json.loads(json.dumps(summary)) == summary
     assert summary == {
         "source": str(root),
+        "has_test": False,
         "kind": "folder",
         "count": 4,
         "num_found": 4,

@@ -14,7 +14,7 @@ from ganlet.data.holdout import held_out
 from ganlet.data.layout import Wanted
 from ganlet.data.parts import find_parts, part_of
 from ganlet.data.settings import DataConfig
-from ganlet.data.source import has_test_split, open_source
+from ganlet.data.source import open_source
 from ganlet.errors import DataError
 
 MAX_BYTES = 2**20
@@ -54,7 +54,6 @@ def test_parts_with_the_same_inside_are_splits(write_folder, train, tests, class
         others = set(files) - labelled(source).keys()
         assert {one.name for one in source.left_out if one.why == "part"} == others
         assert source.has_test
-    assert has_test_split(DataConfig(source=str(root)))
 
 
 def test_classes_with_parts_in_each_of_them(write_folder):

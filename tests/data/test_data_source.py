@@ -12,7 +12,7 @@ from PIL import Image
 from ganlet.data import smileys
 from ganlet.data.memory import hold
 from ganlet.data.settings import DataConfig
-from ganlet.data.source import SOURCES, absolute_source, find_source, has_test_split, require_batch
+from ganlet.data.source import SOURCES, absolute_source, find_source, require_batch
 from ganlet.data.spec import Source, SourceKind, SourcePicture
 from ganlet.errors import DataError
 
@@ -186,12 +186,12 @@ def test_every_kind_means_the_same_from_every_folder_once_it_is_absolute(kind, e
 
 
 def test_only_some_have_pictures_for_test(every_source):
-    assert {kind for kind, source in every_source.items() if has_test_split(DataConfig(source=str(source)))} == {
+    assert {kind for kind, source in every_source.items() if find_source(DataConfig(source=str(source))).has_test} == {
         "smileys"
     }
     (every_source["idx"] / "t10k-images-idx3-ubyte").touch()
     (every_source["cifar10"] / "cifar-10-batches-bin" / "test_batch.bin").touch()
-    assert {kind for kind, source in every_source.items() if has_test_split(DataConfig(source=str(source)))} == {
+    assert {kind for kind, source in every_source.items() if find_source(DataConfig(source=str(source))).has_test} == {
         "smileys",
         "stacked",
         "idx",

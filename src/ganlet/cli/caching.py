@@ -72,17 +72,17 @@ def _as_json(kept: Any) -> dict[str, object]:
 
 def _table(rows: list[dict[str, Any]], folder: str) -> str:
     from ganlet.data.cache_contents import cache_limit
-    from ganlet.paths import readable
+    from ganlet.paths import printable
     from ganlet.runs.evaluations import aligned
 
     lines = [["pictures", "size", "last used (UTC)", "source"]]
     for row in rows:
-        sources = ", ".join(map(readable, row["sources"])) or "unknown"
+        sources = ", ".join(map(printable, row["sources"])) or "unknown"
         used = row["last_used"][:16].replace("T", " ")
         lines.append([row["fingerprint"][:12], in_words(row["bytes"]), used, sources + " (gone)" * row["gone"]])
     limit = cache_limit()
     total = in_words(sum(row["bytes"] for row in rows)) + (f" of at most {in_words(limit)}" if limit else "")
-    return "\n".join([*(aligned(lines) if rows else []), f"{readable(folder)}: {total}"])
+    return "\n".join([*(aligned(lines) if rows else []), f"{printable(folder)}: {total}"])
 
 
 def in_words(size: float) -> str:

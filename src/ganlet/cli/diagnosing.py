@@ -10,7 +10,7 @@ import typer
 
 from ganlet.cli.options import RunPath
 from ganlet.cli.printing import show, tell
-from ganlet.paths import readable
+from ganlet.paths import printable
 
 
 def diagnose(
@@ -31,4 +31,4 @@ def diagnose(
     drawn = None if plot is None else save_plot(described, plot)
     show(json.dumps(described, indent=2, allow_nan=False) if as_json else as_text(described))
     if drawn is not None:
-        tell(f"drawn: {readable(drawn)}")
+        tell(f"drawn: {printable(drawn)}")

@@ -13,7 +13,7 @@ import typer
 from ganlet.cli.options import Device, Overrides, overrides_tree
 from ganlet.cli.printing import show, tell
 from ganlet.config.tree import merge
-from ganlet.paths import readable
+from ganlet.paths import printable
 from ganlet.workflows.configuring import make_config
 from ganlet.workflows.reporting import choose_reporter
 
@@ -56,7 +56,7 @@ def inspect(
     show(json.dumps(inspection.as_json(), indent=2) if as_json else as_text(inspection))
     told = tell if as_json else show
     if page is not None:
-        told(f"\npage: {readable(page)}")
+        told(f"\npage: {printable(page)}")
     inspecting.require_usable(inspection)
     if config is not None:
         told(f"\nconfig: ganlet train --config {shlex.quote(str(config))}")

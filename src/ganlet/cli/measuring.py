@@ -11,7 +11,7 @@ import typer
 
 from ganlet.cli.options import Device, RunPath
 from ganlet.cli.printing import show, tell
-from ganlet.paths import readable
+from ganlet.paths import printable
 from ganlet.workflows.reporting import choose_reporter
 
 Json = Annotated[bool, typer.Option("--json", help="Print nothing but JSON.")]
@@ -78,6 +78,6 @@ def compare(
     from ganlet.workflows.plotting import save_plot
 
     if plot is not None:
-        tell(f"plotted: {readable(save_plot(runs, plot))}")
+        tell(f"plotted: {printable(save_plot(runs, plot))}")
     found = put_together(runs, show_anyway=show_anyway)
     show(json.dumps(found.as_json(), indent=2) if as_json else found)

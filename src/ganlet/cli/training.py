@@ -13,7 +13,7 @@ from ganlet.cli.options import Device, Overrides, RunPath, overrides_tree
 from ganlet.cli.printing import show, tell, tell_result
 from ganlet.config import read_yaml, validate
 from ganlet.config.tree import merge
-from ganlet.paths import readable
+from ganlet.paths import printable
 from ganlet.workflows.configuring import make_config
 from ganlet.workflows.reporting import choose_reporter, is_first_process
 
@@ -92,4 +92,4 @@ def _tell_where(path: Path) -> None:
         return
     report, quoted = path / "report.html", shlex.quote(str(path))
     tell_result(report)
-    tell(f"done: open {readable(report)}, or draw more with: ganlet sample {quoted}")
+    tell(f"done: open {printable(report)}, or draw more with: ganlet sample {quoted}")

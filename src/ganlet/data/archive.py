@@ -17,11 +17,11 @@ from pathlib import Path
 
 from ganlet.data.decode import BrokenPicture
 from ganlet.data.layout import Arrangement, Wanted, arranged
-from ganlet.data.settings import DataConfig
-from ganlet.data.spec import Source, SourceKind, printable, state_text
+from ganlet.data.spec import Source, SourceKind, state_text
 from ganlet.data.tar import LINKS, Member, OpenedTar, holds_tar
 from ganlet.data.tree import Child, Entry, walk
 from ganlet.errors import DataError
+from ganlet.paths import printable
 
 MAX_MEMBERS = 2_000_000
 MAX_ARCHIVE_BYTES = 64 * 2**30
@@ -224,21 +224,13 @@ def _path(text: str) -> Path:
     return Path(text).expanduser()
 
 
-def _has_test(config: DataConfig, kind: SourceKind) -> bool:
-    source = kind.open(config)
-    source.close()
-    return source.has_test
-
-
 ZIP = SourceKind(
     "a zip archive of such files, read in place",
     matches=lambda text: _path(text).is_file() and zipfile.is_zipfile(_path(text)),
     open=lambda config: open_zip(_path(config.source), config.max_bytes, Wanted.by(config)),
-    has_test=lambda text: _has_test(DataConfig(source=text), ZIP),
 )
 TAR = SourceKind(
     "a tar archive of such files, plain or compressed by gzip, bzip2 or xz",
     matches=lambda text: _path(text).is_file() and holds_tar(_path(text)),
     open=lambda config: open_tar(_path(config.source), config.max_bytes, Wanted.by(config)),
-    has_test=lambda text: _has_test(DataConfig(source=text), TAR),
 )

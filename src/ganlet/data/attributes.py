@@ -24,8 +24,8 @@ from pathlib import Path
 
 from ganlet.data.decode import BrokenPicture
 from ganlet.data.parts import above
-from ganlet.data.spec import printable
 from ganlet.errors import DataError
+from ganlet.paths import printable
 
 VALUES = {"1": 1, "1.0": 1, "true": 1, "yes": 1, "0": 0, "0.0": 0, "-1": 0, "-1.0": 0, "false": 0, "no": 0}
 DELIMITERS = ",;\t|"

@@ -19,9 +19,8 @@ from typing import Any
 import platformdirs
 from filelock import FileLock
 
-from ganlet.data.spec import printable
 from ganlet.errors import EnvironmentProblem, ResourceProblem
-from ganlet.paths import given
+from ganlet.paths import given, printable
 
 CACHE_VARIABLE = "GANLET_CACHE"
 BUILD_PREFIX = ".building-"

@@ -14,9 +14,10 @@ from typing import Any
 
 from ganlet.data.decode import BrokenPicture
 from ganlet.data.parts import above
-from ganlet.data.spec import name_bytes, printable
+from ganlet.data.spec import name_bytes
 from ganlet.data.tree import Entry
 from ganlet.errors import DataError
+from ganlet.paths import printable
 
 FILE_NAME = "dataset.json"
 LISTED = 10

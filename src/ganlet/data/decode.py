@@ -44,7 +44,7 @@ from PIL import (
 
 from ganlet.data.formats import FORMAT_NAMES, FORMATS, is_tga, looks_like_picture, pointer
 from ganlet.data.metadata import without_metadata
-from ganlet.data.spec import printable
+from ganlet.paths import printable
 
 PLUGINS = (
     *(PngImagePlugin, JpegImagePlugin, WebPImagePlugin, BmpImagePlugin, GifImagePlugin, TiffImagePlugin),

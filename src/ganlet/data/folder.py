@@ -14,40 +14,42 @@ from ganlet.data.decode import BrokenPicture
 from ganlet.data.formats import FORMAT_NAMES
 from ganlet.data.layout import Wanted, arranged
 from ganlet.data.settings import DataConfig
-from ganlet.data.spec import LeftOut, Source, SourceKind, name_bytes, printable, state_text
-from ganlet.data.tree import Child, Entry, walk, why_not_read
+from ganlet.data.spec import LeftOut, Source, SourceKind, name_bytes, state_text
+from ganlet.data.tree import Child, Entry, Found, walk, why_not_read
 from ganlet.errors import DataError
+from ganlet.paths import printable
 
 START_BYTES = 16
 
 
 class DiskFolder:
-    """A folder on a disk; `name` is its path within the source that begins at `root`, a real path like `path`."""
+    """A folder on a disk; `name` is its path within the source that begins at `root`, a real path like all others."""
 
-    def __init__(self, path: str, name: str, root: str, max_bytes: int) -> None:
-        self.path, self.name, self.root, self.max_bytes = path, name, root, max_bytes
+    def __init__(self, path: str, name: str, root: str, cache: str, max_bytes: int) -> None:
+        self.path, self.name, self.root, self.cache, self.max_bytes = path, name, root, cache, max_bytes
         self.key: Hashable = _key(path)
 
     def children(self) -> Iterator[Child]:
         """What is in it. Raises DataError where it cannot be read."""
-        cache = os.path.realpath(cache_folder())
         try:
             with os.scandir(self.path) as entries:
                 for entry in entries:
                     try:
-                        child = self._child(entry, cache)
+                        child = self._child(entry)
                     except FileNotFoundError:  # gone since it was listed
                         continue
                     yield child
         except OSError as error:
             raise DataError("A folder cannot be read.", where=printable(self.path), got=error.strerror) from error
 
-    def _child(self, entry: os.DirEntry[str], cache: str) -> Child:
+    def _child(self, entry: os.DirEntry[str]) -> Child:
         name = entry.name
         if entry.is_file(follow_symlinks=False):
             return Child(name, self._file(entry.path, name, entry.stat()))
         if entry.is_dir(follow_symlinks=False):
-            return Child(name, folder=self._folder(entry.path, name), why_not="cache" if entry.path == cache else "")
+            return Child(
+                name, folder=self._folder(entry.path, name), why_not="cache" if entry.path == self.cache else ""
+            )
         if not entry.is_symlink():
             return Child(name, why_not="special")
         target = os.path.realpath(entry.path)
@@ -63,7 +65,8 @@ class DiskFolder:
         return Child(name, folder=self._folder(target, name), is_link=True, why_not="around" if around else "")
 
     def _folder(self, path: str, name: str) -> DiskFolder:
-        return DiskFolder(path, f"{self.name}/{name}" if self.name else name, self.root, self.max_bytes)
+        name = f"{self.name}/{name}" if self.name else name
+        return DiskFolder(path, name, self.root, self.cache, self.max_bytes)
 
     def _file(self, path: str, name: str, state: os.stat_result) -> Entry:
         name = f"{self.name}/{name}" if self.name else name
@@ -73,8 +76,7 @@ class DiskFolder:
 
 def open_folder(root: Path, max_bytes: int, wanted: Wanted | None = None) -> Source:
     """The pictures in a folder and its sub-folders, sorted by the bytes of their paths."""
-    real = os.path.realpath(root)
-    found = walk(DiskFolder(real, "", real, max_bytes))
+    found = _walked(root, max_bytes)
     if found.is_run:
         raise DataError(
             "This is the folder of a run, not of pictures.",
@@ -92,12 +94,16 @@ def open_folder(root: Path, max_bytes: int, wanted: Wanted | None = None) -> Sou
 
 def beside(folder: Path, is_known: Callable[[str], object]) -> tuple[LeftOut, ...]:
     """What lies in a folder besides files of another kind, which are known by their paths there."""
-    real = os.path.realpath(folder)
-    found = walk(DiskFolder(real, "", real, 0))
+    found = _walked(folder, max_bytes=0)
     left_out = [one for one in found.left_out if one.why != "no pictures"]
     left_out += [LeftOut(name, why_not_read(name)) for name in found.others if not is_known(name)]
     left_out += [LeftOut(entry.name, "beside") for entry in found.pictures]
     return tuple(sorted(left_out, key=lambda one: name_bytes(one.name)))
+
+
+def _walked(root: Path, max_bytes: int) -> Found:
+    real = os.path.realpath(root)
+    return walk(DiskFolder(real, "", real, os.path.realpath(cache_folder()), max_bytes))
 
 
 def _key(path: str) -> Hashable:
@@ -141,14 +147,8 @@ def _open(config: DataConfig) -> Source:
     return open_folder(_path(config.source), config.max_bytes, Wanted.by(config))
 
 
-def _has_test(text: str) -> bool:
-    source = open_folder(_path(text), DataConfig().max_bytes)
-    return source.has_test
-
-
 KIND = SourceKind(
     f"a folder of {FORMAT_NAMES} files; sub-folders are labels",
     matches=lambda text: _path(text).is_dir(),
     open=_open,
-    has_test=_has_test,
 )

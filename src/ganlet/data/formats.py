@@ -7,6 +7,7 @@ never goes missing without a word. What is read is decided by content, never by 
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Callable
 
 from PIL import features
 
@@ -91,14 +92,15 @@ def claims(name: str) -> bool:
     return suffix in SUFFIXES or suffix in CLAIMED
 
 
-def is_read(name: str, start: bytes) -> bool:
-    """Whether a file is one of the pictures, by its name or else by its first 16 bytes.
+def is_read(name: str, begin: Callable[[], bytes]) -> bool:
+    """Whether a file is one of the pictures, by its name or else by its first 16 bytes, which `begin` reads.
 
     The files of many cameras and microscopes are TIFF to look at, with a small preview in front: those are not read.
     """
     suffix = suffix_of(name)
     if suffix in SUFFIXES:
         return True
+    start = begin()
     return looks_like_picture(start) and not (suffix in CLAIMED and start.startswith(TIFF_STARTS))
 
 

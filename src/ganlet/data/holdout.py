@@ -8,7 +8,7 @@ import numpy as np
 
 from ganlet.data.ingest import Progress, digest_of
 from ganlet.data.settings import DataConfig
-from ganlet.data.source import has_test_split, open_source
+from ganlet.data.source import open_source
 from ganlet.data.spec import Pack
 from ganlet.images import center_crop
 
@@ -51,7 +51,7 @@ def _elsewhere(pack: Pack, config: DataConfig) -> DataConfig | None:
     """The settings of the pack in which pictures are found that training does not show."""
     if config.holdout:
         return config.model_copy(update={"holdout": 0.0})
-    if config.split == "train" and has_test_split(config):
+    if config.split == "train" and pack.summary.get("has_test"):
         channels = pack.pictures.shape[-1]
         changes = {"split": "test", "num_images": None, "channels": channels, "allow_few": True}
         return config.model_copy(update=changes)

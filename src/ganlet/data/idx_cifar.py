@@ -21,9 +21,10 @@ from typing import IO, cast
 import numpy as np
 
 from ganlet.data.folder import beside
-from ganlet.data.spec import Source, SourceKind, SourcePicture, printable, state_text
+from ganlet.data.spec import Source, SourceKind, SourcePicture, state_text
 from ganlet.data.tar import unpacked_start
 from ganlet.errors import DataError
+from ganlet.paths import printable
 
 IDX_PICTURES, IDX_LABELS = 0x00000803, 0x00000801
 IDX_START = b"\0\0\x08"
@@ -104,7 +105,8 @@ def open_idx(path: Path, split: str, max_pixels: int) -> Source:
     identity = " | ".join(state_text(found.stat()) for found in used)
     left_out = () if path.is_file() else beside(path, lambda name: IDX_NAME.fullmatch(_as_pictures(name)))
     count = sum(file.count for file in files)
-    return Source("idx", identity, count, pictures, label_names, channels=1, left_out=left_out)
+    has_test = path.is_dir() and has_test_files(path)
+    return Source("idx", identity, count, pictures, label_names, channels=1, left_out=left_out, has_test=has_test)
 
 
 def _as_pictures(name: str) -> str:
@@ -161,7 +163,8 @@ def open_cifar(folder: Path, split: str) -> Source:
     count = sum(path.stat().st_size for path in paths) // CIFAR_RECORD
     identity = " | ".join(state_text(path.stat()) for path in paths)
     left_out = beside(folder, CIFAR_KNOWN.__contains__)
-    return Source("cifar10", identity, count, pictures, label_names, channels=3, left_out=left_out)
+    has_test = has_test_files(folder)
+    return Source("cifar10", identity, count, pictures, label_names, channels=3, left_out=left_out, has_test=has_test)
 
 
 def _parts(split: str) -> tuple[str, ...]:
@@ -306,19 +309,13 @@ def _is_idx(text: str) -> bool:
     return holds_idx(path)
 
 
-def _has_test(text: str) -> bool:
-    return _path(text).is_dir() and has_test_files(_path(text))
-
-
 CIFAR = SourceKind(
     "a folder with the binary files of CIFAR-10",
     matches=lambda text: _path(text).is_dir() and find_cifar(_path(text)) is not None,
     open=lambda config: open_cifar(_path(config.source), config.split),
-    has_test=_has_test,
 )
 IDX = SourceKind(
     "MNIST-style idx files, plain or gzip-compressed: a folder of them or one file",
     matches=_is_idx,
     open=lambda config: open_idx(_path(config.source), config.split, config.max_pixels),
-    has_test=_has_test,
 )

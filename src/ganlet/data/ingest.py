@@ -19,9 +19,10 @@ from ganlet.data.decode import BrokenPicture, Decoded, colour_and_alpha, decode,
 from ganlet.data.notes import HALF, size_notes, value_notes
 from ganlet.data.resize import fit, packed_size, parse_colour
 from ganlet.data.settings import DataConfig
-from ganlet.data.spec import Source, SourcePicture, printable
+from ganlet.data.spec import Source, SourcePicture
 from ganlet.errors import DataError
 from ganlet.images import PIL_MODES
+from ganlet.paths import printable
 
 log = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from ganlet.data.layout import beside_classes
 from ganlet.data.settings import DataConfig
-from ganlet.data.spec import Pack, printable
+from ganlet.data.spec import Pack
 from ganlet.errors import DataError, nearest
-from ganlet.paths import same_form
+from ganlet.paths import printable, same_form
 
 LISTED = 10
 IMBALANCE = 10  # times as many pictures in one class as in another

@@ -20,8 +20,9 @@ from ganlet.data.formats import FORMAT_NAMES, suffix_of
 from ganlet.data.leftovers import no_pictures
 from ganlet.data.parts import above, find_parts, folders_of
 from ganlet.data.settings import DataConfig
-from ganlet.data.spec import LeftOut, Source, SourcePicture, name_bytes, printable
+from ganlet.data.spec import LeftOut, Source, SourcePicture, name_bytes
 from ganlet.data.tree import Entry, Found, why_not_read
+from ganlet.paths import printable
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".json", ".jsonl")
 NAMED = 3

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Sequence
 from ganlet.data.formats import CLAIMED, CONTAINERS, suffix_of
 from ganlet.data.parts import part_of
 from ganlet.data.settings import DataConfig
-from ganlet.data.spec import LeftOut, Source, printable
+from ganlet.data.spec import LeftOut, Source
 from ganlet.data.tree import claiming
 from ganlet.errors import DataError
+from ganlet.paths import printable
 
 NAMED = 3  # names of what is rare
 LISTED = 10

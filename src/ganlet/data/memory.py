@@ -15,10 +15,10 @@ from PIL import Image
 
 from ganlet.data.decode import COLOUR_MODES
 from ganlet.data.settings import DataConfig
-from ganlet.data.spec import Source, SourceKind, SourcePicture, printable
+from ganlet.data.spec import Source, SourceKind, SourcePicture
 from ganlet.data.stacked import STACKED
 from ganlet.errors import DataError
-from ganlet.paths import as_text, given
+from ganlet.paths import as_text, given, printable
 
 KNOWN_MODES = {"1", "L", "LA", "I;16", *COLOUR_MODES}  # wider ones come as arrays, whose scale is told for all of them
 MEMORY = "memory:"  # and the digest of the pictures

@@ -33,8 +33,9 @@ from ganlet.data.ingest import Progress, Stock, check_broken, choose_channels, d
 from ganlet.data.leftovers import check_left_out, left_out_line
 from ganlet.data.resize import packed_size
 from ganlet.data.settings import DataConfig
-from ganlet.data.spec import Pack, Source, printable
+from ganlet.data.spec import Pack, Source
 from ganlet.errors import DataError
+from ganlet.paths import printable
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +79,7 @@ def _as_it_is_now(source: Source, config: DataConfig) -> dict[str, Any]:
         reasons.setdefault(one.why, []).append(printable(one.name))
     return {
         "source": config.source,
+        "has_test": source.has_test,
         "ignored": {printable(suffix) or "no suffix": number for suffix, number in sorted(source.ignored.items())},
         "left_out": {why: {"count": len(names), "first": names[:LISTED]} for why, names in reasons.items()},
         "tables": [printable(name) for name in source.tables],

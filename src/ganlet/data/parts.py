@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ganlet.data.spec import name_bytes, printable
+from ganlet.data.spec import name_bytes
 from ganlet.errors import DataError
+from ganlet.paths import printable
 
 TRAIN = ("train", "training")
 TEST = ("val", "valid", "validation", "dev", "test", "testing", "eval", "evaluation", "holdout")

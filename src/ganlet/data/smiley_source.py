@@ -44,7 +44,16 @@ def open_smileys(config: DataConfig) -> Source:
         identity += f" {config.split}"
     if names:
         identity += " attributes"
-    return Source("smileys", identity, count, pictures, smileys.LABEL_NAMES, channels, attribute_names=names or None)
+    return Source(
+        "smileys",
+        identity,
+        count,
+        pictures,
+        smileys.LABEL_NAMES,
+        channels,
+        attribute_names=names or None,
+        has_test=True,
+    )
 
 
 def _parts(config: DataConfig) -> list[range]:
@@ -60,5 +69,4 @@ KIND = SourceKind(
     matches=lambda text: text == "smileys",
     open=open_smileys,
     absolute=lambda text: text,
-    has_test=lambda text: True,
 )

@@ -12,9 +12,10 @@ from ganlet.data.formats import CONTAINERS, suffix_of
 from ganlet.data.ingest import Progress
 from ganlet.data.pack import open_or_build
 from ganlet.data.settings import DataConfig
-from ganlet.data.spec import Pack, Source, SourceKind, printable
+from ganlet.data.spec import Pack, Source, SourceKind
 from ganlet.data.split import training_part
 from ganlet.errors import DataError, nearest
+from ganlet.paths import printable
 
 
 def open_source(config: DataConfig, progress: Progress | None = None) -> Pack:
@@ -30,12 +31,6 @@ def open_source(config: DataConfig, progress: Progress | None = None) -> Pack:
     finally:
         source.close()
     return training_part(pack, config.holdout) if config.holdout else pack
-
-
-def has_test_split(config: DataConfig) -> bool:
-    """Whether the source has pictures for `data.split` test besides those for train."""
-    kind = _kind(config.source)
-    return kind is not None and kind.has_test(config.source)
 
 
 def absolute_source(source: str) -> str:

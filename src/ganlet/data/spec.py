@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import posixpath
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from ganlet.data.formats import suffix_of
 from ganlet.data.settings import DataConfig
+from ganlet.paths import printable
 
 
 @dataclass(frozen=True)
@@ -68,21 +69,20 @@ class Source:
     def ignored(self) -> Mapping[str, int]:
         """How many files there are that are no pictures, or in a format that is not read, by suffix."""
         names = (one.name for one in self.left_out if one.why in ("format", "container", "other"))
-        return Counter(posixpath.splitext(name)[1].lower() for name in names)
+        return Counter(map(suffix_of, names))
 
 
 @dataclass(frozen=True)
 class SourceKind:
     """A kind of source: what it is, in words; whether a `data.source` is of this kind; and how it is opened.
 
-    `absolute` is what means the same from every working folder, `has_test` whether there is a test split.
+    `absolute` is what means the same from every working folder.
     """
 
     text: str
     matches: Callable[[str], bool]
     open: Callable[[DataConfig], Source]
     absolute: Callable[[str], str] = lambda text: str(Path(text).expanduser().absolute())
-    has_test: Callable[[str], bool] = lambda text: False
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,11 +110,6 @@ class Pack:
     def name(self, index: int) -> str:
         """What to call a picture in a message: its path within the source, else its index; escaped."""
         return printable(self.names[index]) if self.names else str(index)
-
-
-def printable(name: object) -> str:
-    """A name from outside as it may be printed: control, direction and undecodable characters are escaped."""
-    return repr(str(name))[1:-1]
 
 
 def name_bytes(name: str) -> bytes:

@@ -11,8 +11,9 @@ import numpy as np
 from ganlet.data.cache import building_folder, cache_folder, cache_problems
 from ganlet.data.ingest import digest_of
 from ganlet.data.pack import fingerprint_from, fingerprint_of, gather, mapped, pack_path
-from ganlet.data.spec import Pack, printable
+from ganlet.data.spec import Pack
 from ganlet.errors import DataError
+from ganlet.paths import printable
 from ganlet.randomness import numpy_generator
 
 SEED = 0  # what is kept out does not depend on the run's seed, so that runs can be compared

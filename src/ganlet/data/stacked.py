@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ganlet.data.idx_cifar import has_idx, has_test_files, holds_idx, open_idx
+from ganlet.data.idx_cifar import has_idx, holds_idx, open_idx
 from ganlet.data.settings import DataConfig
-from ganlet.data.spec import Source, SourceKind, SourcePicture, printable
+from ganlet.data.spec import Source, SourceKind, SourcePicture
 from ganlet.errors import DataError
+from ganlet.paths import printable
 from ganlet.randomness import numpy_generator
 
 STACKED = "stacked:"  # and the path of the digits
@@ -52,7 +53,9 @@ def open_stacked(path: Path, config: DataConfig) -> Source:
 
     names = digits.label_names and stacked_names(digits.label_names)
     identity = f"{digits.identity} | {count}"
-    return Source("stacked", identity, count, pictures, names, len(CHANNELS), left_out=digits.left_out)
+    return Source(
+        "stacked", identity, count, pictures, names, len(CHANNELS), left_out=digits.left_out, has_test=digits.has_test
+    )
 
 
 def stacked_names(names: Sequence[str]) -> tuple[str, ...]:
@@ -104,5 +107,4 @@ KIND = SourceKind(
     matches=lambda text: text.startswith(STACKED),
     open=_open,
     absolute=lambda text: f"{STACKED}{_path(text).absolute()}",
-    has_test=lambda text: _path(text).is_dir() and has_test_files(_path(text)),
 )

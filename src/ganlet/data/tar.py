@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from ganlet.data.cache import cache_folder, cache_problems
-from ganlet.data.spec import printable
 from ganlet.errors import DataError
+from ganlet.paths import printable
 
 BLOCK = tarfile.BLOCKSIZE
 COPY_BYTES = 2**22

@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from ganlet.data.formats import CLAIMED, CONTAINERS, SUFFIXES, claims, is_read, suffix_of
+from ganlet.data.formats import CLAIMED, CONTAINERS, claims, is_read, suffix_of
 from ganlet.data.spec import LeftOut, name_bytes
 
 SYSTEM_FOLDERS = frozenset(
@@ -29,10 +29,8 @@ SYSTEM_FILES = frozenset(
         *("picasa.ini", "zbthumbnail.info", "dwrcache.dat", "synoindex_media_info"),
     )
 )
-RUN_FILE, RUN_MARKS = (
-    "config.yaml",
-    ({"environment.json"}, {"samples", "checkpoints"}),
-)  # early on a run has these alone
+RUN_FILE = "config.yaml"
+RUN_MARKS = ({"environment.json"}, {"samples", "checkpoints"})  # early on a run has the latter alone
 
 
 class Entry(NamedTuple):
@@ -116,7 +114,7 @@ def walk(root: Folder) -> Found:
             elif child.file is not None:
                 if child.is_link:
                     found.followed.append(name)
-                if suffix_of(child.name) in SUFFIXES or is_read(child.name, child.file.start()):
+                if is_read(child.name, child.file.start):
                     found.pictures.append(child.file)
                 else:
                     found.others[name] = child.file

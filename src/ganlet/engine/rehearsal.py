@@ -27,10 +27,10 @@ def rehearse(state: TrainState) -> None:
     try:
         for asked_for, (asked, _) in game.random(networks, game.levels(0)).items():
             _require_numbers(asked, asked_for, state.device)
-        inputs = blank_inputs(state, 2 * game.config.train.accumulate)
+        num = 2 * game.config.train.accumulate
+        inputs = blank_inputs(state, num)
         if game.draws is not None:
             generator: Any = networks[game.draws]
-            num = 2 * game.config.train.accumulate
             latents = generator.latents.draw((num,), 0, "rehearsal", device=state.device)
             _require_pictures(generator(latents, *inputs.batch().condition), num, state)
         played = False
@@ -68,15 +68,11 @@ def _require_numbers(asked: RandomInput, name: str, device: torch.device) -> Non
         got = f"shape {tuple(first.shape)}" if isinstance(first, torch.Tensor) else type(first).__name__
         what = "`draw` must give one tensor with numbers for each picture."
         raise ConfigError(what, where=where, got=got, expected=f"shape {shape} and more when {shape} is asked for")
+    hint = "ganlet.games.derive makes a seed of seed, stream and clock"
     if not torch.equal(first, again):
-        what, expected = (
-            "`draw` gives other numbers when it is asked again.",
-            "numbers that seed, stream and clock decide",
-        )
-        raise ConfigError(what, where=where, expected=expected, hint="ganlet.games.derive makes a seed of the three")
+        raise ConfigError("`draw` gives other numbers when it is asked again.", where=where, hint=hint)
     if torch.equal(first, later):
-        what, expected = "`draw` gives the same numbers at every moment.", "others for another clock"
-        raise ConfigError(what, where=where, expected=expected, hint="ganlet.games.derive makes a seed of the three")
+        raise ConfigError("`draw` gives the same numbers at every moment.", where=where, hint=hint)
 
 
 def _require_pictures(images: Any, num: int, state: TrainState) -> None:

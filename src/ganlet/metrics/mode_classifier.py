@@ -18,12 +18,13 @@ from torch.nn import functional
 
 from ganlet.data.cache import build_lock, cache_folder
 from ganlet.data.ingest import Progress
-from ganlet.data.spec import Pack, printable
+from ganlet.data.spec import Pack
 from ganlet.errors import MetricError
 from ganlet.images import center_crop, to_network
 from ganlet.metrics.feature_cache import keep, key_name, read_kept
 from ganlet.metrics.modes import ModeCoverage, Modes, modes_of
 from ganlet.metrics.ring_modes import RingModes
+from ganlet.paths import printable
 from ganlet.randomness import derive, numpy_generator
 
 CLASSIFIER_VERSION = 1  # to be raised whenever what is trained changes

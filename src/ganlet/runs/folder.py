@@ -12,7 +12,7 @@ from typing import Any
 
 from ganlet.caller import is_command_line
 from ganlet.errors import EnvironmentProblem, RunError, nearest
-from ganlet.paths import given, readable
+from ganlet.paths import given, printable
 from ganlet.runs.files import TEMPORARY, free_name, fsync_directory, os_errors_explained, sweep, write_atomic
 from ganlet.runs.lock import HOLDER, LOCK, run_lock
 
@@ -107,7 +107,7 @@ class RunFolder:
             hint = f"did you mean {shlex.quote(str(siblings[close]))}?"
         else:
             hint = "start a run: ganlet train --out FOLDER"
-        raise RunError(what, where=readable(path), expected="a folder that `ganlet train` made", hint=hint)
+        raise RunError(what, where=printable(path), expected="a folder that `ganlet train` made", hint=hint)
 
     def lock(self) -> AbstractContextManager[None]:
         """The lock that a process holds, in a `with` block, as long as it writes to this run."""
@@ -153,7 +153,11 @@ def handed_in(environment: Mapping[str, Any]) -> dict[str, str]:
     A path to pictures is none, though runs of older versions noted it: the config has it, too.
     """
     given = {str(name): str(kind) for name, kind in (environment.get("given") or {}).items()}
-    return {name: kind for name, kind in given.items() if name != "dataset" or kind not in ("str", "PosixPath")}
+    return {
+        name: kind
+        for name, kind in given.items()
+        if name != "dataset" or kind not in ("str", "PosixPath", "WindowsPath")
+    }
 
 
 def is_run(path: Path) -> bool:

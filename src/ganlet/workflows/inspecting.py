@@ -26,9 +26,9 @@ from ganlet.data.inspection.survey import Survey, pictures_at, survey
 from ganlet.data.memory import as_source
 from ganlet.data.settings import DataConfig
 from ganlet.data.source import absolute_source, find_source
-from ganlet.data.spec import printable
 from ganlet.engine.devices import choose_device
 from ganlet.errors import ConfigError, DataError, GanletError
+from ganlet.paths import printable
 from ganlet.runs.files import write_atomic
 from ganlet.workflows.configuring import make_config, nested
 from ganlet.workflows.inspection.cost import Cost, measure_cost
@@ -171,7 +171,7 @@ def config_path(path: str | os.PathLike[str]) -> Path:
     meant = paths.file_to_write(path, "--write-config", (".yaml", ".yml", ""), "The config")
     if os.path.lexists(meant):
         hint = "choose another --write-config"
-        raise ConfigError("This file exists already.", where=paths.readable(meant), hint=hint)
+        raise ConfigError("This file exists already.", where=paths.printable(meant), hint=hint)
     return meant
 
 

@@ -10,8 +10,9 @@ import torch
 
 from ganlet.config import RunConfig
 from ganlet.data.labels import in_known_forms, label_vectors
-from ganlet.data.spec import Pack, printable
+from ganlet.data.spec import Pack
 from ganlet.errors import ConfigError, nearest
+from ganlet.paths import printable
 from ganlet.randomness import numpy_generator
 
 NUM_ROWS = 4_096

@@ -58,9 +58,7 @@ class Lenient:
 
     def write(self, text: str) -> int:
         if not isinstance(text, str):
-            raise TypeError(
-                "only text can be told"
-            )  # as other text streams say, so that they are told from binary ones
+            raise TypeError("only text can be told")  # as text streams say, by which they are told from binary ones
         try:
             if not self._silent:
                 self._stream.write(text)

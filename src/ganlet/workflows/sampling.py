@@ -138,19 +138,19 @@ def samples_path(out: str | os.PathLike[str]) -> Path:
     suffix = path.suffix.lower()
     if suffix == ".png":
         if os.path.isdir(path):
-            raise ConfigError("A file is meant here, and this is a folder.", where="--out", got=paths.readable(path))
+            raise ConfigError("A file is meant here, and this is a folder.", where="--out", got=paths.printable(path))
         return path
     if suffix in OTHER_FILES or suffix in Image.registered_extensions():
-        got, expected = paths.readable(path), "FILE.png or a folder"
+        got, expected = paths.printable(path), "FILE.png or a folder"
         raise ConfigError("Pictures are written as PNG only.", where="--out", got=got, expected=expected)
     if os.path.isfile(path):
-        got, expected = paths.readable(path), "FILE.png or a folder"
+        got, expected = paths.printable(path), "FILE.png or a folder"
         raise ConfigError("A folder is meant here, and this is a file.", where="--out", got=got, expected=expected)
     if count := _num_pictures(path):
         raise ConfigError(
             "There are pictures in this folder already, which nobody could tell from the new ones.",
             where="--out",
-            got=f"{count:,} in {paths.readable(path)}",
+            got=f"{count:,} in {paths.printable(path)}",
             expected="a folder without pictures",
             hint="choose another one with --out",
         )

@@ -26,7 +26,7 @@ from ganlet.games import Game
 from ganlet.randomness import callers_randomness_kept
 from ganlet.runs import checkpoint
 from ganlet.runs.checkpoint import Checkpoint
-from ganlet.runs.files import free_name, going_on_by
+from ganlet.runs.files import going_on_by
 from ganlet.runs.folder import RunFolder, require_new
 from ganlet.workflows.arguments import require_callables, require_config, require_settings
 from ganlet.workflows.configuring import nested
@@ -79,7 +79,8 @@ def train(
     given = Given(generator, discriminator, game, dataset)
     path = paths.given(Path("runs") / (config.preset or "run") if out is None else out, "--out")
     paths.require_text(path, "--out")
-    require_new(path if out is not None else free_name(path))
+    if out is not None:
+        require_new(path)
     config, chosen, packs = prepare(config, given, device, reporter)
     of_pictures = [*packs["real"].summary["notes"], *label_notes(packs["real"], config.data)]
     for note in [*without_effect(config), *of_pictures, *given.notes()]:
@@ -122,7 +123,8 @@ def resume(
     folder = RunFolder.open(run)
     paths.require_text(folder.path, "run")
     given = Given(generator, discriminator, game, dataset)
-    given.require_all_of(read_environment(folder), folder)
+    environment = read_environment(folder)
+    given.require_all_of(environment, folder)
     saved = read_run_config(folder.config_path)
     wanted = validate(merge(saved.model_dump(), nested(overrides or {})))
     require_changeable(saved, wanted, folder, ConfigError, "These settings cannot be changed on resume.")
@@ -133,7 +135,7 @@ def resume(
         its_game = given.game(config)
         session = Session(config, folder, packs, chosen, here, reporter, callbacks, its_game, given.record())
         with _at_work(session):
-            restored = checkpoint.load(folder.checkpoints_path, run_id=read_environment(folder).get("run_id"))
+            restored = checkpoint.load(folder.checkpoints_path, run_id=environment.get("run_id"))
             state = (
                 build_state(config, chosen, session.game)
                 if restored

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator, ScalarFor
 
 from ganlet.data.inspection.examination import class_counts
 from ganlet.data.inspection.survey import Survey
-from ganlet.data.spec import printable
+from ganlet.paths import printable
 from ganlet.runs.plots import DARK, LIGHT, Palette, clean
 
 WIDTH, HEIGHT = 5.2, 2.6  # inches

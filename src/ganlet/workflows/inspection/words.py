@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ganlet.data.inspection.examination import overview
 from ganlet.data.inspection.finding import Finding
 from ganlet.data.leftovers import left_out_line
-from ganlet.data.spec import printable
+from ganlet.paths import printable
 from ganlet.runs.markup import duration
 
 if TYPE_CHECKING:
