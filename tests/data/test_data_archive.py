@@ -4,28 +4,12 @@ import stat
 import struct
 import zipfile
 
-import numpy as np
 import pytest
+from reading import MAX_BYTES, PIXEL, labelled, left_out, listed
 
 from ganlet.data.archive import open_zip
 from ganlet.data.decode import BrokenPicture
 from ganlet.errors import DataError
-
-MAX_BYTES = 2**20
-PIXEL = np.zeros((1, 1, 3), np.uint8)
-
-
-def listed(source):
-    return [picture.name for picture in source.pictures()]
-
-
-def left_out(source):
-    return {one.name: one.why for one in source.left_out}
-
-
-def labelled(source):
-    names = source.label_names
-    return {picture.name: None if picture.label is None else names[picture.label] for picture in source.pictures()}
 
 
 @pytest.fixture

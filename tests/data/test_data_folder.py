@@ -1,31 +1,15 @@
 import os
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reading import MAX_BYTES, PIXEL, labelled, left_out, listed
 
 from ganlet.data.decode import BrokenPicture
 from ganlet.data.folder import DiskFolder, open_folder
 from ganlet.data.layout import labels_from_paths
 from ganlet.errors import DataError
 from ganlet.paths import printable
-
-MAX_BYTES = 2**20
-PIXEL = np.zeros((1, 1, 3), np.uint8)
-
-
-def listed(source):
-    return [picture.name for picture in source.pictures()]
-
-
-def left_out(source):
-    return {one.name: one.why for one in source.left_out}
-
-
-def labelled(source):
-    names = source.label_names
-    return {picture.name: None if picture.label is None else names[picture.label] for picture in source.pictures()}
 
 
 def test_pictures_are_sorted_by_the_bytes_of_their_paths(write_folder):

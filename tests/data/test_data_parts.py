@@ -3,10 +3,10 @@ import json
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reading import MAX_BYTES, PIXEL, labelled
 
 from ganlet.data.archive import open_zip
 from ganlet.data.folder import open_folder
@@ -16,14 +16,6 @@ from ganlet.data.parts import find_parts, part_of
 from ganlet.data.settings import DataConfig
 from ganlet.data.source import open_source
 from ganlet.errors import DataError
-
-MAX_BYTES = 2**20
-PIXEL = np.zeros((1, 1, 3), np.uint8)
-
-
-def labelled(source):
-    names = source.label_names
-    return {picture.name: None if picture.label is None else names[picture.label] for picture in source.pictures()}
 
 
 @pytest.mark.parametrize(
