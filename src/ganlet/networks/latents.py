@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from ganlet.errors import ConfigError
-from ganlet.randomness import LatentKind, RandomInput, derive, draw
+from ganlet.randomness import Distribution, LatentKind, RandomInput, derive, draw
 
 BLOCK = 64  # latents that are drawn at once, so that the first ones are the same however many are drawn
 
@@ -94,3 +94,28 @@ def sample_latents(asked: RandomInput, num: int, seed: int, truncation: float | 
         expected = "a generator that asks for `Latents`"
         raise ConfigError("These latents cannot be truncated.", where="--truncation", got=truncation, expected=expected)
     return torch.cat([asked.draw((BLOCK,), seed, "sample", part) for part in range(-(-num // BLOCK))])[:num]
+
+
+def interpolate(
+    starts: torch.Tensor, ends: torch.Tensor, positions: torch.Tensor | float, latents: Distribution
+) -> torch.Tensor:
+    """Latents (N, L) at positions (N,) between 0 and 1 on the ways from starts (N, L) to ends (N, L).
+
+    Along the great circle for normal latents, whose lengths are nearly all alike (Shoemake 1985, "slerp"); along the
+    straight line for uniform ones, whose cube it never leaves. The same latents are returned for any division of the
+    ways into calls. Computed in float64: a step of 1e-4 is few roundings of float32.
+    """
+    first, last = starts.cpu().double(), ends.cpu().double()  # MPS has no float64
+    positions = torch.as_tensor(positions, dtype=torch.float64, device="cpu").expand(len(first))[:, None]
+    line = first + (last - first) * positions
+    if latents == "uniform":
+        return line.to(starts)
+    lengths = first.norm(dim=1, keepdim=True) * last.norm(dim=1, keepdim=True)
+    cosines = (first * last).sum(dim=1, keepdim=True) / lengths.clamp_min(torch.finfo(torch.float64).tiny)
+    angles = torch.acos(cosines.clamp(-1.0, 1.0))
+    sines = torch.sin(angles)
+    # Parallel, opposite and zero latents have no one great circle between them.
+    undefined = (sines < 1e-6) | (lengths == 0.0)
+    sines = sines.masked_fill(undefined, 1.0)
+    circle = torch.sin((1.0 - positions) * angles) / sines * first + torch.sin(positions * angles) / sines * last
+    return torch.where(undefined, line, circle).to(starts)
