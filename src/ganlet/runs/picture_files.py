@@ -55,7 +55,7 @@ def encode(frames: np.ndarray, suffix: str, text: str | None = None, frame_ms: i
         first, *others = [_coloured(frame) for frame in frames]
     else:
         options |= {"optimize": False, "disposal": 2} | ({"comment": text.encode()} if text is not None else {})
-        first, *others = [_coloured(frame).convert("RGB").quantize(256) for frame in frames]
+        first, *others = [_coloured(frame).quantize(256, dither=Image.Dither.NONE) for frame in frames]
     first.save(buffer, suffix[1:], append_images=others, **options)
     return buffer.getvalue()
 

@@ -18,11 +18,10 @@ from ganlet.errors import ConfigError
 from ganlet.games import Game
 from ganlet.games.drawn import BATCH
 from ganlet.latent.space import Points, Space
-from ganlet.networks.latents import sample_latents
 from ganlet.runs.folder import RunFolder
 from ganlet.workflows.arguments import names_of, require_number, require_whole
 from ganlet.workflows.drawing import Drawing
-from ganlet.workflows.generators import open_generator, open_generator_file
+from ganlet.workflows.generators import Trained, open_generator, open_generator_file
 from ganlet.workflows.labels import named_labels
 from ganlet.workflows.reporting import Reporter, Silent
 
@@ -87,29 +86,29 @@ def draw_samples(
     generator, how = trained.generator, {"verb": "sample"}
     space = Space(generator)
     if latents is None:
-        given = sample_latents(generator.latents, num, seed, None if space.has_styles else truncation)
+        points = sampled_points(trained, space, num, seed, names, truncation)
         how |= {"seed": seed, "num": num, "truncation": truncation, "label_names": names}
     else:
         one = generator.latents.draw((1,), 0, "shape")
         given = _tensor(latents, one.dtype)
         _require_shape(given, one.shape[1:])
-        num = len(given)
-    named = named_labels(names, num, trained.config) if names else None
-    drawn = trained.labels.draw(num, seed) if trained.labels and named is None else named
-    points = space.enter(given, drawn, truncation)
+        points = space.enter(given, _labels(trained, len(given), seed, names), truncation)
     kind = "styles" if space.has_styles else "latents"
     return Drawing(_pictures(space, points, reporter or Silent()), points, trained.maker, kind, how)
 
 
-def _pictures_of(drawing: Callable[P, Drawing]) -> Callable[P, np.ndarray]:
-    @wraps(drawing)
-    def pictures(*args: P.args, **kwargs: P.kwargs) -> np.ndarray:
-        return drawing(*args, **kwargs).pictures
+def sampled_points(
+    trained: Trained, space: Space, num: int, seed: int, names: list[str], truncation: float | None
+) -> Points:
+    """The points of `ganlet sample --seed`."""
+    return space.sample(num, seed, _labels(trained, num, seed, names), truncation)
 
-    return pictures
 
-
-sample = _pictures_of(draw_samples)  # what a program asks for; the command also writes down how they were drawn
+def _labels(trained: Trained, num: int, seed: int, names: list[str]) -> torch.Tensor | None:
+    """Labels by name, or else as the run's pictures have them; None without labels."""
+    if names:
+        return named_labels(names, num, trained.config)
+    return trained.labels.draw(num, seed) if trained.labels else None
 
 
 def _pictures(space: Space, points: Points, reporter: Reporter) -> np.ndarray:
@@ -135,3 +134,14 @@ def _require_shape(latents: torch.Tensor, one: torch.Size) -> None:
     if not fits or not len(latents):
         expected = f"({', '.join(['num', *map(str, one)])})"
         raise ConfigError("These latents do not fit the generator.", got=tuple(latents.shape), expected=expected)
+
+
+def _pictures_of(drawing: Callable[P, Drawing]) -> Callable[P, np.ndarray]:
+    @wraps(drawing)
+    def pictures(*args: P.args, **kwargs: P.kwargs) -> np.ndarray:
+        return drawing(*args, **kwargs).pictures
+
+    return pictures
+
+
+sample = _pictures_of(draw_samples)  # what a program asks for; the command also writes down how they were drawn
