@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import torch
 from torch import nn
@@ -27,9 +29,9 @@ class PlantedGenerator(nn.Module):
 class PlantedJudge:
     """`bright`: whether pixel 0 is above grey; `tone`: whether pixels 1 and 2 together are dark, middle or light."""
 
-    attributes = {"bright": ("no", "yes"), "tone": ("dark", "middle", "light")}
+    attributes: ClassVar = {"bright": ("no", "yes"), "tone": ("dark", "middle", "light")}
 
-    def __call__(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, pictures: np.ndarray) -> np.ndarray:
         grey = pictures.reshape(len(pictures), 6).astype(np.float64) - 127.5
         tone = np.digitize(grey[:, 1] + grey[:, 2], (-15.0, 15.0))
-        return np.stack([(grey[:, 0] > 0).astype(np.int64), tone], axis=1), np.ones(len(pictures))
+        return np.stack([(grey[:, 0] > 0).astype(np.int64), tone], axis=1)

@@ -28,7 +28,7 @@ def sampled(space, num, seed=0):
 
 def with_verdicts(space, num=4_000):
     points = space.sample(num, 1)
-    return points, torch.from_numpy(PlantedJudge()(space.pictures(points))[0])
+    return points, torch.from_numpy(PlantedJudge()(space.pictures(points)))
 
 
 def test_directions_of_verdicts_are_the_planted_ones():
@@ -62,9 +62,9 @@ def test_a_value_between_others_is_reached_though_no_step_leads_there():
     points, verdicts = with_verdicts(space)
     middle = from_verdicts(Spread.of(space), points, verdicts, judge.attributes)[3]
     others = points[(verdicts[:, 1] != 1).nonzero().flatten()[:500]]
-    share = (judge(space.pictures(reached(space, others, middle, 1.0)))[0][:, 1] == 1).mean()
+    share = (judge(space.pictures(reached(space, others, middle, 1.0)))[:, 1] == 1).mean()
     assert share > 0.9
-    assert (judge(space.pictures(moved(space, others, [(middle, 2.0)])))[0][:, 1] == 1).mean() < 0.6
+    assert (judge(space.pictures(moved(space, others, [(middle, 2.0)])))[:, 1] == 1).mean() < 0.6
 
 
 def test_directions_of_scores_follow_the_score():

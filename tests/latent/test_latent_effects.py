@@ -25,7 +25,7 @@ def pixels(images):
 def planted():
     space, judge = Space(PlantedGenerator()), PlantedJudge()
     points = space.sample(3_000, 1)
-    verdicts = torch.from_numpy(judge(space.pictures(points))[0])
+    verdicts = torch.from_numpy(judge(space.pictures(points)))
     return space, judge, {one.name: one for one in from_verdicts(Spread.of(space), points, verdicts, judge.attributes)}
 
 

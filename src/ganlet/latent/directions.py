@@ -171,7 +171,7 @@ def conditioned(direction: Direction, others: Sequence[Direction]) -> Direction:
 
     Shen et al. 2020 (InterFaceGAN), section 3.3: n1 - (n1 . n2) n2 for one other; here for any number, in the units of
     standard deviations, so that it holds for styles too, whose parts vary together. Its length is brought back to one
-    standard deviation. Raises `ConfigError` where nothing is left of it.
+    standard deviation, but for a difference of groups. Raises `ConfigError` where nothing is left of it.
     """
     others = [other for other in others if other.change is None]
     if not others or direction.change is not None:
@@ -190,13 +190,14 @@ def conditioned(direction: Direction, others: Sequence[Direction]) -> Direction:
     mean = direction.origin - float(
         (inverse.T @ (vectors @ reading)) @ torch.tensor([o.origin for o in others]).double()
     )
-    length = share**0.5
+    # A difference that the user named keeps the length that is left of it.
+    length = 1.0 if direction.found == "groups" else share**0.5
     shape = direction.vector.shape
     return replace(
         direction,
         vector=(kept / length).float().view(shape),
-        reading=(read / length).float().view(shape),
-        origin=mean / length,
+        reading=(read * length / share).float().view(shape),
+        origin=mean * length / share,
         place=None,
     )
 

@@ -37,8 +37,8 @@ class Judge(Protocol):
     @property
     def attributes(self) -> Mapping[str, Sequence[str]]: ...
 
-    def __call__(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Pictures uint8 (N, H, W, C) -> verdicts int64 (N, number of attributes), and how sure they are, (N,)."""
+    def __call__(self, pictures: np.ndarray) -> np.ndarray:
+        """Pictures uint8 (N, H, W, C) -> verdicts int64 (N, number of attributes): places among the values."""
         ...
 
 
@@ -109,7 +109,7 @@ def turning(space: Space, points: Points, direction: Direction, judge: Judge) ->
     The first `NUM_TUNED` choose the level, the others measure it. Raises `ConfigError` where too few do not show it.
     """
     column, value = _place(direction, judge)
-    before = judge(space.pictures(points))[0]
+    before = judge(space.pictures(points))
     without = np.flatnonzero(before[:, column] != value)
     if len(without) < 2:
         raise ConfigError("All pictures show this already.", where=direction.name, got=f"{len(points)} pictures")
@@ -117,7 +117,7 @@ def turning(space: Space, points: Points, direction: Direction, judge: Judge) ->
     tuned = points[torch.from_numpy(without[:num_tuned])]
 
     def share(changed: Points) -> float:
-        return float((judge(space.pictures(changed))[0][:, column] == value).mean())
+        return float((judge(space.pictures(changed))[:, column] == value).mean())
 
     level, best = 0.0, -1.0
     for tried in WHOLE if direction.is_whole else LEVELS if direction.place is None else PLACES:
@@ -128,7 +128,7 @@ def turning(space: Space, points: Points, direction: Direction, judge: Judge) ->
             break
     measured = without[num_tuned:][:NUM_MEASURED]
     chosen = points[torch.from_numpy(measured)]
-    after = judge(space.pictures(reached(space, chosen, direction, level)))[0]
+    after = judge(space.pictures(reached(space, chosen, direction, level)))
     same = after == before[measured]
     return Turned(
         level,
@@ -157,7 +157,7 @@ def least_strengths(
     found = torch.full((len(points),), float(strengths[-1]))
     open_ = torch.arange(len(points))
     for strength in strengths:
-        verdicts = judge(space.pictures(moved(space, points[open_], [(direction, strength)])))[0]
+        verdicts = judge(space.pictures(moved(space, points[open_], [(direction, strength)])))
         turned = torch.from_numpy(verdicts[:, column] == value)
         found[open_[turned]] = strength
         open_ = open_[~turned]
@@ -210,7 +210,7 @@ def moving(
     near, far = (_featured(space, end, features) for end in ends)
     changed: dict[str, Share] = {}
     if judge is not None:
-        differs = judge(before)[0] != judge(after)[0]
+        differs = judge(before) != judge(after)
         changed = {name: Share(int(differs[:, n].sum()), len(differs)) for n, name in enumerate(judge.attributes)}
     distance = float((far - near).norm(dim=1).median()) / usual.distance
     length = _path_length(space, usual.points[:NUM_PATHS], direction, features, strength)

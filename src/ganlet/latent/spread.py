@@ -49,26 +49,35 @@ class Spread:
         return vector / (vector @ torch.linalg.solve(self.covariance, vector)).sqrt()
 
     def on_levels(self, vector: torch.Tensor, levels: Collection[int] | None) -> tuple[torch.Tensor, torch.Tensor]:
-        """A vector (L,) and its reading, each of the space's shape, kept to some levels (None: all).
+        """A vector (L,) and its reading, each of the space's shape, kept to some levels; see `on_levels`.
 
-        Of styles each level has all of the vector, of latents that are split each has its part. Raises `ConfigError`
-        where there are no such levels, or none of the vector lies in them.
+        Raises `ConfigError` where there are no such levels, or none of the vector lies in them.
         """
-        space = self.space
-        chosen = sorted(range(space.num_levels) if levels is None else set(levels))
-        if not chosen or not set(chosen) <= set(range(space.num_levels)):
-            expected = f"some of 0 to {space.num_levels - 1}, the coarsest first"
-            raise ConfigError("There are no such levels.", where="--levels", got=list(levels or ()), expected=expected)
-        if space.has_styles:
-            kept = torch.zeros(space.shape[0], 1, dtype=vector.dtype)
-            kept[chosen] = 1.0
-            return (kept * vector).float(), (kept * self.read_by(vector) / len(chosen)).float()
-        sizes = space.part_sizes if space.num_levels > 1 else [space.shape[-1]]
-        kept = torch.cat([torch.full((size,), float(level in chosen)) for level, size in enumerate(sizes)])
-        part = vector * kept
+        part = on_levels(self.space, vector, levels)
         if not part.norm() > 0:
-            raise ConfigError("Nothing of this direction lies in these levels.", where="--levels", got=chosen)
-        return part.float(), self.read_by(part).float()
+            raise ConfigError("Nothing of this direction lies in these levels.", where="--levels", got=levels)
+        if not self.space.has_styles:
+            return part.float(), self.read_by(part).float()
+        on = on_levels(self.space, torch.ones_like(vector), levels)
+        return part.float(), (on * self.read_by(vector) / on[:, 0].sum()).float()
+
+
+def on_levels(space: Space, vector: torch.Tensor, levels: Collection[int] | None) -> torch.Tensor:
+    """A vector (L,) on some levels, coarsest 0 (None: all), of the space's shape: 0 elsewhere.
+
+    Of styles each level has all of the vector, of latents that are split each has its part. Raises `ConfigError` where
+    there are no such levels.
+    """
+    known = range(space.num_levels)
+    chosen = set(known) if levels is None else set(levels)
+    if not chosen or not chosen <= set(known):
+        expected = f"some of 0 to {space.num_levels - 1}, the coarsest first"
+        raise ConfigError("There are no such levels.", where="--levels", got=sorted(chosen), expected=expected)
+    kept = torch.tensor([float(level in chosen) for level in known], dtype=vector.dtype)
+    if space.has_styles:
+        return kept[:, None] * vector
+    sizes = space.part_sizes if space.num_levels > 1 else [space.shape[-1]]
+    return vector * kept.repeat_interleave(torch.tensor(sizes))
 
 
 def shared(points: Points) -> torch.Tensor:

@@ -64,7 +64,7 @@ def from_verdicts(
     for column, (attribute, names) in enumerate(attributes.items()):
         has = torch.as_tensor(verdicts)[:, column, None] == torch.arange(len(names))
         counts = has.sum(dim=0)
-        enough = ((counts >= FEWEST) & (counts <= len(points) - FEWEST)).nonzero().flatten().tolist()
+        enough: list[int] = ((counts >= FEWEST) & (counts <= len(points) - FEWEST)).nonzero().flatten().tolist()
         if enough:
             told[attribute] = _Told.by(centred, [names[n] for n in enough], has[:, enough].double())
     found = []
@@ -91,13 +91,13 @@ class _Told:
     points that have it, `axes` (L, M) are orthonormal.
     """
 
-    values: list[str]
+    values: Sequence[str]
     correlations: torch.Tensor
     centres: torch.Tensor
     axes: torch.Tensor
 
     @classmethod
-    def by(cls, centred: torch.Tensor, values: list[str], has: torch.Tensor) -> _Told:
+    def by(cls, centred: torch.Tensor, values: Sequence[str], has: torch.Tensor) -> _Told:
         """From points (L, N) and who has each value, (N, K)."""
         num, shares = len(has), has.mean(dim=0)
         together = centred @ (has - shares) / num

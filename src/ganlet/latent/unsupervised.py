@@ -13,7 +13,7 @@ from torch import nn
 
 from ganlet.latent.directions import Direction
 from ganlet.latent.space import Points, Space
-from ganlet.latent.spread import Spread, shared
+from ganlet.latent.spread import Spread, on_levels, shared
 from ganlet.latent.supervised import direction_along
 
 STRAIGHT = 1e-4  # how far, as a share of its answer, a straight one may be off by rounding
@@ -108,7 +108,7 @@ class _Trial:
         here, there = (space.sample(2, 0, None if labels is None else labels.expand(2, -1))[row] for row in ([0], [1]))
         self.offset = shared(there)[0]
         moves = torch.stack([torch.zeros(len(self.offset)), self.offset.float(), *torch.eye(len(self.offset))])
-        tried = torch.stack([here.values[0] + _on(space, move, levels) for move in moves])
+        tried = torch.stack([here.values[0] + on_levels(space, move, levels) for move in moves])
         with _watched(space.generator, self._sort):
             _images(space, Points(tried, None if labels is None else labels.expand(len(tried), -1)))
 
@@ -145,17 +145,6 @@ def _holds_the_point(given: object) -> bool:
         return False
     moved_by = _change(first)[1:].abs() > 0.5
     return bool(moved_by.any()) and bool((moved_by.sum(dim=0) <= 1).all())
-
-
-def _on(space: Space, vector: torch.Tensor, levels: list[int] | None) -> torch.Tensor:
-    """A vector (L,) on some levels: of the space's shape, 0 elsewhere."""
-    chosen = range(space.num_levels) if levels is None else levels
-    if space.has_styles:
-        kept = torch.zeros(space.shape[0], 1)
-        kept[list(chosen)] = 1.0
-        return kept * vector
-    sizes = space.part_sizes if space.num_levels > 1 else [space.shape[-1]]
-    return vector * torch.cat([torch.full((size,), float(level in chosen)) for level, size in enumerate(sizes)])
 
 
 def _answers(space: Space, points: Points, layer: nn.Module) -> torch.Tensor:
