@@ -17,7 +17,7 @@ from ganlet.latent.space import Points, Space
 
 LEVELS = (1.0, 1.5, 2.0, 3.0, 4.0)  # in standard deviations of random points
 PLACES = (1.0, 1.25, 1.5, 2.0)  # of a place, how far out
-WHOLE = (0.5, 0.75, 1.0)  # of what is a whole at 1
+WHOLE = (1.0,)  # of what is a whole at 1: a mixture of labels is no label
 STRENGTHS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 WANTED = 0.9  # share of verdicts that the recommended level should turn
 NUM_TUNED, NUM_MEASURED = 96, 300  # pictures that the level is chosen by, and others that its effects are measured on
@@ -71,7 +71,7 @@ class Turned:
 
     Attributes:
         level: the recommended one: the smallest that turns `WANTED` of the verdicts, or, where none does, the one that
-            turns most. Points are brought to it (`directions.reached`).
+            turns most; 1 of what is a whole. Points are brought to it (`directions.reached`).
         turned: pictures that show it then.
         kept: by attribute, pictures that keep their verdict on every other attribute at that level.
         half: the strength that, added to every point, turns half of the verdicts; inf where none does.

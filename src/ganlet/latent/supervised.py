@@ -184,8 +184,7 @@ def from_label(space: Space, label: int, name: str, becomes: torch.Tensor | None
         before = shared(space.sample(NUM_MAPPED, 0, labels)).mean(dim=0)
         after = shared(space.sample(NUM_MAPPED, 0, change.of(labels))).mean(dim=0)
         return direction_along(Spread.of(space), after - before, name, "labels", scaled=False)
-    nothing = torch.zeros(space.shape)
-    return Direction(name, nothing, nothing, 0.0, "labels", change=change)
+    return Direction(name, torch.zeros(space.shape), torch.zeros(space.shape), 0.0, "labels", change=change)
 
 
 def direction_along(

@@ -96,7 +96,7 @@ def _by_verdicts(lab: Lab, spread: Spread, seed: int, keep_others: bool, asked: 
 def _by_labels(lab: Lab, asked: bool) -> list[Direction]:
     data = lab.trained.config.data
     if not lab.num_labels:
-        return [from_label(lab.space, 0, "label")] if asked else []  # which says that there are none
+        return [from_label(lab.space, 0, "--kind labels")] if asked else []  # which says that there are none
     assert data.label_names != "auto"
     if data.labels == "classes" and lab.judge is not None:
         return _by_what_classes_share(lab, data.label_names)

@@ -30,7 +30,7 @@ def edit(lab: Lab, addresses: Sequence[Any] = (), edits: Sequence[str | Edit] = 
 
     An edit is the name of a direction, which is followed to its recommended level, or NAME=STRENGTH, in standard
     deviations of random points. Directions that no level is recommended of are followed both ways. By default some
-    pictures that lack it follow the best direction that is known; where none is, the factors of the weights are found first.
+    pictures that lack it follow the best direction that is known; where none is, factors of the weights are found.
     With one step there are only the results. Raises `ConfigError` for a name that is not known.
     """
     if not 1 <= steps <= MOST_STEPS:
