@@ -38,7 +38,8 @@ def test_the_last_filters_of_every_generator(generator_of, settings):
 
 @pytest.mark.parametrize("kind", ["transposed", "nearest", "pixel_shuffle"])
 def test_maps_are_painted_with_the_filters(generator_of, kind):
-    generator = generator_of(upsample=kind)
+    generator = generator_of(upsample=kind, norm="none")
+    torch.nn.init.constant_(generator.to_image.convolution.bias, 0.3)
     _, filters = last_filters(Inside.of_generator(Space(generator), Space(generator).sample(1, 0)))
     layer = generator.to_image.convolution
     maps = torch.zeros(1, layer.in_channels, 9, 9)

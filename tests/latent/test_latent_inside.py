@@ -75,14 +75,14 @@ def test_peaks_shares_the_dead_and_the_strongest():
     torch.testing.assert_close(found.selectivity(1), torch.tensor([1.5 / 1.25**0.5, 0, 3**0.5]))
 
 
-def test_a_constant_unit_is_dead_though_above_zero():
-    network = nn.Sequential(nn.Linear(2, 2))
+def test_a_constant_unit_is_dead_though_above_zero_and_a_lively_one_below_zero_too():
+    network = nn.Sequential(nn.Linear(2, 3))
     network.requires_grad_(False)
-    network[0].weight.copy_(torch.tensor([[1.0, 1.0], [0.0, 0.0]]))
-    network[0].bias.copy_(torch.tensor([0.0, 5.0]))
+    network[0].weight.copy_(torch.tensor([[1.0, 1.0], [0.0, 0.0], [1.0, 2.0]]))
+    network[0].bias.copy_(torch.tensor([0.0, 5.0, -20.0]))
     points = Points(torch.randn(20, 2, generator=torch.Generator().manual_seed(0)))
     inside = Inside(network, lambda inputs: network(inputs.values), points)
-    assert inside.answers(points, "0").dead.tolist() == [False, True]
+    assert inside.answers(points, "0").dead.tolist() == [False, True, True]
 
 
 def test_maps_are_answered_to_by_their_highest_place():
@@ -143,6 +143,22 @@ def test_units_of_every_generator_can_be_silenced(generator_of, settings):
         assert not inside.activations(points, layer.name).any()
         assert not torch.equal(inside.outputs(points), before)
     assert torch.equal(inside.outputs(points), before)
+
+
+def test_silencing_leaves_what_a_layer_hands_on_to_others():
+    network = nn.Sequential(nn.Linear(2, 2), nn.Identity())
+    points = Points(torch.ones(3, 2))
+    inside = Inside(network, lambda inputs: network[0](inputs.values) * 1, points)
+    made = inside.activations(points, "0")
+
+    def both(inputs):
+        first = network[0](inputs.values)
+        return torch.cat([first, network[1](first)], dim=1)
+
+    with Inside(network, both, points).silenced({"1": [0]}):
+        found = both(points).detach()
+    assert torch.equal(found[:, :2], made)
+    assert found[:, 2].tolist() == [0, 0, 0]
 
 
 def test_hooks_are_taken_off_where_drawing_fails():

@@ -105,6 +105,8 @@ def test_umap_parts_what_is_apart_and_repeats_itself():
 def test_pictures_get_cells_of_their_own_near_their_place():
     places = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
     assert snapped(places, 2, 2).tolist() == [[1, 0], [1, 1], [0, 0], [0, 1]]
+    row = np.array([[0.0, 0.0], [2.2, 0.0], [2.0, 0.0], [2.0, 0.0], [4.0, 0.0]])
+    assert snapped(row, 5, 1)[:, 1].tolist() == [0, 3, 2, 1, 4]  # who is most in the middle chooses first
     crowd = np.zeros((9, 2))
     assert len({tuple(cell) for cell in snapped(crowd, 3, 3).tolist()}) == 9
     cloud = np.random.default_rng(0).normal(size=(200, 2))
