@@ -82,7 +82,9 @@ def test_a_constant_unit_is_dead_though_above_zero_and_a_lively_one_below_zero_t
     network[0].bias.copy_(torch.tensor([0.0, 5.0, -20.0]))
     points = Points(torch.randn(20, 2, generator=torch.Generator().manual_seed(0)))
     inside = Inside(network, lambda inputs: network(inputs.values), points)
-    assert inside.answers(points, "0").dead.tolist() == [False, True, True]
+    found = inside.answers(points, "0")
+    assert found.dead.tolist() == [False, True, True]
+    assert found.constant.tolist() == [False, True, False]
 
 
 def test_maps_are_answered_to_by_their_highest_place():

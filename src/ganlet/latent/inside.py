@@ -71,12 +71,14 @@ class Answers:
     Attributes:
         peaks: float32 (N, units), the highest place of each unit's map in each picture.
         active: float32 (units,), the share of all places, in all pictures, where a unit is above 0.
-        dead: bool (units,), the units that are nowhere above 0, or everywhere the same.
+        constant: bool (units,), the units that are everywhere the same.
+        dead: bool (units,), those, and the units that are nowhere above 0. It means something behind an activation.
         same_as: int64 (units,), the first unit that correlates above `DUPLICATE` with this one; itself where none does.
     """
 
     peaks: torch.Tensor
     active: torch.Tensor
+    constant: torch.Tensor
     dead: torch.Tensor
     same_as: torch.Tensor
 
@@ -87,11 +89,11 @@ class Answers:
     def selectivity(self, num: int) -> torch.Tensor:
         """How far above its mean a unit answers to its `num` strongest pictures, in standard deviations: (units,).
 
-        0 for dead units. A unit that answers to all alike has little, one that waits for something rare has much.
+        0 for constant units. A unit that answers to all alike has little, one that waits for something rare has much.
         """
         highest = self.peaks.sort(dim=0, descending=True).values[:num].mean(dim=0)
         deviation = self.peaks.std(dim=0, correction=0)
-        return ((highest - self.peaks.mean(dim=0)) / deviation.clamp_min(1e-12)).masked_fill(self.dead, 0.0)
+        return ((highest - self.peaks.mean(dim=0)) / deviation.clamp_min(1e-12)).masked_fill(self.constant, 0.0)
 
     @property
     def duplicates(self) -> torch.Tensor:
@@ -188,9 +190,10 @@ class Inside:
             highest = torch.maximum(highest, flat.amax(dim=(0, 2)))
             kept.append(flat.transpose(0, 1).flatten(1)[:, ::stride])
         largest = torch.maximum(lowest.abs(), highest.abs()).max()
-        dead = (highest <= 0) | (highest - lowest <= STILL * largest)
+        constant = highest - lowest <= STILL * largest
         share = (active / (len(inputs) * places)).float()
-        return Answers(torch.cat(peaks), share, dead, _first_alike(torch.cat(kept, dim=1), dead))
+        alike = _first_alike(torch.cat(kept, dim=1), constant)
+        return Answers(torch.cat(peaks), share, constant, constant | (highest <= 0), alike)
 
     @contextmanager
     def silenced(self, units: Mapping[str, Iterable[int]]) -> Iterator[None]:
@@ -255,11 +258,11 @@ def _hooked(modules: Iterable[nn.Module], hook: Callable[..., torch.Tensor | Non
             handle.remove()
 
 
-def _first_alike(answers: torch.Tensor, dead: torch.Tensor) -> torch.Tensor:
-    """For each unit the first that correlates with it, of answers (units, observations); dead ones are like none."""
+def _first_alike(answers: torch.Tensor, constant: torch.Tensor) -> torch.Tensor:
+    """For each unit the first that correlates with it, of answers (units, observations); constant ones with none."""
     centred = answers - answers.mean(dim=1, keepdim=True)
     unit = centred / centred.norm(dim=1, keepdim=True).clamp_min(1e-12)
-    unit[dead] = 0.0
+    unit[constant] = 0.0
     first = torch.arange(len(answers))
     for rows in first.clone().split(BLOCK):
         alike = unit[rows] @ unit.T > DUPLICATE
