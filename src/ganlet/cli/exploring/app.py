@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ganlet.cli.exploring import directions, walking
+from ganlet.cli.exploring import directions, inside, walking
 from ganlet.cli.exploring.opening import Asked
 from ganlet.cli.options import Device
 
@@ -19,6 +19,8 @@ app.command("keep")(walking.keep)
 app.command("directions")(directions.directions)
 app.command("edit")(directions.edit)
 app.command("arithmetic")(directions.arithmetic)
+app.command("inside")(inside.inside)
+app.command("map")(inside.space_map)
 
 
 @app.callback()

@@ -25,6 +25,7 @@ from ganlet.runs.folder import RunFolder
 from ganlet.workflows.drawing import Drawing
 from ganlet.workflows.generators import Trained, open_generator, open_generator_file
 from ganlet.workflows.lab.judge import ModeJudge
+from ganlet.workflows.lab.sheets import Sheet
 from ganlet.workflows.labels import named_labels
 from ganlet.workflows.reporting import Reporter, Silent
 from ganlet.workflows.training_pack import training_pack
@@ -149,6 +150,18 @@ class Lab:
         from ganlet.workflows.lab.walks import mix
 
         return mix(self, rows, columns, part)
+
+    def inside(self, network: str | None = None, layer: str | None = None, **settings: Any) -> Sheet:
+        """A look into the networks, a layer, or a unit; see `units.inside`."""
+        from ganlet.workflows.lab.units import inside
+
+        return inside(self, network, layer, **settings)
+
+    def map(self, method: str = "pca", num: int = 400, seed: int = 0) -> Sheet:
+        """Its pictures and the training pictures on a map, and how smooth the space is; see `structure.space_map`."""
+        from ganlet.workflows.lab.structure import space_map
+
+        return space_map(self, method, num, seed)
 
     def draw(self, points: Points, how: Mapping[str, Any] | None = None, **layout: Any) -> Drawing:
         """The pictures of points, which can be saved with their certificate; `layout` is that of `Drawing`."""
