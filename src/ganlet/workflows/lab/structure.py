@@ -171,10 +171,11 @@ def _smoothness_panel(lab: Lab, seed: int) -> tuple[Panel, dict[str, Any]]:
         rows.append(
             (f"{name}\n{seed}#{way} to {seed}#{way + WAYS}\n{jumps[way]:.1f} x", [opaque(one) for one in shown])
         )
+    labels = " (all under the labels of their starts)" if starts.labels is not None else ""
     note = (
         f"Perceptual path length along {what}, one standard deviation being 1: {_spread(lengths)}. Ways between "
         f"{WAYS} pairs of pictures in {STEPS} steps: the longest step is {np.median(jumps):.1f} times the median step "
-        f"on the median way, {jumps.max():.1f} times on the worst. Below, {EVEN} steps around the longest one."
+        f"on the median way, {jumps.max():.1f} times on the worst{labels}. Below, {EVEN} steps around the longest one."
     )
     data = {
         "path_lengths": lengths.tolist(),

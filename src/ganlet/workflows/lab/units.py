@@ -19,7 +19,7 @@ from ganlet.workflows.arguments import require_whole
 from ganlet.workflows.lab.inside import facts, makes, overview, rows_of_units, unit_facts
 from ganlet.workflows.lab.judge import ModeJudge
 from ganlet.workflows.lab.lab import Lab
-from ganlet.workflows.lab.opened import BEFORE_ACTIVATION, Opened
+from ganlet.workflows.lab.opened import BEFORE_ACTIVATION, Opened, opened_network
 from ganlet.workflows.lab.sheets import Sheet
 
 ROWS, SHOWN = 24, 10
