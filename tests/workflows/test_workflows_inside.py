@@ -12,6 +12,8 @@ import torch
 from PIL import Image
 
 from ganlet.errors import ConfigError, DataError, EnvironmentProblem, RunError
+from ganlet.images import to_network
+from ganlet.latent.space import Points
 from ganlet.runs.pictures import ACCENT
 from ganlet.workflows.lab import lab as laboratory
 from ganlet.workflows.lab import structure
@@ -52,8 +54,12 @@ def test_both_networks_are_on_one_page_and_in_its_data(lab, tmp_path):
     sheet = lab.inside(num=12)
     assert [layer["name"] for layer in sheet.data["layers"]["generator"]][-1] == "to_image"
     assert sheet.data["layers"]["discriminator"][0]["shape"] == [4, 8, 8]
-    addresses = sheet.data["selective"]["discriminator"][0]["pictures"]
-    assert all(address.startswith("training ") for address in addresses)
+    selective = sheet.data["selective"]["discriminator"][0]
+    number = int(selective["pictures"][0].removeprefix("training "))
+    picture = Points(to_network(torch.tensor(lab.training_pictures[[number]])))
+    answer = opened_network(lab, "discriminator", 12, 0).inside.activations(picture, selective["layer"])
+    highest = sheet.tensors[f"discriminator/{selective['layer']}/peaks"][:, selective["unit"]].max()
+    assert float(answer[0, selective["unit"]].max()) == pytest.approx(float(highest), rel=1e-3)
     assert sheet.tensors["generator/first/peaks"].shape == (12, 8)
     assert sheet.tensors["looking/logits"].shape == (10,)
     assert sheet.tensors["looking/occlusion"].shape == (10, 16, 16)

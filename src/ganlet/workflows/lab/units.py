@@ -71,7 +71,7 @@ def inside(
             hint="--network generator",
         )
     if silence:
-        return _without(lab, shown, chosen, [chosen.unit(number, "--silence") for number in silence])
+        return _without(lab, shown, chosen, list(silence))
     if unit is not None:
         return _of_unit(lab, shown, chosen, chosen.unit(unit))
     return _of_layer(lab, shown, chosen, dissect)
