@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,24 @@ import numpy as np
 from PIL import Image, PngImagePlugin, features
 
 from ganlet.errors import ConfigError, EnvironmentProblem
-from ganlet.images import PIL_MODES, to_pil
+from ganlet.images import PIL_MODES, opaque, to_pil
 from ganlet.paths import printable
-from ganlet.runs.pictures import opaque
+from ganlet.runs.certificate import Certificate, pixels_hash
 
 STILL, FILMS = ".png", (".webp", ".gif", ".mp4")
 FORMATS = ["PNG", "WEBP", "GIF"]
 KEY = "ganlet"  # of the text in a PNG
 EXIF_DESCRIPTION = 0x010E
 FRAME_MS = 60
+
+
+def certified(frames: np.ndarray, suffix: str, certificate: Certificate | None, frame_ms: int = FRAME_MS) -> bytes:
+    """A file of frames, see `encode`, with a certificate that also knows its pixels."""
+    if certificate is None:
+        return encode(frames, suffix, None, frame_ms)
+    # A film comes back otherwise than it went in: fewer colours, equal frames as one.
+    back = frames if suffix == STILL else decode(encode(frames, suffix, None, frame_ms), suffix)[0]
+    return encode(frames, suffix, replace(certificate, pixels=pixels_hash(back)).to_text(), frame_ms)
 
 
 def encode(frames: np.ndarray, suffix: str, text: str | None = None, frame_ms: int = FRAME_MS) -> bytes:
@@ -34,30 +44,38 @@ def encode(frames: np.ndarray, suffix: str, text: str | None = None, frame_ms: i
     """
     if suffix == ".mp4":
         return _encode_mp4(frames, text, frame_ms)
-    buffer = io.BytesIO()
+    buffer, said = io.BytesIO(), described(suffix[1:], text)
     if suffix == ".png":
-        info = PngImagePlugin.PngInfo()
-        if text is not None:
-            info.add_text(KEY, text)
-        to_pil(frames[0]).save(buffer, "PNG", pnginfo=info)
+        to_pil(frames[0]).save(buffer, "PNG", **said)
         return buffer.getvalue()
-    options: dict[str, Any] = {"save_all": True, "duration": frame_ms, "loop": 0}
+    options: dict[str, Any] = {"save_all": True, "duration": frame_ms, "loop": 0, **said}
     if suffix == ".webp":
         if not features.check("webp"):
             hint = "write a GIF: --out FILE.gif"
             raise EnvironmentProblem("This Pillow was built without WebP.", where="--out", hint=hint)
         # kmax=1: each frame stands for itself. Else a small change between two of them is dropped.
         options |= {"lossless": True, "exact": True, "kmax": 1, "method": 3}
-        if text is not None:
-            exif = Image.Exif()
-            exif[EXIF_DESCRIPTION] = text
-            options["exif"] = exif
         first, *others = [_coloured(frame) for frame in frames]
     else:
-        options |= {"optimize": False, "disposal": 2} | ({"comment": text.encode()} if text is not None else {})
+        options |= {"optimize": False, "disposal": 2}
         first, *others = [_coloured(frame).quantize(256, dither=Image.Dither.NONE) for frame in frames]
     first.save(buffer, suffix[1:], append_images=others, **options)
     return buffer.getvalue()
+
+
+def described(form: str, text: str | None) -> dict[str, Any]:
+    """What Pillow is told so that a PNG, WebP or GIF carries a text."""
+    if text is None:
+        return {}
+    if form.upper() == "PNG":
+        info = PngImagePlugin.PngInfo()
+        info.add_text(KEY, text)
+        return {"pnginfo": info}
+    if form.upper() == "GIF":
+        return {"comment": text.encode()}
+    exif = Image.Exif()
+    exif[EXIF_DESCRIPTION] = text
+    return {"exif": exif}
 
 
 def read(path: Path) -> tuple[np.ndarray, str | None]:

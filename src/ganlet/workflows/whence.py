@@ -49,11 +49,9 @@ class Origin:
     @property
     def verdict(self) -> str:
         """One word for programs: "same", "rounded", "changed", or "unchecked" without the weights."""
-        if self.difference is None:
-            return "unchecked" if self.unchanged else "changed"
-        if self.difference == 0:
-            return "same"
-        return "rounded" if self.difference <= ROUNDING and self.unchanged else "changed"
+        if not self.unchanged or (self.difference or 0) > ROUNDING:
+            return "changed"
+        return {None: "unchecked", 0: "same"}.get(self.difference, "rounded")
 
     def __str__(self) -> str:
         certificate, how = self.certificate, dict(self.certificate.how)
@@ -68,12 +66,8 @@ class Origin:
             f"  pixels:   {'as they were drawn' if self.unchanged else 'CHANGED since they were drawn'}",
         ]
         if self.difference is not None:
-            said = {
-                "same": "the same in every bit",
-                "rounded": f"the same but for {self.difference} grey level: another machine rounds otherwise",
-                "changed": f"ANOTHER PICTURE: up to {self.difference} grey levels apart",
-            }
-            lines.append(f"  again:    {said[self.verdict]}")
+            said = {0: "the same in every bit", 1: "the same but for one grey level: another machine rounds otherwise"}
+            lines.append(f"  again:    {said.get(self.difference, f'up to {self.difference} grey levels APART')}")
         return "\n".join(lines)
 
 
@@ -102,6 +96,11 @@ def whence(
     origin = Origin(path, certificate, pixels_hash(frames) == certificate.pixels)
     if run is None:
         return origin
+    if not len(certificate):
+        hint = "each sheet in the folder samples can be: ganlet whence RUN/samples/000064000.png RUN"
+        raise ConfigError(
+            "What shows many moments of a run is not drawn again as one.", where=printable(path), hint=hint
+        )
     trained = _drawn_by(certificate, paths.given(run), choose_device(device), game)
     drawn = _again(certificate, trained)
     return replace(origin, drawn=drawn, difference=_difference(frames, drawn, path.suffix.lower()))
@@ -141,6 +140,8 @@ def _again(certificate: Certificate, trained: Trained) -> Drawing:
     labels = None if certificate.labels is None else torch.tensor(certificate.labels)
     points = Points(torch.tensor(certificate.values), labels)
     kind = "styles" if space.has_styles else "latents"
+    if certificate.space == "latents" and space.has_styles:  # it was drawn while training
+        points = space.enter(points.values, labels)
     batch, place = _batch_of(certificate, points, trained, space)
     pictures = space.pictures(batch)
     if place is not None:

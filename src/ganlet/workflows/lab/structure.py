@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ganlet.errors import ConfigError, DataError, RunError
-from ganlet.images import to_pil
+from ganlet.images import opaque, to_pil
 from ganlet.latent.space import Points
 from ganlet.latent.structure import (
     METHODS,
@@ -26,7 +26,7 @@ from ganlet.metrics.memorisation import nearest_neighbours
 from ganlet.metrics.references import Reference, open_reference
 from ganlet.randomness import numpy_generator
 from ganlet.runs.panels import Panel, labelled_rows, page, side_by_side
-from ganlet.runs.pictures import ACCENT, opaque
+from ganlet.runs.pictures import ACCENT
 from ganlet.workflows.arguments import require_whole
 from ganlet.workflows.lab.lab import Lab
 from ganlet.workflows.lab.sheets import Sheet

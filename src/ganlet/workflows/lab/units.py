@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from ganlet.errors import ConfigError, DataError
+from ganlet.images import opaque
 from ganlet.latent.dissection import Ablation, ablation, agreement, random_groups, single_units
 from ganlet.latent.inside import Layer
 from ganlet.latent.looking import region
 from ganlet.runs.panels import Panel, heat, labelled_rows, page, spotlight, table
-from ganlet.runs.pictures import opaque
 from ganlet.workflows.arguments import require_whole
 from ganlet.workflows.lab.inside import facts, makes, overview, rows_of_units, unit_facts
 from ganlet.workflows.lab.judge import ModeJudge
