@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from ganlet.images import grid
+from ganlet.images import grid, opaque
 from ganlet.latent.filters import as_pictures, first_filters, last_filters
 from ganlet.latent.inside import Answers, Layer
 from ganlet.latent.looking import logit_gradient, occlusion, region
 from ganlet.runs.panels import Panel, heat, labelled_rows, page, side_by_side, spotlight, table
-from ganlet.runs.pictures import opaque, scaled
+from ganlet.runs.pictures import scaled
 from ganlet.workflows.lab.lab import Lab
 from ganlet.workflows.lab.opened import (
     BEFORE_ACTIVATION,

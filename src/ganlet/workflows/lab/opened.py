@@ -11,12 +11,11 @@ from torch import nn
 
 from ganlet.data.labels import label_vectors
 from ganlet.errors import ConfigError, DataError, RunError, nearest
-from ganlet.images import to_network
+from ganlet.images import opaque, to_network
 from ganlet.latent.inside import Answers, Inside, Layer
 from ganlet.latent.space import Points, joined
 from ganlet.randomness import numpy_generator
 from ganlet.runs import checkpoint
-from ganlet.runs.pictures import opaque
 from ganlet.workflows.generators import game_of, open_networks
 from ganlet.workflows.lab.lab import Lab
 from ganlet.workflows.records import read_environment

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ganlet.errors import ConfigError, DataError, RunError
-from ganlet.images import to_pil
+from ganlet.images import opaque, to_pil
 from ganlet.latent.space import Points
 from ganlet.latent.structure import (
     METHODS,
@@ -26,7 +26,7 @@ from ganlet.metrics.memorisation import nearest_neighbours
 from ganlet.metrics.references import Reference, open_reference
 from ganlet.randomness import numpy_generator
 from ganlet.runs.panels import Panel, labelled_rows, page, side_by_side
-from ganlet.runs.pictures import ACCENT, opaque
+from ganlet.runs.pictures import ACCENT
 from ganlet.workflows.arguments import require_whole
 from ganlet.workflows.lab.lab import Lab
 from ganlet.workflows.lab.sheets import Sheet
@@ -171,10 +171,11 @@ def _smoothness_panel(lab: Lab, seed: int) -> tuple[Panel, dict[str, Any]]:
         rows.append(
             (f"{name}\n{seed}#{way} to {seed}#{way + WAYS}\n{jumps[way]:.1f} x", [opaque(one) for one in shown])
         )
+    labels = " (all under the labels of their starts)" if starts.labels is not None else ""
     note = (
         f"Perceptual path length along {what}, one standard deviation being 1: {_spread(lengths)}. Ways between "
         f"{WAYS} pairs of pictures in {STEPS} steps: the longest step is {np.median(jumps):.1f} times the median step "
-        f"on the median way, {jumps.max():.1f} times on the worst. Below, {EVEN} steps around the longest one."
+        f"on the median way, {jumps.max():.1f} times on the worst{labels}. Below, {EVEN} steps around the longest one."
     )
     data = {
         "path_lengths": lengths.tolist(),

@@ -10,16 +10,16 @@ import numpy as np
 import torch
 
 from ganlet.errors import ConfigError, DataError
+from ganlet.images import opaque
 from ganlet.latent.dissection import Ablation, ablation, agreement, random_groups, single_units
 from ganlet.latent.inside import Layer
 from ganlet.latent.looking import region
 from ganlet.runs.panels import Panel, heat, labelled_rows, page, spotlight, table
-from ganlet.runs.pictures import opaque
 from ganlet.workflows.arguments import require_whole
 from ganlet.workflows.lab.inside import facts, makes, overview, rows_of_units, unit_facts
 from ganlet.workflows.lab.judge import ModeJudge
 from ganlet.workflows.lab.lab import Lab
-from ganlet.workflows.lab.opened import BEFORE_ACTIVATION, Opened
+from ganlet.workflows.lab.opened import BEFORE_ACTIVATION, Opened, opened_network
 from ganlet.workflows.lab.sheets import Sheet
 
 ROWS, SHOWN = 24, 10
@@ -71,7 +71,7 @@ def inside(
             hint="--network generator",
         )
     if silence:
-        return _without(lab, shown, chosen, [chosen.unit(number, "--silence") for number in silence])
+        return _without(lab, shown, chosen, list(silence))
     if unit is not None:
         return _of_unit(lab, shown, chosen, chosen.unit(unit))
     return _of_layer(lab, shown, chosen, dissect)
