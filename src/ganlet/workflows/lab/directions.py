@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import torch
 
 from ganlet.errors import ConfigError, MetricError, RunError
@@ -112,17 +113,20 @@ def _by_what_classes_share(lab: Lab, names: Sequence[str]) -> list[Direction]:
     except (MetricError, RunError):
         return []
     assert lab.pack.labels is not None
-    first = [int((lab.pack.labels == lab.pack.label_names.index(name)).argmax()) for name in names]
-    digits = modes.digits(of_pictures[first])  # of each class
-    classes = {tuple(row): number for number, row in enumerate(digits.tolist())}
-    if len(classes) < len(names):  # several classes show the same
+    of_classes = [np.flatnonzero(lab.pack.labels == lab.pack.label_names.index(name)) for name in names]
+    digits = modes.digits(np.array([of_pictures[pictures[0]] if len(pictures) else 0 for pictures in of_classes]))
+    seen = [number for number, pictures in enumerate(of_classes) if len(pictures)]
+    classes = {tuple(digits[number].tolist()): number for number in seen}
+    if len(classes) < len(seen):  # several classes show the same
         return []
     found = []
     for column, (attribute, values) in enumerate(modes.attributes.items()):
         for value, value_words in enumerate(values):
-            wanted = digits.copy()
-            wanted[:, column] = value
-            becomes = torch.tensor([classes.get(tuple(row), number) for number, row in enumerate(wanted.tolist())])
+            becomes = torch.arange(len(names))  # where no class differs in nothing else, it stays as it is
+            for number in seen:
+                wanted = digits[number].copy()
+                wanted[column] = value
+                becomes[number] = classes.get(tuple(wanted.tolist()), number)
             if len(set(becomes.tolist())) == len(names):
                 continue  # no class has it
             name = f"label {value_name(modes.attributes, attribute, value_words)}"
