@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from ganlet.errors import ConfigError
+from ganlet.latent.spread import Spread
 from ganlet.workflows.lab import directions as finding
 from ganlet.workflows.lab import edits
 from ganlet.workflows.lab.arithmetic import arithmetic
@@ -75,7 +76,7 @@ def test_without_labels_and_judge_there_are_factors_and_components(lab, run):
     assert {one.direction.found for one in found} == {"factorisation", "components"}
     assert [one.quality for one in found] == sorted((one.quality for one in found), reverse=True)
     assert before == ((run / "generator.safetensors").read_bytes(), (run / "metrics.jsonl").read_bytes())
-    again = load_all(lab)
+    again = list(lab.directions.values())
     assert [one.name for one in again] == [one.name for one in found]
     for one, other in zip(found, again, strict=True):
         assert torch.equal(one.direction.vector, other.direction.vector)
@@ -113,7 +114,7 @@ def test_rows_begin_with_the_picture_itself_and_end_at_the_level(judged_lab):
     drawing = edit(judged_lab, [3, "4#2"], ["bright"], steps=3)
     originals = judged_lab.space.pictures(judged_lab.points(3, "4#2"))
     np.testing.assert_array_equal(drawing.pictures[::3], originals)
-    by_strength = edit(judged_lab, [3], ["bright=2.0", "above=-1"], steps=1)
+    by_strength = judged_lab.edit(3, along=["bright=2.0", "above=-1"], steps=1)
     known, other = load(judged_lab, "bright"), load(judged_lab, "above")
     expected = judged_lab.points(3).values + 2 * known.direction.vector - other.direction.vector
     torch.testing.assert_close(by_strength.points.values, expected)
@@ -196,7 +197,7 @@ def test_runs_with_labels_have_directions_of_them(start, kind):
 def test_classes_that_say_several_things_have_directions_of_each(start):
     lab = Lab.open(start("classes", {"data.labels": "classes", "data.num_images": 1_500}).path, device="cpu")
     lab.__dict__["judge"] = object()
-    found = {one.name: one for one in finding._by_labels(lab, True)}
+    found = {one.name: one for one in finding._by_labels(lab, Spread.of(lab.space), True)}
     names = list(lab.trained.config.data.label_names)
     change = found["label glasses"].change
     shown = {lab.pack.label_names[label] for label in lab.pack.labels}  # some classes have no pictures
