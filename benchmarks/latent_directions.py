@@ -146,9 +146,8 @@ def table(rows: Sequence[Row]) -> str:
             worst = min(kept, key=lambda name: kept[name])
             lowest = min(one["turned"] / one["total"] for one in found)
             turned = _share(Share(sum(one["turned"] for one in found), total))
-            lines.append(
-                f"| {value} | {way} | {len(own)} | {turned} | {worst} {_share(Share(kept[worst], total))} | {lowest:.0%} |"
-            )
+            least_kept = f"{worst} {_share(Share(kept[worst], total))}"
+            lines.append(f"| {value} | {way} | {len(own)} | {turned} | {least_kept} | {lowest:.0%} |")
     return "\n".join(lines)
 
 

@@ -167,7 +167,7 @@ def test_weights_that_the_factors_are_of(generator_of, settings):
 def test_labels_give_directions_where_there_are_any(generator_of, settings):
     space = space_of(generator_of, settings)
     points = sampled(space, 6)
-    direction = from_label(space, 2, "the third")
+    direction = from_label(Spread.of(space), 2, "the third")
     whole = moved(space, points, [(direction, 1.0)])
     if space.has_styles:
         assert direction.change is None
@@ -182,7 +182,7 @@ def test_labels_give_directions_where_there_are_any(generator_of, settings):
 def test_labels_that_never_stand_together_are_taken_away(generator_of):
     rows = torch.tensor([[1.0, 0, 1], [0, 1, 1], [1, 0, 0], [0, 1, 0]])  # the first two exclude each other
     space = Space(generator_of(labels=3), rows)
-    change = from_label(space, 0, "first").change
+    change = from_label(Spread.of(space), 0, "first").change
     assert change is not None
     assert change.of(rows).tolist() == [[1, 0, 1], [1, 0, 1], [1, 0, 0], [1, 0, 0]]
     table = LabelChange(torch.tensor([1, 1, 2]))
@@ -191,7 +191,7 @@ def test_labels_that_never_stand_together_are_taken_away(generator_of):
 
 def test_generators_without_labels_have_no_directions_by_them(generator_of):
     with pytest.raises(ConfigError, match=r"without labels[\s\S]*next:"):
-        from_label(Space(generator_of()), 0, "first")
+        from_label(Spread.of(Space(generator_of())), 0, "first")
 
 
 @pytest.mark.parametrize("kind", ["normal", "uniform", "sphere"])

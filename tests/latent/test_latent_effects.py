@@ -85,7 +85,7 @@ def test_directions_of_every_generator_can_be_measured(generator_of, settings):
     usual = Usual.of(space, space.sample(12, 0, labels), pixels)
     directions = factorised(Spread.of(space), 1)
     if space.labels is not None:
-        directions.append(from_label(space, 1, "second"))
+        directions.append(from_label(Spread.of(space), 1, "second"))
     for direction in directions:
         effect = moving(space, usual, direction, pixels)
         assert effect == moving(space, usual, direction, pixels)

@@ -14,7 +14,7 @@ import torch
 
 from ganlet.errors import ConfigError
 from ganlet.latent.directions import Direction, LabelChange, Place
-from ganlet.latent.space import Points, Space
+from ganlet.latent.space import Points
 from ganlet.latent.spread import Spread, shared
 
 FEWEST = 20  # pictures with a verdict, and without it, that a direction is found from
@@ -157,7 +157,7 @@ def from_groups(
     return direction_along(spread, vector, name, "groups", levels=levels, scaled=False)
 
 
-def from_label(space: Space, label: int, name: str, becomes: torch.Tensor | None = None) -> Direction:
+def from_label(spread: Spread, label: int, name: str, becomes: torch.Tensor | None = None) -> Direction:
     """The direction that gives every picture a label, and takes away those that never stand beside it.
 
     Which those are is seen in `space.labels`: of classes all others, of attributes those that exclude it.
@@ -166,6 +166,7 @@ def from_label(space: Space, label: int, name: str, becomes: torch.Tensor | None
     Where labels are mapped to styles with the latents, it is the mean change of the styles. Raises `ConfigError` for a
     generator without labels.
     """
+    space = spread.space
     if space.labels is None:
         raise ConfigError(
             "This generator draws without labels, so they give no directions.",
@@ -183,7 +184,7 @@ def from_label(space: Space, label: int, name: str, becomes: torch.Tensor | None
         labels = space.labels[torch.arange(NUM_MAPPED) % len(space.labels)]
         before = shared(space.sample(NUM_MAPPED, 0, labels)).mean(dim=0)
         after = shared(space.sample(NUM_MAPPED, 0, change.of(labels))).mean(dim=0)
-        return direction_along(Spread.of(space), after - before, name, "labels", scaled=False)
+        return direction_along(spread, after - before, name, "labels", scaled=False)
     return Direction(name, torch.zeros(space.shape), torch.zeros(space.shape), 0.0, "labels", change=change)
 
 

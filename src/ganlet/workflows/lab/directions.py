@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import torch
 
 from ganlet.errors import ConfigError, MetricError, RunError
@@ -59,7 +60,7 @@ def find_directions(
     spread = Spread.of(lab.space)
     finders = {
         "verdicts": partial(_by_verdicts, lab, spread, seed, keep_others, bool(kinds)),
-        "labels": partial(_by_labels, lab, bool(kinds)),
+        "labels": partial(_by_labels, lab, spread, bool(kinds)),
         "factorisation": partial(factorised, spread, num, levels=levels),
         "components": partial(principal, spread, num, levels=levels),
     }
@@ -93,40 +94,43 @@ def _by_verdicts(lab: Lab, spread: Spread, seed: int, keep_others: bool, asked: 
     return from_verdicts(spread, points, verdicts, judge.attributes, keep_others=keep_others)
 
 
-def _by_labels(lab: Lab, asked: bool) -> list[Direction]:
+def _by_labels(lab: Lab, spread: Spread, asked: bool) -> list[Direction]:
     data = lab.trained.config.data
     if not lab.num_labels:
-        return [from_label(lab.space, 0, "--kind labels")] if asked else []  # which says that there are none
+        return [from_label(spread, 0, "--kind labels")] if asked else []  # which says that there are none
     assert data.label_names != "auto"
     if data.labels == "classes" and lab.judge is not None:
-        return _by_what_classes_share(lab, data.label_names)
+        return _by_what_classes_share(lab, spread, data.label_names)
     names = data.label_names[:MOST_LABELS]
-    found = [from_label(lab.space, number, f"label {name}") for number, name in enumerate(names)]
+    found = [from_label(spread, number, f"label {name}") for number, name in enumerate(names)]
     return [_with_meaning(lab, direction, name) for direction, name in zip(found, names, strict=True)]
 
 
-def _by_what_classes_share(lab: Lab, names: Sequence[str]) -> list[Direction]:
+def _by_what_classes_share(lab: Lab, spread: Spread, names: Sequence[str]) -> list[Direction]:
     """A direction towards each value of each attribute, by the class that differs in nothing else."""
     try:
         modes, of_pictures = modes_of(lab.pack)
     except (MetricError, RunError):
         return []
     assert lab.pack.labels is not None
-    first = [int((lab.pack.labels == lab.pack.label_names.index(name)).argmax()) for name in names]
-    digits = modes.digits(of_pictures[first])  # of each class
-    classes = {tuple(row): number for number, row in enumerate(digits.tolist())}
-    if len(classes) < len(names):  # several classes show the same
+    of_classes = [np.flatnonzero(lab.pack.labels == lab.pack.label_names.index(name)) for name in names]
+    digits = modes.digits(np.array([of_pictures[pictures[0]] if len(pictures) else 0 for pictures in of_classes]))
+    seen = [number for number, pictures in enumerate(of_classes) if len(pictures)]
+    classes = {tuple(digits[number].tolist()): number for number in seen}
+    if len(classes) < len(seen):  # several classes show the same
         return []
     found = []
     for column, (attribute, values) in enumerate(modes.attributes.items()):
         for value, value_words in enumerate(values):
-            wanted = digits.copy()
-            wanted[:, column] = value
-            becomes = torch.tensor([classes.get(tuple(row), number) for number, row in enumerate(wanted.tolist())])
+            becomes = torch.arange(len(names))  # where no class differs in nothing else, it stays as it is
+            for number in seen:
+                wanted = digits[number].copy()
+                wanted[column] = value
+                becomes[number] = classes.get(tuple(wanted.tolist()), number)
             if len(set(becomes.tolist())) == len(names):
                 continue  # no class has it
             name = f"label {value_name(modes.attributes, attribute, value_words)}"
-            found.append(_meaning(from_label(lab.space, value, name, becomes), attribute, value_words))
+            found.append(_meaning(from_label(spread, value, name, becomes), attribute, value_words))
     return found
 
 

@@ -42,7 +42,7 @@ class Known:
     def quality(self) -> float:
         """What it is offered by, at most 1: of those with a verdict, turned times the share of the worst kept."""
         if self.turned is None:
-            return min(0.1, 0.1 * self.moved.features)  # there is no saying what it does, but that it does something
+            return 0.1 * self.moved.features / (1 + self.moved.features)  # nobody says what it does, but that it does
         return self.turned.turned.value * self.worst_kept
 
     @property
