@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from ganlet.workflows.lab.arithmetic import Sum
     from ganlet.workflows.lab.known_directions import Known
 
-NUM_FACTS, LEAST_FACT = 2, 0.1  # facts that are named, and standard deviations per step that are worth it
 NAMED = 30  # characters of a direction's name
 
 
@@ -133,19 +132,6 @@ def _table(known: list[Known]) -> str:
 
 
 def _row(known: Known) -> str:
-    return f"{known.name[:NAMED]:<{NAMED}}  {_does(known):<58}  {known.moved.path_length:.3g}"
+    from ganlet.workflows.lab.words import does
 
-
-def _does(known: Known) -> str:
-    turned = known.turned
-    if turned is not None:
-        kept = min(turned.kept.items(), key=lambda item: item[1].value, default=None)
-        words = f"brings it in {turned.turned.value:.0%} at level {turned.level:g}"
-        return words + (f"; least kept: {kept[0].replace('_', ' ')} {kept[1].value:.0%}" if kept else "")
-    facts = sorted(known.moved.facts.items(), key=lambda item: -abs(item[1]))[:NUM_FACTS]
-    named = [f"{_more(name, by)} {abs(by):.1f}" for name, by in facts if abs(by) >= LEAST_FACT]
-    return ", ".join(named) or f"no plain fact; {known.moved.features:.0%} of the way to another picture"
-
-
-def _more(name: str, by: float) -> str:
-    return f"{'more' if by > 0 else 'less'} {name}"
+    return f"{known.name[:NAMED]:<{NAMED}}  {does(known):<58}  {known.moved.path_length:.3g}"

@@ -50,17 +50,17 @@ def edit(lab: Lab, addresses: Sequence[Any] = (), edits: Sequence[str | Edit] = 
 
 def lacking(lab: Lab, direction: Direction, num: int, seed: int = 0) -> Points:
     """The first pictures of a seed, or, where a judge can tell, of those that do not show yet what it brings."""
-    points = lab.sample(NUM_LOOKED_AT, seed)
-    rows = torch.arange(len(points))
-    if direction.attribute is not None and lab.judge is not None and direction.attribute in lab.judge.attributes:
-        column, values = (
-            list(lab.judge.attributes).index(direction.attribute),
-            lab.judge.attributes[direction.attribute],
-        )
-        verdicts = lab.judge(lab.space.pictures(points))[:, column]
-        without = [row for row, verdict in enumerate(verdicts) if values[verdict] != direction.value]
-        rows = torch.tensor(without + [row for row in range(len(points)) if row not in without])
-    return points[rows[:num]]
+    return lab.sample(NUM_LOOKED_AT, seed)[torch.tensor(rows_lacking(lab, direction, seed)[:num])]
+
+
+def rows_lacking(lab: Lab, direction: Direction, seed: int = 0) -> list[int]:
+    """The numbers of the first pictures of a seed, first of those that do not show yet what a direction brings."""
+    rows, judge = list(range(NUM_LOOKED_AT)), None if direction.attribute is None else lab.judge
+    if judge is None or direction.attribute not in judge.attributes:
+        return rows
+    column, values = list(judge.attributes).index(direction.attribute), judge.attributes[direction.attribute]
+    verdicts = judge(lab.space.pictures(lab.sample(NUM_LOOKED_AT, seed)))[:, column]
+    return sorted(rows, key=lambda row: values[verdicts[row]] == direction.value)  # it is stable
 
 
 def asked(lab: Lab, text: str, option: str = "--along") -> Edit:

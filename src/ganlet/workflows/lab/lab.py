@@ -13,7 +13,7 @@ import torch
 
 from ganlet.data.spec import Pack
 from ganlet.engine.devices import choose_device
-from ganlet.errors import MetricError, RunError
+from ganlet.errors import DataError, MetricError, RunError
 from ganlet.games import Game
 from ganlet.images import center_crop
 from ganlet.latent.space import Points, Space
@@ -161,11 +161,17 @@ class Lab:
 
         return inside(self, network, layer, **settings)
 
-    def map(self, method: str = "pca", num: int = 400, seed: int = 0) -> Sheet:
+    def map(self, method: str = "pca", num: int = 400, seed: int = 0, **settings: Any) -> Sheet:
         """Its pictures and the training pictures on a map, and how smooth the space is; see `structure.space_map`."""
         from ganlet.workflows.lab.structure import space_map
 
-        return space_map(self, method, num, seed)
+        return space_map(self, method, num, seed, **settings)
+
+    def page(self, out: str | os.PathLike[str] | None = None, *, training_pictures: bool = True) -> Path:
+        """Write the lab as a page of one file to play with, by default RUN/lab.html; see `page.write_page`."""
+        from ganlet.workflows.lab.page.page import write_page
+
+        return write_page(self, out, training_pictures=training_pictures)
 
     def find_directions(self, kinds: Sequence[str] = (), **settings: Any) -> list[Known]:
         """Find, measure and keep directions that edit pictures; see `directions.find_directions`."""
@@ -236,5 +242,8 @@ class Lab:
                 self.pack, self.trained.config.data.size, self.space.device, progress=progress
             )
         except (MetricError, RunError):
+            return None
+        except DataError as error:
+            self.reporter.say(f"{error.what} So nobody tells what pictures show.")
             return None
         return ModeJudge.of(classifier)
