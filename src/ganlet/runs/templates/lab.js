@@ -114,7 +114,7 @@
       one("output", card).textContent = places[place];
       slider.setAttribute("aria-valuetext", places[place]);
       write(one("pre", card), commands[place]);
-      if (one(".column", card)) one(".column", card).textContent = `On screen is column ${place + 1} of ${places.length} of it.`;
+      if (one(".column", card)) one(".column", card).textContent = `On screen: column ${place + 1} of ${places.length} of that sheet.`;
     }
     slider.addEventListener("input", show);
     one(".reset", card).addEventListener("click", () => { slider.value = start; show(); });
