@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganlet.errors import ConfigError
+from ganlet.errors import ConfigError, DataError
 from ganlet.images import grid
 from ganlet.workflows.lab import directions as finding
 from ganlet.workflows.lab import structure
@@ -191,6 +191,18 @@ def test_training_pictures_can_be_left_out(lab, monkeypatch):
     assert "None are in this page" in text
     assert "Where the discriminator looks" not in text
     assert all(one["generated"] for one in json.loads(Elements(text).of_class("atlas")[0]["data-pictures"]).values())
+
+
+def test_a_run_whose_pictures_are_gone_has_a_page(run, text, monkeypatch):
+    def gone(_):
+        raise DataError("The pictures are gone.")
+
+    monkeypatch.setattr(Lab, "pack", property(gone))
+    lab = Lab.open(run, device="cpu")
+    found = page.page_text(lab)
+    assert lab.judge is None
+    assert "The training pictures are not there any more." in found
+    assert found.count("component") == text.count("component")
 
 
 def test_labels_are_told_and_kept(start, monkeypatch):
