@@ -17,6 +17,7 @@ from PIL import Image
 
 from ganlet.errors import ConfigError, DataError
 from ganlet.images import grid
+from ganlet.latent.effects import Share, Turned
 from ganlet.workflows.lab import directions as finding
 from ganlet.workflows.lab import structure
 from ganlet.workflows.lab.directions import find_directions
@@ -261,11 +262,13 @@ def test_directions_of_different_kinds_are_shown_first(lab):
             self.attribute, self.found = attribute, "components"
 
     class Known:
-        def __init__(self, attribute):
+        def __init__(self, attribute, brought):
             self.direction = Direction(attribute)
+            self.turned = attribute and Turned(1.0, Share(brought, 10), {}, 1.0)
 
-    known = [Known(attribute) for attribute in ("eyes", "eyes", "eyes", "mouth", None)]
-    assert varied(known, 4) == [known[0], known[3], known[4], known[1]]
+    known = [Known(*one) for one in (("eyes", 9), ("eyes", 8), ("eyes", 7), ("mouth", 6), ("face", 1), (None, None))]
+    assert varied(known, 4) == [known[0], known[3], known[5], known[1]]
+    assert varied(known, 6)[-1] is known[4]
 
 
 def test_the_command_line_writes_the_page(run, text, cli, tmp_path, monkeypatch):

@@ -26,7 +26,7 @@ class Amounts:
     frames: int = 40
     directions: int = 8
     faces: int = 5
-    mapped: int = 100
+    mapped: int = 90
     nearest: int = 2
     matrix: tuple[int, int] = (4, 5)
 

@@ -22,6 +22,7 @@ from ganlet.workflows.lab.words import between, facts, spoken
 PLACES = 9  # of a slider
 SEED = 0
 NUM_FACTS = 4
+LEAST_TURNED = 0.5  # share of pictures, from which on a direction brings what it is called
 FOUND = {
     "verdicts": "found from what a classifier sees in many pictures",
     "scores": "found from scores of many pictures",
@@ -85,11 +86,15 @@ def sliders(lab: Lab, amounts: Amounts) -> list[Slider]:
 
 
 def varied(known: Sequence[Known], num: int) -> list[Known]:
-    """The best directions, but of every attribute in turn, and of every way to find those without one."""
+    """The best directions, but of every attribute in turn, and of every way to find those without one.
+
+    Those that mostly fail to bring what they are called come after all others.
+    """
     groups: dict[str, list[Known]] = {}
     for one in known:
         groups.setdefault(one.direction.attribute or one.direction.found, []).append(one)
-    return [one for turn in zip_longest(*groups.values()) for one in turn if one is not None][:num]
+    in_turn = [one for turn in zip_longest(*groups.values()) for one in turn if one is not None]
+    return sorted(in_turn, key=_mostly_fails)[:num]
 
 
 def slider(lab: Lab, known: Known, num_faces: int) -> Slider:
@@ -122,6 +127,10 @@ def slider(lab: Lab, known: Known, num_faces: int) -> Slider:
         again,
         known.turned is not None,
     )
+
+
+def _mostly_fails(known: Known) -> bool:
+    return known.turned is not None and not known.turned.turned.value >= LEAST_TURNED
 
 
 def _measured(known: Known) -> list[tuple[str, str, str]]:
