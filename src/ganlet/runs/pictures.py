@@ -119,7 +119,7 @@ def progression(folder: RunFolder, config: RunConfig) -> Path | None:
     moments = sample_moments(folder)
     rows = []
     for images_seen, pictures in _read(_spread(moments, PROGRESSION_ROWS), config):
-        row = [_scaled(picture, PROGRESSION_CELL) for picture in pictures[:PROGRESSION_COLUMNS]]
+        row = [scaled(picture, PROGRESSION_CELL) for picture in pictures[:PROGRESSION_COLUMNS]]
         rows.append((short_count(images_seen), np.stack(row)))
     if not rows:
         return None
@@ -177,7 +177,7 @@ def film(folder: RunFolder, config: RunConfig) -> Path | None:
 
 def _frame(pictures: np.ndarray, images_seen: int, total: int) -> Image.Image:
     """One frame: the grid, and under it what it shows and how far the run had come."""
-    sheet = to_pil(_scaled(grid(pictures, gap=GAP), FILM_SIDE))
+    sheet = to_pil(scaled(grid(pictures, gap=GAP), FILM_SIDE))
     strip = 34
     frame = Image.new("RGB", (sheet.width, sheet.height + strip), PAPER)
     frame.paste(sheet)
@@ -241,7 +241,7 @@ def _spread(items: list[T], most: int) -> list[T]:
     return [items[place] for place in places]
 
 
-def _scaled(picture: np.ndarray, target: int) -> np.ndarray:
+def scaled(picture: np.ndarray, target: int) -> np.ndarray:
     """A picture (H, W, C) as (H', W', 3) whose longer side is near `target`: pixels are repeated, or averaged away."""
     height, width = picture.shape[:2]
     factor = target / max(height, width)
