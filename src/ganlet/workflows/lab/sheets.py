@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,21 @@ import torch
 
 from ganlet.images import png_bytes
 from ganlet.runs.files import os_errors_explained, write_atomic
+from ganlet.runs.panels import Panel
 from ganlet.workflows.drawing import picture_path
 
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """One page: `picture` uint8 (H, W, 3), `data` as JSON takes it, and what is too much for that as `tensors`."""
+    """One page: `picture` uint8 (H, W, 3), `data` as JSON takes it, and what is too much for that as `tensors`.
+
+    `panels` are the parts of the picture, where other pages take some of them.
+    """
 
     picture: np.ndarray
     data: Mapping[str, Any]
     tensors: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    panels: Sequence[Panel] = ()
 
     def __repr__(self) -> str:
         return f"Sheet({self.data.get('verb', '')}; .picture, .data, .tensors, .save(FILE.png))"

@@ -42,11 +42,12 @@ WAYS, STEPS = 24, 40
 EVEN = 12  # pictures of a way that are shown
 
 
-def space_map(lab: Lab, method: str = "pca", num: int = 400, seed: int = 0) -> Sheet:
+def space_map(lab: Lab, method: str = "pca", num: int = 400, seed: int = 0, *, training: bool = True) -> Sheet:
     """A map of `num` generated pictures and as many training pictures by what they look like, and how smooth it is.
 
     Args:
         method: "pca", or "umap" with the extra ganlet[map].
+        training: whether training pictures are on it.
 
     Raises ConfigError for another method or number, EnvironmentProblem where UMAP is not installed. Where the training
     pictures are gone, generated ones are alone on it.
@@ -62,19 +63,19 @@ def space_map(lab: Lab, method: str = "pca", num: int = 400, seed: int = 0) -> S
         umap_module()  # before anything takes time
     pictures = lab.space.pictures(lab.sample(num, seed))
     features = extract(lab.extractor, pictures).features
-    known = _reference(lab)
-    training, real = np.zeros(0, np.int64), np.zeros((0, features.shape[1]), np.float32)
+    known = _reference(lab) if training else None
+    indices, real = np.zeros(0, np.int64), np.zeros((0, features.shape[1]), np.float32)
     if known is not None:
         rows = np.sort(numpy_generator(seed, "map").permutation(len(known.indices))[:num])
-        training, real = known.indices[rows], known.features[rows]
+        indices, real = known.indices[rows], known.features[rows]
     both = torch.from_numpy(np.concatenate([features, real]))
     lab.reporter.progress("drawing the map", 0, len(both))
     places = flat_map(both, method, seed)
     lab.reporter.progress("drawing the map", len(both), len(both))
-    others = lab.training_pictures[training] if len(training) else pictures[:0]
+    others = lab.training_pictures[indices] if len(indices) else pictures[:0]
     panel, cells = _map_panel(np.concatenate([pictures, others]), places, num, method)
     panels, data = [panel], {"verb": "map", "weights": lab.weights, "method": method, "seed": seed}
-    addresses = [f"{seed}#{number}" for number in range(num)] + [f"training {number}" for number in training]
+    addresses = [f"{seed}#{number}" for number in range(num)] + [f"training {number}" for number in indices]
     data["pictures"] = [
         {"picture": address, "generated": index < num, "place": places[index].tolist(), "cell": cells[index].tolist()}
         for index, address in enumerate(addresses)
@@ -85,7 +86,7 @@ def space_map(lab: Lab, method: str = "pca", num: int = 400, seed: int = 0) -> S
         panels.append(panel)
     panel, data["smoothness"] = _smoothness_panel(lab, seed)
     panels.append(panel)
-    return Sheet(page("The structure of the space", panels), data, tensors)
+    return Sheet(page("The structure of the space", panels), data, tensors, panels)
 
 
 def _reference(lab: Lab) -> Reference | None:
