@@ -173,7 +173,7 @@ def _way_panel(generator: Opened) -> Panel:
 
 
 def _selective_panel(networks: Sequence[Opened], units: dict[str, list[Unit]]) -> Panel:
-    sides = ("left ", "right ") if len(networks) > 1 else ("",)
+    sides = ("left: ", "right: ") if len(networks) > 1 else ("",)
     shown = "; ".join(f"{side}the {one.name}'s, of {one.shown_what}" for side, one in zip(sides, networks, strict=True))
     note = (
         f"The most selective units of each main layer, and the {TOP} pictures that they answer to most, lit where the "
@@ -193,7 +193,7 @@ def _filters_panel(networks: Sequence[Opened]) -> Panel:
             name, filters = first_filters(opened.inside)
             words.append(f"what the discriminator's first layer, {name}, looks for")
         sheets.append(_filter_sheet(filters))
-    note = f"Left {words[0]}; right {words[1]}." if len(words) > 1 else f"{words[0][0].upper()}{words[0][1:]}."
+    note = f"Left: {words[0]}. Right: {words[1]}." if len(words) > 1 else f"{words[0][0].upper()}{words[0][1:]}."
     return Panel("Filters", f"{note} Grey is 0.", side_by_side(sheets, 48))
 
 
