@@ -9,9 +9,12 @@ from PIL import Image
 
 from ganlet.errors import ConfigError, RunError
 from ganlet.games.drawn import generate
+from ganlet.latent.space import Points
 from ganlet.networks.latents import BLOCK, Latents
+from ganlet.runs.certificate import Maker
+from ganlet.workflows.drawing import Drawing
 from ganlet.workflows.generators import open_generator
-from ganlet.workflows.sampling import sample, save_samples
+from ganlet.workflows.sampling import sample
 
 CPU = torch.device("cpu")
 NORMAL, UNIFORM = Latents(7), Latents(7, "uniform")
@@ -116,14 +119,19 @@ def test_weights_of_another_network_are_refused(tmp_path, straight):
     assert "from_latent.weight" in str(caught.value.got)
 
 
+def drawing(pictures):
+    """Pictures as if a generator had drawn them."""
+    return Drawing(pictures, Points(torch.zeros(len(pictures), 4)), Maker("run", "weights", 0), "latents")
+
+
 def test_one_grid_or_single_pictures(tmp_path):
     pictures = np.random.default_rng(0).integers(0, 256, (5, 16, 12, 3), dtype=np.uint8)
-    (grid,) = save_samples(pictures, tmp_path / "new" / "grid.png")
+    (grid,) = drawing(pictures).save(tmp_path / "new" / "grid.png")
     with Image.open(grid) as sheet:
         sheet.load()
         # Three columns and two rows with gaps, enlarged by a whole factor.
         assert (sheet.width / sheet.height) == pytest.approx((3 * 12 + 4 * 2) / (2 * 16 + 3 * 2), rel=0.01)
-    paths = save_samples(pictures, tmp_path / "folder")
+    paths = drawing(pictures).save(tmp_path / "folder")
     assert [path.name for path in paths] == ["0000.png", "0001.png", "0002.png", "0003.png", "0004.png"]
     for path, picture in zip(paths, pictures, strict=True):
         with Image.open(path) as opened:
@@ -177,11 +185,11 @@ def test_drawing_that_takes_long_is_told_as_it_goes(straight, told, monkeypatch)
 
 def test_a_folder_that_has_pictures_is_left_as_it_is(tmp_path):
     pictures = np.zeros((2, 8, 8, 3), np.uint8)
-    save_samples(pictures, tmp_path / "s")
+    drawing(pictures).save(tmp_path / "s")
     with pytest.raises(ConfigError, match="pictures in this folder already"):
-        save_samples(pictures + 1, tmp_path / "s")
+        drawing(pictures + 1).save(tmp_path / "s")
     with Image.open(tmp_path / "s" / "0000.png") as kept:
         assert not np.asarray(kept).any()
     (tmp_path / "t").mkdir()
     (tmp_path / "t" / "notes.txt").touch()
-    assert len(save_samples(pictures, str(tmp_path / "t"))) == 2
+    assert len(drawing(pictures).save(str(tmp_path / "t"))) == 2

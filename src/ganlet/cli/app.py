@@ -10,7 +10,8 @@ from typing import NoReturn
 import typer
 
 from ganlet.caller import command_line
-from ganlet.cli import caching, diagnosing, inspecting, listing, measuring, sampling, training
+from ganlet.cli import caching, diagnosing, inspecting, listing, measuring, sampling, training, whence
+from ganlet.cli.exploring import app as exploring
 from ganlet.cli.printing import READER_GONE, show, tell, unwritable, usable_streams
 from ganlet.errors import EnvironmentProblem, GanletError, Interrupted
 from ganlet.workflows.reporting import is_first_process
@@ -27,6 +28,8 @@ app = typer.Typer(
 app.command("train")(training.train)
 app.command("resume")(training.resume)
 app.command("sample")(sampling.sample)
+app.add_typer(exploring.app, name="explore")
+app.command("whence")(whence.whence)
 app.command("diagnose")(diagnosing.diagnose)
 app.command("evaluate")(measuring.evaluate)
 app.command("compare")(measuring.compare)

@@ -15,6 +15,10 @@ RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a ru
 Overrides = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be given again and again.")
 ]
+Certificate = Annotated[
+    bool,
+    typer.Option("--certificate/--no-certificate", help="Let pictures say how they were drawn (ganlet whence)."),
+]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ganlet.cli.options import Device
+from ganlet.cli.options import Certificate, Device
 from ganlet.cli.printing import tell_result
 from ganlet.workflows.reporting import choose_reporter
 
@@ -30,18 +30,19 @@ def sample(
         Path | None,
         typer.Option(help="FILE.png for one grid, or a folder for single pictures; default: beside the generator."),
     ] = None,
+    certificate: Certificate = True,
     device: Device = "auto",
 ) -> None:
     """Draw new pictures with the generator of a run."""
     from ganlet.paths import given
-    from ganlet.workflows.sampling import sample as draw
-    from ganlet.workflows.sampling import samples_path, save_samples
+    from ganlet.workflows.drawing import picture_path
+    from ganlet.workflows.sampling import draw_samples
 
     run = given(run)
     beside = run.parent if run.is_file() else run
-    target = beside / f"sample-{seed}.png" if out is None else samples_path(out)
+    target = beside / f"sample-{seed}.png" if out is None else picture_path(out, films=False)
     with closing(choose_reporter()) as reporter:
-        pictures = draw(
+        drawing = draw_samples(
             run,
             num,
             seed=seed,
@@ -51,5 +52,5 @@ def sample(
             device=device,
             reporter=reporter,
         )
-        save_samples(pictures, target)
+        drawing.save(target, certificate=certificate)
     tell_result(target)

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
-from ganlet.config import RunConfig, portable, read_run_config, read_yaml, relocate
-from ganlet.data.dataset import open_pack
-from ganlet.data.memory import as_source
-from ganlet.data.source import absolute_source
-from ganlet.data.spec import Pack
+from ganlet.config import read_run_config
 from ganlet.engine.devices import choose_device
-from ganlet.errors import ConfigError, DataError, EnvironmentProblem, ResourceProblem
+from ganlet.errors import ConfigError, EnvironmentProblem, ResourceProblem
 from ganlet.games import Game
 from ganlet.metrics.features import open_extractor
 from ganlet.metrics.protocol import Measurement
@@ -29,9 +23,9 @@ from ganlet.runs.pictures import save_neighbours
 from ganlet.workflows.arguments import names_of, require_extractor_path, require_whole
 from ganlet.workflows.evidence import Gathered, gather
 from ganlet.workflows.finishing import redraw
-from ganlet.workflows.generators import Trained, drawing_config, open_generator
-from ganlet.workflows.records import read_environment
+from ganlet.workflows.generators import Trained, open_generator
 from ganlet.workflows.reporting import Reporter, Silent
+from ganlet.workflows.training_pack import training_pack
 
 NUM_FAKES = 10_000
 
@@ -102,41 +96,13 @@ def evaluate(
     extractor = given(extractor) if isinstance(extractor, os.PathLike) else extractor
     require_extractor_path(extractor or trained.config.evaluate.extractor)
     opened = open_extractor(extractor or trained.config.evaluate.extractor, chosen)
-    # A generator's own config names its pictures, but not where they are.
-    where = (
-        drawing_config(read_yaml(folder.config_path)).data.source
-        if source is None
-        else absolute_source(as_source(source))
-    )
-    trained = replace(trained, config=relocate(trained.config, absolute_source(where)))
-    pack = _pictures(folder, trained.config, reporter)
+    trained, pack = training_pack(folder, trained, source, "evaluate", reporter)
     gathered = gather(trained, pack, opened, num=num, seed=seed, force=force, reporter=reporter)
     found = measure(gathered.evidence, names, _telling(reporter, "measuring"))
     floor = _floor(gathered, names, reporter)
     row = _row(trained, gathered, found, floor)
     _keep(folder, row, gathered, game, reporter)
     return Evaluation(row)
-
-
-def _pictures(folder: RunFolder, config: RunConfig, reporter: Reporter) -> Pack:
-    """The pictures that the run was trained on. Raises DataError where they are gone or others."""
-    command = f"ganlet evaluate {shlex.quote(str(folder.path))} --source PATH"
-    try:
-        pack = open_pack(config.data, partial(reporter.progress, "reading pictures"))
-    except DataError as error:
-        hint = f"where they are now: {command}"
-        raise DataError(error.what, where=error.where, got=error.got, expected=error.expected, hint=hint) from error
-    before = read_environment(folder).get("data", {}).get("fingerprint")
-    if before not in (None, pack.fingerprint):
-        raise DataError(
-            "These are not the pictures that the run was trained on, so nothing can be said about it by them.",
-            where=pack.summary.get("source"),
-            got=f"fingerprint {pack.fingerprint[:12]}",
-            expected=f"fingerprint {before[:12]}",
-            hint=f"where those are: {command}",
-        )
-    # What is measured goes into the report, which is passed on and need not tell of this machine.
-    return replace(pack, summary={**pack.summary, "source": portable(config).data.source})
 
 
 def _telling(reporter: Reporter, what: str) -> Callable[[str, int, int], None]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -13,6 +16,7 @@ import torch
 from torch import nn
 
 from ganlet.config import RunConfig, validate
+from ganlet.config.resolve import portable
 from ganlet.engine.devices import choose_device
 from ganlet.engine.schedule import growth
 from ganlet.errors import ConfigError, RunError
@@ -24,6 +28,7 @@ from ganlet.objective.losses import LOSSES
 from ganlet.objective.penalties import PENALTIES
 from ganlet.paths import given
 from ganlet.runs import checkpoint
+from ganlet.runs.certificate import Maker, weights_hash
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.weights import Tensors, load_generator_file
 from ganlet.settings import as_images
@@ -39,6 +44,14 @@ class Trained:
     config: RunConfig
     images_seen: int
     labels: LabelSampler | None = None  # as its training pictures have them, where it was trained with labels
+    data_fingerprint: str = ""
+
+    @cached_property
+    def maker(self) -> Maker:
+        """Who draws, as certificates say it."""
+        return Maker(
+            run_fingerprint(self.config, self.data_fingerprint), weights_hash(self.generator), self.images_seen
+        )
 
     @property
     def weights(self) -> Literal["ema", "raw"]:
@@ -82,7 +95,7 @@ def open_generator(
     member = game.member_of(name, config.evaluate.weights == "ema") if average is None else _further(config, average)
     network = _loaded(networks[name], saved.members[member], config, saved.images_seen, saved.path, device)
     labels = LabelSampler.from_sets(read_environment(folder).get("labels"), config.data.num_labels)
-    return Trained(network, config, saved.images_seen, labels)
+    return Trained(network, config, saved.images_seen, labels, str(saved.meta.get("data_fingerprint")))
 
 
 def open_generator_file(
@@ -105,7 +118,8 @@ def open_generator_file(
     seen = int(metadata.get("images_seen") or 0)
     network = _loaded(game.build()[str(game.draws)], tensors, config, seen, path, device)
     sets = metadata.get("labels") or (environment or {}).get("labels")
-    return Trained(network, config, seen, LabelSampler.from_sets(sets, config.data.num_labels))
+    labels = LabelSampler.from_sets(sets, config.data.num_labels)
+    return Trained(network, config, seen, labels, str(metadata.get("data_fingerprint")))
 
 
 class Networks(Mapping[str, nn.Module]):
@@ -186,6 +200,13 @@ def game_of(config: RunConfig, record: Mapping[str, Any], where: Path, game: Gam
             expected=f"the same objects again: ganlet.{'load' if where.is_file() else 'open_run'}(path, {needed})",
         )
     return Gan(config)
+
+
+def run_fingerprint(config: RunConfig, data_fingerprint: str) -> str:
+    """What runs share that began alike: the same networks, objective, seed and pictures, wherever they lie."""
+    tree = portable(config).model_dump(mode="json", include={"seed", "data", "generator", "discriminator", "objective"})
+    text = json.dumps([tree, data_fingerprint], sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def drawing_config(tree: Mapping[str, Any]) -> RunConfig:

@@ -1,40 +1,36 @@
-"""New pictures from a trained generator, and writing them."""
+"""New pictures from a trained generator."""
 
 from __future__ import annotations
 
 import math
 import os
 import time
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import ParamSpec
 
 import numpy as np
 import torch
-from PIL import Image
-from torch import nn
 
 from ganlet import paths
 from ganlet.engine.devices import choose_device
 from ganlet.errors import ConfigError
 from ganlet.games import Game
-from ganlet.games.drawn import BATCH, generate
-from ganlet.images import save_png
-from ganlet.networks.latents import sample_latents
-from ganlet.runs.files import os_errors_explained
+from ganlet.games.drawn import BATCH
+from ganlet.latent.space import Points, Space
 from ganlet.runs.folder import RunFolder
-from ganlet.runs.pictures import save_sheet
 from ganlet.workflows.arguments import names_of, require_number, require_whole
-from ganlet.workflows.generators import open_generator, open_generator_file
+from ganlet.workflows.drawing import Drawing
+from ganlet.workflows.generators import Trained, open_generator, open_generator_file
 from ganlet.workflows.labels import named_labels
 from ganlet.workflows.reporting import Reporter, Silent
 
-# What names of files end with that are no PNG, beside all that Pillow writes: no folder is meant by them.
-OTHER_FILES = {".svg", ".npy", ".npz", ".pt", ".safetensors", ".zip", ".tar", ".gz", ".mp4", ".html", ".txt", ".csv"}
+P = ParamSpec("P")
 BLOCK = 4 * BATCH  # pictures that are drawn between two words of progress: whole batches, so the bits stay the same
 QUIET_SECONDS = 3.0  # drawing that takes no longer is not worth a word
 
 
-def sample(
+def draw_samples(
     run: str | os.PathLike[str],
     num: int = 16,
     *,
@@ -48,7 +44,7 @@ def sample(
     device: str = "auto",
     game: Game | type[Game] | None = None,
     reporter: Reporter | None = None,
-) -> np.ndarray:
+) -> Drawing:
     """`num` new pictures from a run: uint8 (num, H, W, C). Raises `RunError` or `ConfigError`.
 
     Args:
@@ -87,30 +83,41 @@ def sample(
         trained = open_generator_file(path, chosen, game)
     else:
         trained = open_generator(RunFolder.open(path), checkpoint, chosen, average, game, network)
-    generator = trained.generator
-    of_styles = truncation if getattr(generator, "has_styles", False) else None
+    generator, how = trained.generator, {"verb": "sample"}
+    space = Space(generator)
     if latents is None:
-        given = sample_latents(generator.latents, num, seed, truncation if of_styles is None else None)
+        points = sampled_points(trained, space, num, seed, names, truncation)
+        how |= {"seed": seed, "num": num, "truncation": truncation, "label_names": names}
     else:
         one = generator.latents.draw((1,), 0, "shape")
         given = _tensor(latents, one.dtype)
         _require_shape(given, one.shape[1:])
-        num = len(given)
-    named = named_labels(names, num, trained.config) if names else None
-    drawn = trained.labels.draw(num, seed) if trained.labels and named is None else named
-    return _drawn(generator, given, drawn, of_styles, reporter or Silent())
+        points = space.enter(given, _labels(trained, len(given), seed, names), truncation)
+    kind = "styles" if space.has_styles else "latents"
+    return Drawing(_pictures(space, points, reporter or Silent()), points, trained.maker, kind, how)
 
 
-def _drawn(
-    generator: nn.Module, given: torch.Tensor, labels: torch.Tensor | None, of_styles: float | None, reporter: Reporter
-) -> np.ndarray:
-    """What `generate` gives, with a word of progress where that takes long."""
+def sampled_points(
+    trained: Trained, space: Space, num: int, seed: int, names: list[str], truncation: float | None
+) -> Points:
+    """The points of `ganlet sample --seed`."""
+    return space.sample(num, seed, _labels(trained, num, seed, names), truncation)
+
+
+def _labels(trained: Trained, num: int, seed: int, names: list[str]) -> torch.Tensor | None:
+    """Labels by name, or else as the run's pictures have them; None without labels."""
+    if names:
+        return named_labels(names, num, trained.config)
+    return trained.labels.draw(num, seed) if trained.labels else None
+
+
+def _pictures(space: Space, points: Points, reporter: Reporter) -> np.ndarray:
+    """The pictures of points, with a word of progress where that takes long."""
     began, pictures = time.monotonic(), []
-    for start in range(0, len(given), BLOCK):
-        rows = slice(start, start + BLOCK)
-        pictures.append(generate(generator, given[rows], None if labels is None else labels[rows], of_styles))
+    for start in range(0, len(points), BLOCK):
+        pictures.append(space.pictures(points[start : start + BLOCK]))
         if time.monotonic() - began > QUIET_SECONDS:
-            reporter.progress("drawing", min(start + BLOCK, len(given)), len(given))
+            reporter.progress("drawing", min(start + BLOCK, len(points)), len(points))
     return np.concatenate(pictures)
 
 
@@ -129,56 +136,12 @@ def _require_shape(latents: torch.Tensor, one: torch.Size) -> None:
         raise ConfigError("These latents do not fit the generator.", got=tuple(latents.shape), expected=expected)
 
 
-def samples_path(out: str | os.PathLike[str]) -> Path:
-    """Where pictures are to be written: a .png file for one grid, or a folder that has no pictures yet.
+def _pictures_of(drawing: Callable[P, Drawing]) -> Callable[P, np.ndarray]:
+    @wraps(drawing)
+    def pictures(*args: P.args, **kwargs: P.kwargs) -> np.ndarray:
+        return drawing(*args, **kwargs).pictures
 
-    Raises `ConfigError` for other files, for a folder that is called like one, and for a folder with pictures.
-    """
-    path = paths.given(out, "--out")
-    suffix = path.suffix.lower()
-    if suffix == ".png":
-        if os.path.isdir(path):
-            raise ConfigError("A file is meant here, and this is a folder.", where="--out", got=paths.printable(path))
-        return path
-    if suffix in OTHER_FILES or suffix in Image.registered_extensions():
-        got, expected = paths.printable(path), "FILE.png or a folder"
-        raise ConfigError("Pictures are written as PNG only.", where="--out", got=got, expected=expected)
-    if os.path.isfile(path):
-        got, expected = paths.printable(path), "FILE.png or a folder"
-        raise ConfigError("A folder is meant here, and this is a file.", where="--out", got=got, expected=expected)
-    if count := _num_pictures(path):
-        raise ConfigError(
-            "There are pictures in this folder already, which nobody could tell from the new ones.",
-            where="--out",
-            got=f"{count:,} in {paths.printable(path)}",
-            expected="a folder without pictures",
-            hint="choose another one with --out",
-        )
-    return path
+    return pictures
 
 
-def save_samples(pictures: np.ndarray, out: str | os.PathLike[str]) -> list[Path]:
-    """Write pictures (N, H, W, C): one grid if `out` ends in .png, else one file each into the folder `out`.
-
-    Raises `ConfigError` as `samples_path` does, and else as `runs.files.os_errors_explained`.
-    """
-    path = samples_path(out)
-    with os_errors_explained(path):
-        if path.suffix.lower() == ".png":
-            path.parent.mkdir(parents=True, exist_ok=True)
-            save_sheet(path, pictures)
-            return [path]
-        path.mkdir(parents=True, exist_ok=True)
-        width = max(4, len(str(len(pictures) - 1)))
-        files = [path / f"{index:0{width}}.png" for index in range(len(pictures))]
-        for file, picture in zip(files, pictures, strict=True):
-            save_png(file, picture)
-        return files
-
-
-def _num_pictures(folder: Path) -> int:
-    try:
-        suffixes = [os.path.splitext(name)[1].lower() for name in os.listdir(folder)]
-    except OSError:  # it is not there yet, or writing will say what is wrong with it
-        return 0
-    return sum(suffix in Image.registered_extensions() for suffix in suffixes)
+sample = _pictures_of(draw_samples)  # what a program asks for; the command also writes down how they were drawn

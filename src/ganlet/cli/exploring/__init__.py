@@ -1,0 +1,1 @@
+"""ganlet explore: the latent lab on the command line."""

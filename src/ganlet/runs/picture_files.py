@@ -1,0 +1,161 @@
+"""Files of pictures and films that carry certificates: PNG, WebP, GIF, and MP4 through an extra.
+
+PNG and WebP are lossless here, so pixels come back bit by bit; a GIF has 256 colours a frame, an MP4 loses detail.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, PngImagePlugin, features
+
+from ganlet.errors import ConfigError, EnvironmentProblem
+from ganlet.images import PIL_MODES, to_pil
+from ganlet.paths import printable
+from ganlet.runs.pictures import opaque
+
+STILL, FILMS = ".png", (".webp", ".gif", ".mp4")
+FORMATS = ["PNG", "WEBP", "GIF"]
+KEY = "ganlet"  # of the text in a PNG
+EXIF_DESCRIPTION = 0x010E
+FRAME_MS = 60
+
+
+def encode(frames: np.ndarray, suffix: str, text: str | None = None, frame_ms: int = FRAME_MS) -> bytes:
+    """A file of frames uint8 (F, H, W, C); a `suffix` of `FILMS` makes them move, in a PNG there is but one.
+
+    `text` is the certificate. Raises `EnvironmentProblem` where what the format needs is not installed.
+    """
+    if suffix == ".mp4":
+        return _encode_mp4(frames, text, frame_ms)
+    buffer = io.BytesIO()
+    if suffix == ".png":
+        info = PngImagePlugin.PngInfo()
+        if text is not None:
+            info.add_text(KEY, text)
+        to_pil(frames[0]).save(buffer, "PNG", pnginfo=info)
+        return buffer.getvalue()
+    options: dict[str, Any] = {"save_all": True, "duration": frame_ms, "loop": 0}
+    if suffix == ".webp":
+        if not features.check("webp"):
+            hint = "write a GIF: --out FILE.gif"
+            raise EnvironmentProblem("This Pillow was built without WebP.", where="--out", hint=hint)
+        # kmax=1: each frame stands for itself. Else a small change between two of them is dropped.
+        options |= {"lossless": True, "exact": True, "kmax": 1, "method": 3}
+        if text is not None:
+            exif = Image.Exif()
+            exif[EXIF_DESCRIPTION] = text
+            options["exif"] = exif
+        first, *others = [_coloured(frame) for frame in frames]
+    else:
+        options |= {"optimize": False, "disposal": 2} | ({"comment": text.encode()} if text is not None else {})
+        first, *others = [_coloured(frame).quantize(256, dither=Image.Dither.NONE) for frame in frames]
+    first.save(buffer, suffix[1:], append_images=others, **options)
+    return buffer.getvalue()
+
+
+def read(path: Path) -> tuple[np.ndarray, str | None]:
+    """Frames uint8 (F, H, W, C) of a picture or film, and the text of its certificate if it has one.
+
+    Raises `ConfigError` where it cannot be read.
+    """
+    with _errors_explained(path):
+        return decode(path.read_bytes(), path.suffix.lower())
+
+
+def certificate_text(path: Path) -> str | None:
+    """The text of the certificate of a picture or film; None where it has none. Raises as `read` does."""
+    with _errors_explained(path):
+        if path.suffix.lower() == ".mp4":
+            return decode(path.read_bytes(), ".mp4")[1]
+        with Image.open(path, formats=FORMATS) as image:
+            return _text_of(image)
+
+
+def decode(data: bytes, suffix: str) -> tuple[np.ndarray, str | None]:
+    """What `encode` gave, as it comes back: frames and text. Raises OSError, SyntaxError or ValueError."""
+    if suffix == ".mp4":
+        return _decode_mp4(data)
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        text = _text_of(image)
+        frames = []
+        for index in range(getattr(image, "n_frames", 1)):
+            image.seek(index)
+            kept = image.mode in PIL_MODES.values() and image.format != "GIF"
+            pixels = np.asarray(image if kept else image.convert("RGB"))
+            frames.append(pixels.reshape(*pixels.shape[:2], -1))
+        return np.stack(frames), text
+
+
+@contextmanager
+def _errors_explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ConfigError(
+            "This picture cannot be read.",
+            where=printable(path),
+            got=getattr(error, "strerror", None) or error,
+            expected="a PNG, WebP, GIF or MP4 that ganlet drew",
+        ) from None
+
+
+def _text_of(image: Image.Image) -> str | None:
+    if image.format == "PNG":
+        found = getattr(image, "text", {}).get(KEY)
+    elif image.format == "WEBP":
+        found = image.getexif().get(EXIF_DESCRIPTION)
+    else:
+        found = image.info.get("comment")
+    if isinstance(found, bytes):
+        found = found.decode("ascii", "replace")
+    return found if isinstance(found, str) and found.startswith("{") else None
+
+
+def _coloured(frame: np.ndarray) -> Image.Image:
+    """A frame as films have them: with colours, and opaque."""
+    return to_pil(opaque(frame))
+
+
+def _encode_mp4(frames: np.ndarray, text: str | None, frame_ms: int) -> bytes:
+    av, buffer = _av(), io.BytesIO()
+    with av.open(buffer, "w", format="mp4", options={"movflags": "use_metadata_tags"}) as container:
+        if text is not None:
+            container.metadata["comment"] = text
+        stream = container.add_stream("libx264", rate=Fraction(1000, frame_ms))
+        height, width = (side + side % 2 for side in frames.shape[1:3])  # the codec halves the colours' resolution
+        stream.width, stream.height, stream.pix_fmt, stream.options = width, height, "yuv420p", {"crf": "16"}
+        for frame in frames:
+            even = np.pad(opaque(frame), ((0, height - frame.shape[0]), (0, width - frame.shape[1]), (0, 0)), "edge")
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(even, format="rgb24")))
+        container.mux(stream.encode())
+    return buffer.getvalue()
+
+
+def _decode_mp4(data: bytes) -> tuple[np.ndarray, str | None]:
+    av = _av()
+    try:
+        with av.open(io.BytesIO(data)) as container:
+            text = container.metadata.get("comment")
+            return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]), text
+    except av.error.FFmpegError as error:
+        raise ValueError(str(error)) from None
+
+
+def _av() -> Any:
+    try:
+        import av
+    except ImportError as error:
+        raise EnvironmentProblem(
+            "MP4 needs a package that is not installed.",
+            where="--out",
+            got=error,
+            hint="pip install 'ganlet[mp4]', or write a WebP: --out FILE.webp",
+        ) from None
+    return av

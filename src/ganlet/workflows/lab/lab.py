@@ -1,0 +1,196 @@
+"""A generator in the lab: its space, whose weights it has, and what is kept about it in the folder `lab` of its run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ganlet.data.spec import Pack
+from ganlet.engine.devices import choose_device
+from ganlet.errors import MetricError, RunError
+from ganlet.games import Game
+from ganlet.images import center_crop
+from ganlet.latent.space import Points, Space
+from ganlet.metrics.extractors import GanletExtractor
+from ganlet.metrics.mode_classifier import open_mode_classifier
+from ganlet.paths import given
+from ganlet.runs.certificate import Maker
+from ganlet.runs.folder import RunFolder
+from ganlet.workflows.drawing import Drawing
+from ganlet.workflows.generators import Trained, open_generator, open_generator_file
+from ganlet.workflows.lab.judge import ModeJudge
+from ganlet.workflows.labels import named_labels
+from ganlet.workflows.reporting import Reporter, Silent
+from ganlet.workflows.training_pack import training_pack
+
+
+class Lab:
+    """What can be done with one generator. Nothing in here changes its run, but for the folder `lab` in it.
+
+    Attributes:
+        trained: the generator with its config.
+        space: the space that it draws from.
+        path: the folder where points, directions and pages are kept; it is made when something is.
+        folder: the run; None where all there is is a generator.safetensors.
+        reporter: where progress is told.
+    """
+
+    def __init__(
+        self,
+        trained: Trained,
+        path: Path,
+        folder: RunFolder | None = None,
+        *,
+        source: str | os.PathLike[str] | None = None,
+        game: Game | None = None,
+        reporter: Reporter | None = None,
+    ) -> None:
+        self.trained = trained
+        self.path = path
+        self.folder = folder
+        self.game = game
+        self.reporter = reporter or Silent()
+        self.space = Space(trained.generator, None if trained.labels is None else trained.labels.draw(4_096, 0))
+        self._source = source
+
+    @classmethod
+    def open(
+        cls,
+        run: str | os.PathLike[str],
+        *,
+        checkpoint: str | int | None = None,
+        source: str | os.PathLike[str] | None = None,
+        device: str = "auto",
+        game: Game | None = None,
+        reporter: Reporter | None = None,
+    ) -> Lab:
+        """The lab of a run, or of a generator.safetensors alone.
+
+        `checkpoint` is best, latest, or the images seen of one; `source` is where the run's pictures are now, if they
+        were moved. Raises `RunError` where there is no generator.
+        """
+        path, chosen = given(run), choose_device(device)
+        if path.is_file():
+            trained, folder = open_generator_file(path, chosen, game), None
+            where = path.with_name(f"{path.stem}-lab")
+        else:
+            folder = RunFolder.open(path)
+            trained, where = open_generator(folder, checkpoint, chosen, game=game), folder.path / "lab"
+        return cls(trained, where, folder, source=source, game=game, reporter=reporter)
+
+    def __repr__(self) -> str:
+        return f"Lab({str(self.path.parent)!r}, {self.trained.images_seen:,} images seen)"
+
+    @property
+    def maker(self) -> Maker:
+        """Whose weights draw, as certificates say it."""
+        return self.trained.maker
+
+    @property
+    def weights(self) -> str:
+        """The hash of the generator's weights: directions and styles mean nothing to others."""
+        return self.maker.weights
+
+    @property
+    def num_labels(self) -> int:
+        """Length of the label vectors; 0 without labels."""
+        return self.trained.config.data.num_labels
+
+    def sample(
+        self, num: int, seed: int = 0, labels: torch.Tensor | None = None, truncation: float | None = None
+    ) -> Points:
+        """The points that `ganlet sample --seed` draws; labels (num, num_labels) are as in the source by default."""
+        if labels is None and self.trained.labels is not None:
+            labels = self.trained.labels.draw(num, seed)
+        return self.space.sample(num, seed, labels, truncation)
+
+    def labels_named(self, names: list[str], num: int) -> torch.Tensor:
+        """Label vectors (num, num_labels); see `named_labels`."""
+        return named_labels(names, num, self.trained.config)
+
+    def points(
+        self,
+        *addresses: Any,
+        option: str = "--from",
+        labels: torch.Tensor | None = None,
+        truncation: float | None = None,
+    ) -> Points:
+        """The points at addresses, as people have them in hand, under labels (N, num_labels); see `addresses.find`."""
+        from ganlet.workflows.lab.addresses import find
+
+        return find(self, addresses, option, labels, truncation)
+
+    def keep(self, name: str, points: Points) -> Path:
+        """Keep one point in the run under a name, by which it is found again; returns its file."""
+        from ganlet.workflows.lab.addresses import keep
+
+        return keep(self, name, points)
+
+    def interpolate(self, *addresses: Any, steps: int = 10, **settings: Any) -> Drawing:
+        """The way from picture to picture; see `walks.interpolate`."""
+        from ganlet.workflows.lab.walks import interpolate
+
+        return interpolate(self, addresses or (0, 1), steps, **settings)
+
+    def grid(self, *corners: Any, rows: int = 8, columns: int = 8) -> Drawing:
+        """The sheet between four pictures; see `walks.grid`."""
+        from ganlet.workflows.lab.walks import grid
+
+        return grid(self, corners or (0, 1, 2, 3), rows, columns)
+
+    def mix(self, rows: Sequence[Any] = (), columns: Sequence[Any] = (), part: str = "coarse") -> Drawing:
+        """A matrix of mixtures; see `walks.mix`."""
+        from ganlet.workflows.lab.walks import mix
+
+        return mix(self, rows, columns, part)
+
+    def draw(self, points: Points, how: Mapping[str, Any] | None = None, **layout: Any) -> Drawing:
+        """The pictures of points, which can be saved with their certificate; `layout` is that of `Drawing`."""
+        return Drawing.of(self.space, points, self.maker, how or {"verb": "draw"}, **layout)
+
+    @cached_property
+    def pack(self) -> Pack:
+        """The pictures that the run was trained on. Raises DataError where they are gone, RunError without a run."""
+        if self.folder is None:
+            raise RunError(
+                "This generator is without its run, so its training pictures are not known.",
+                where=self.path,
+                hint="give the folder of its run in place of the file",
+            )
+        self.trained, pack = training_pack(self.folder, self.trained, self._source, "explore", self.reporter)
+        return pack
+
+    @cached_property
+    def training_pictures(self) -> np.ndarray:
+        """The training pictures as shown, uint8 (N, H, W, C)."""
+        return center_crop(self.pack.pictures, self.trained.config.data.size)
+
+    @cached_property
+    def extractor(self) -> GanletExtractor:
+        """What perceptual distances are measured in: the network that is shipped."""
+        return GanletExtractor(self.space.device)
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """Features (N, F) of float images (N, C, H, W) in [-1, 1], with gradients if wanted."""
+        return self.extractor(images.clamp(-1.0, 1.0).add(1.0).mul(127.5).permute(0, 2, 3, 1))[0]
+
+    @cached_property
+    def judge(self) -> ModeJudge | None:
+        """What tells the attributes of pictures, where the source has known ones; None where it has not.
+
+        It is trained on the source at the first time, in about ten seconds.
+        """
+        progress = partial(self.reporter.progress, "learning to tell kinds of pictures apart")
+        try:
+            classifier = open_mode_classifier(
+                self.pack, self.trained.config.data.size, self.space.device, progress=progress
+            )
+        except (MetricError, RunError):
+            return None
+        return ModeJudge.of(classifier)

@@ -1,0 +1,180 @@
+"""Who drew a picture, and how; and drawing it again."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ganlet import paths
+from ganlet.engine.devices import choose_device
+from ganlet.errors import CheckpointError, ConfigError
+from ganlet.games import Game
+from ganlet.games.drawn import BATCH
+from ganlet.latent.space import Points, Space
+from ganlet.paths import printable
+from ganlet.runs import checkpoint
+from ganlet.runs.cells import compose, difference, fits
+from ganlet.runs.certificate import Certificate, pixels_hash
+from ganlet.runs.folder import RunFolder
+from ganlet.runs.picture_files import FILMS, decode, encode, read
+from ganlet.workflows.drawing import Drawing
+from ganlet.workflows.generators import Trained, open_generator, open_generator_file
+from ganlet.workflows.sampling import sampled_points
+
+ROUNDING = 1  # grey levels by which another machine may draw otherwise
+MOST = 1_000_000  # pictures of a seed that are drawn anew to find the batch of one
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """What is known of a picture or film.
+
+    Attributes:
+        certificate: what it says of itself.
+        unchanged: whether its pixels are those that the certificate was written for.
+        drawn: the same drawn again, where the weights were at hand.
+        difference: grey levels by which a pixel of it differs at most from that; 0 is bit-equal.
+    """
+
+    path: Path
+    certificate: Certificate
+    unchanged: bool
+    drawn: Drawing | None = None
+    difference: int | None = None
+
+    @property
+    def verdict(self) -> str:
+        """One word for programs: "same", "rounded", "changed", or "unchecked" without the weights."""
+        if self.difference is None:
+            return "unchecked" if self.unchanged else "changed"
+        if self.difference == 0:
+            return "same"
+        return "rounded" if self.difference <= ROUNDING and self.unchanged else "changed"
+
+    def __str__(self) -> str:
+        certificate, how = self.certificate, dict(self.certificate.how)
+        maker = certificate.maker
+        verb = how.pop("verb", "draw")
+        told = ", ".join(f"{name} {value}" for name, value in how.items() if value not in (None, [], ""))
+        cells = f"{len(certificate)} pictures" if len(certificate) > 1 else "one picture"
+        lines = [
+            f"{paths.printable(self.path)}: {cells}, drawn by ganlet {certificate.version}",
+            f"  by:       weights {maker.weights}, {maker.images_seen:,} images seen; run {maker.run}",
+            f"  how:      {verb}{f' ({told})' if told else ''}",
+            f"  pixels:   {'as they were drawn' if self.unchanged else 'CHANGED since they were drawn'}",
+        ]
+        if self.difference is not None:
+            said = {
+                "same": "the same in every bit",
+                "rounded": f"the same but for {self.difference} grey level: another machine rounds otherwise",
+                "changed": f"ANOTHER PICTURE: up to {self.difference} grey levels apart",
+            }
+            lines.append(f"  again:    {said[self.verdict]}")
+        return "\n".join(lines)
+
+
+def whence(
+    picture: str | os.PathLike[str],
+    run: str | os.PathLike[str] | None = None,
+    *,
+    device: str = "auto",
+    game: Game | None = None,
+) -> Origin:
+    """Who drew a picture or film, by its certificate; with a run (or a generator.safetensors) it is drawn again.
+
+    The weights are looked for in the run's generator and in its checkpoints. Raises `ConfigError` for a picture without
+    a certificate, for one whose certificate was changed, and where the run does not have the weights.
+    """
+    path = paths.given(picture)
+    frames, text = read(path)
+    if text is None:
+        raise ConfigError(
+            "This picture carries no certificate.",
+            where=printable(path),
+            expected="a PNG, WebP, GIF or MP4 as ganlet wrote it: other programs drop certificates when they save",
+            hint=f"look for its latent: ganlet explore RUN invert {printable(path)}",
+        )
+    certificate = Certificate.from_text(text)
+    origin = Origin(path, certificate, pixels_hash(frames) == certificate.pixels)
+    if run is None:
+        return origin
+    trained = _drawn_by(certificate, paths.given(run), choose_device(device), game)
+    drawn = _again(certificate, trained)
+    return replace(origin, drawn=drawn, difference=_difference(frames, drawn, path.suffix.lower()))
+
+
+def _drawn_by(certificate: Certificate, path: Path, device: torch.device, game: Game | None) -> Trained:
+    """The generator of these weights: the run's own, or that of a checkpoint of the same moment."""
+    wanted, found = certificate.maker, []
+    if path.is_file():
+        candidates = [lambda: open_generator_file(path, device, game)]
+    else:
+        folder = RunFolder.open(path)
+        candidates = [lambda: open_generator(folder, None, device, game=game)] if folder.generator_path.exists() else []
+        moments = checkpoint.moments(folder.checkpoints_path)
+        moments = sorted(moments, key=lambda moment: moment != wanted.images_seen)
+        candidates += [lambda moment=moment: open_generator(folder, moment, device, game=game) for moment in moments]
+    for candidate in candidates:
+        try:
+            trained = candidate()
+        except CheckpointError:  # a damaged one cannot be the one
+            continue
+        if trained.maker.weights == wanted.weights:
+            return trained
+        found.append(f"{trained.maker.weights[:12]} at {trained.images_seen:,} images")
+    raise ConfigError(
+        "The weights that drew this picture are not here.",
+        where=printable(path),
+        got=", ".join(found) or "no generator",
+        expected=f"weights {wanted.weights[:12]}, {wanted.images_seen:,} images seen, of run {wanted.run}",
+        hint="give the run that drew it; its checkpoint may have been pruned since",
+    )
+
+
+def _again(certificate: Certificate, trained: Trained) -> Drawing:
+    """What the certificate says, drawn again, in the batches of before."""
+    space = Space(trained.generator)
+    labels = None if certificate.labels is None else torch.tensor(certificate.labels)
+    points = Points(torch.tensor(certificate.values), labels)
+    kind = "styles" if space.has_styles else "latents"
+    batch, place = _batch_of(certificate, points, trained, space)
+    pictures = space.pictures(batch)
+    if place is not None:
+        pictures = pictures[place : place + 1]
+    return Drawing(pictures, points, trained.maker, kind, certificate.how, boxes=certificate.boxes)
+
+
+def _batch_of(certificate: Certificate, points: Points, trained: Trained, space: Space) -> tuple[Points, int | None]:
+    """The points that were drawn at once, for a device rounds otherwise in other batches, and which of them is meant.
+
+    A sheet has them all. Of single pictures of a seed the others are drawn from the seed.
+    """
+    how = certificate.how
+    index, num, seed = (how[name] if isinstance(how.get(name), int) else -1 for name in ("index", "num", "seed"))
+    if seed < 0 or not 0 <= index < num <= MOST:
+        return points, None
+    together = sampled_points(trained, space, num, seed, how.get("label_names") or [], how.get("truncation"))
+    start = index // BATCH * BATCH
+    batch, place = together[start : start + BATCH], index - start
+    if not torch.equal(batch.values[place : place + 1], points.values):  # this torch draws other numbers from the seed
+        return points, None
+    return batch, place
+
+
+def _difference(frames: np.ndarray, drawn: Drawing, suffix: str) -> int:
+    """The most grey levels by which what is there differs from what was drawn again."""
+    assert drawn.boxes is not None
+    size = drawn.pictures.shape[1:3]
+    if suffix not in FILMS:
+        if not fits(frames, drawn.boxes, (size[0], size[1])):
+            return 255
+        return int(difference(frames, drawn.pictures, drawn.boxes).max())
+    # A film is compared as it comes back from its format, which drops colours, or frames that are equal.
+    expected, _ = decode(encode(compose(drawn.pictures, drawn.boxes), suffix), suffix)
+    if expected.shape != frames.shape:
+        return 255
+    return int(np.abs(expected.astype(int) - frames).max())
