@@ -17,8 +17,8 @@ BOXES = {"normal": 4.0, "styles": 6.0, "uniform": math.sqrt(3.0), "sphere": math
 class Coordinates:
     """Points of a space as flat numbers (N, size) of mean 0 and deviation 1 under the prior.
 
-    With `shared`, styles are one for all levels, as those of the generator's own pictures are; `spread` then gives each
-    level its own. On a sphere only the direction of the numbers counts, so whatever a search does stays on it.
+    With `shared`, styles are one for all levels, as those of the generator's own pictures are. On a sphere only the
+    direction of the numbers counts, so whatever a search does stays on it.
 
     Attributes:
         size: how many numbers a point has.
@@ -52,20 +52,9 @@ class Coordinates:
         values = values.mean(dim=1) if self.shared else values
         return (values.flatten(1) - self._mean) / self._deviation
 
-    def draw(self, num: int, seed: int, stream: str, clock: int = 0) -> torch.Tensor:
-        """Numbers (num, size) of points that the generator would draw, a pure function of (seed, stream, clock)."""
-        labels = self.space.labels
-        if labels is not None:
-            labels = labels[torch.arange(num) % len(labels)]
-        return self.numbers(self.space.sample(num, derive(seed, stream, clock), labels).values)
-
     def points(self, numbers: torch.Tensor, labels: torch.Tensor | None) -> Points:
         """The points at numbers (N, size)."""
         return Points(self.values(numbers).contiguous(), labels)
-
-    def spread(self) -> Coordinates:
-        """The coordinates that give each level a style of its own."""
-        return Coordinates(self.space)
 
     def drawn_anew(self, numbers: torch.Tensor, seed: int, clock: int) -> torch.Tensor:
         """Numbers (N, size) within the box: those outside are drawn anew, not put on its edge.

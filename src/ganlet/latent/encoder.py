@@ -17,11 +17,11 @@ from ganlet.latent.space import Points, Space
 from ganlet.networks.latents import sample_latents
 from ganlet.randomness import callers_randomness_kept, derive
 
-WIDTH, MAX_WIDTH = 32, 128  # channels after the first convolution, and at most
+WIDTH, MAX_WIDTH = 32, 256  # channels after the first convolution, and at most
 COARSEST = 4  # convolutions of stride 2 stop where the shorter side is at most this
 HIDDEN = 256
 BATCH = 64
-NUM_PICTURES = 96_000  # that it is shown; each once
+NUM_PICTURES = 48_000  # that it is shown; each once
 NUM_TESTED = 512
 PEAK_RATE, WARM_UP = 2e-3, 0.05
 
@@ -36,17 +36,13 @@ class Encoder(nn.Module):
         super().__init__()
         self.coordinates = Coordinates(space, shared=True)
         self.num_labels = 0 if space.labels is None else space.labels.shape[1]
-        channels, height, width = drawn_shape(space)
-        counts = [channels, WIDTH]
-        while min(height, width) > 2 * COARSEST:
-            counts.append(min(2 * counts[-1], MAX_WIDTH))
+        before, height, width = drawn_shape(space)
+        after, layers = WIDTH, []
+        while not layers or min(height, width) > COARSEST:
+            layers += [nn.Conv2d(before, after, 3, 2, 1), nn.BatchNorm2d(after), nn.LeakyReLU(0.2)]
+            before, after = after, min(2 * after, MAX_WIDTH)
             height, width = -(-height // 2), -(-width // 2)
-        layers: list[nn.Module] = []
-        for level, (before, after) in enumerate(zip(counts, counts[1:], strict=False)):
-            layers += [nn.Conv2d(before, after, 3, 1 if level == 0 else 2, 1), nn.BatchNorm2d(after), nn.LeakyReLU(0.2)]
-        layers += [nn.Conv2d(counts[-1], MAX_WIDTH, 3, 2, 1), nn.BatchNorm2d(MAX_WIDTH), nn.LeakyReLU(0.2)]
-        height, width = -(-height // 2), -(-width // 2)
-        self.body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(MAX_WIDTH * height * width, HIDDEN), nn.ReLU())
+        self.body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(before * height * width, HIDDEN), nn.ReLU())
         self.head = nn.Linear(HIDDEN, self.coordinates.size + self.num_labels)
 
     def guess(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -9,8 +9,10 @@ import numpy as np
 import torch
 
 from ganlet.errors import ConfigError
+from ganlet.games.drawn import BATCH
 from ganlet.images import to_network
 from ganlet.latent.coordinates import Coordinates
+from ganlet.latent.pool import Pool
 from ganlet.latent.search import Features, Objective, Wanted, descend, polish
 from ganlet.latent.space import Points, Space, joined
 
@@ -20,8 +22,8 @@ Progress = Callable[[int, int], None]
 
 FOUND = 0.5  # grey levels, root mean square: rounding to whole ones alone gives 0.29
 NOTHING_LEFT = 0.3  # below this a search ends at once
+COMPARED = 1_024  # pictures that are compared at once
 AT_ONCE = 8  # pictures that are searched for together
-MOST_LABELS = 16
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Search:
     starts: int = 8
     steps: int = 50
     rate: float = 0.3
-    rounds: int = 2
+    rounds: int = 3
     polish_steps: int = 20
     features_weight: float = 0.0
     prior_weight: float = 0.1
@@ -78,8 +80,8 @@ def invert(
 ) -> Inversion:
     """The points that draw pictures uint8 (N, H, W, C), or float (N, C, H, W) in [-1, 1], or come nearest to them.
 
-    Without labels (N, num_labels), a generator that is fed some is tried with several of `space.labels`, the encoder's
-    guess first. Raises `ConfigError` for pictures of another size or of other channels.
+    Without labels (N, num_labels), a generator that is fed some is tried with those of the encoder's guess and of the
+    nearest pictures of a pool that it draws. Raises `ConfigError` for pictures of another size or of other channels.
 
     Gradient descent on latents: Creswell & Bharath 2016, Lipton & Tripathi 2017. It finds a generator's own pictures
     again; for others it finds the nearest that it can draw, of those it comes by.
@@ -92,23 +94,27 @@ def invert(
         features=features,
         features_weight=search.features_weight,
     )
+    pool = Pool(Coordinates(space, shared=True), drawn_shape(space), seed, search.starts)
     found, traces = [], []
     for start in range(0, len(images), AT_ONCE):
         rows = slice(start, start + AT_ONCE)
         given = None if labels is None else labels[rows]
-        points, trace = _searched(objective, images[rows], given, encoder, search, seed)
+        points, trace = _searched(objective, images[rows], given, encoder, pool, search, seed)
         found.append(points)
         traces.append(trace)
         if progress is not None:
             progress(min(start + AT_ONCE, len(images)), len(images))
     points = joined(found)
-    errors, distances = pixel_errors(space, points, images), _distances(space, points, images, features)
+    errors = pixel_errors(space, points, images)
+    distances = None if features is None else feature_distances(space, points, images, features)
     return Inversion(points, errors, distances, _padded(traces))
 
 
 def as_images(space: Space, pictures: np.ndarray | torch.Tensor) -> torch.Tensor:
     """Pictures as float images (N, C, H, W) in [-1, 1]. Raises `ConfigError` where the generator draws others."""
-    pictures = torch.as_tensor(pictures)
+    pictures = (
+        torch.from_numpy(np.array(pictures)) if isinstance(pictures, np.ndarray) else pictures
+    )  # may be read-only
     images = to_network(pictures).contiguous() if pictures.dtype == torch.uint8 else pictures.float()
     expected = drawn_shape(space)
     if images.dim() != 4 or tuple(images.shape[1:]) != expected:
@@ -117,7 +123,7 @@ def as_images(space: Space, pictures: np.ndarray | torch.Tensor) -> torch.Tensor
             "These are no pictures as the generator draws them.",
             where="pictures",
             got=f"shape {tuple(pictures.shape)} of {str(pictures.dtype).removeprefix('torch.')}",
-            expected=f"uint8 (N, {height}, {width}, {channels}), or float (N, {channels}, {height}, {width}) in [-1, 1]",
+            expected=f"uint8 (N, {height}, {width}, {channels}) or float (N, {channels}, {height}, {width})",
         )
     return images
 
@@ -131,21 +137,44 @@ def drawn_shape(space: Space) -> tuple[int, int, int]:
 
 
 @torch.no_grad()
-def pixel_errors(space: Space, points: Points, images: torch.Tensor) -> np.ndarray:
-    """Mean absolute errors (N,) in grey levels of the pictures at points, against images (N, C, H, W)."""
+def pixel_errors(space: Space, points: Points, images: torch.Tensor, weights: torch.Tensor | None = None) -> np.ndarray:
+    """Mean absolute errors (N,) in grey levels of the pictures at points, against images (N or 1, C, H, W).
+
+    `weights` of pixels are (N or 1, 1, H, W) and of mean 1.
+    """
     drawn = torch.from_numpy(space.pictures(points)).permute(0, 3, 1, 2)
-    wanted = images.add(1.0).mul(127.5).round().clamp(0, 255)
-    return (drawn - wanted).abs().double().mean(dim=(1, 2, 3)).numpy()
+    off = (drawn - images.add(1.0).mul(127.5).round().clamp(0, 255)).abs().double()
+    return (off if weights is None else off * weights).mean(dim=(1, 2, 3)).numpy()
+
+
+def nearest_errors(pictures: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The errors float64 (N,) of the nearest of other pictures uint8 (M, H, W, C), and which these are, int64 (N,).
+
+    Nearest by the same mean absolute error, so that no other of them would do better.
+    """
+    wanted = torch.from_numpy(pictures.reshape(len(pictures), -1).astype(np.float32))
+    errors, nearest = torch.full((len(pictures),), torch.inf), torch.zeros(len(pictures), dtype=torch.int64)
+    for start in range(0, len(others), COMPARED):
+        part = others[start : start + COMPARED]
+        least = torch.cdist(wanted, torch.from_numpy(part.reshape(len(part), -1).astype(np.float32)), p=1).min(dim=1)
+        nearest = torch.where(least.values < errors, least.indices + start, nearest)
+        errors = torch.minimum(errors, least.values)
+    return errors.double().numpy() / wanted.shape[1], nearest.numpy()
+
+
+def mean_errors(pictures: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The errors float64 (N,) of the mean of other pictures uint8 (M, H, W, C)."""
+    return np.abs(pictures - others.mean(axis=0).round()).mean(axis=(1, 2, 3))
 
 
 @torch.no_grad()
-def _distances(space: Space, points: Points, images: torch.Tensor, features: Features | None) -> np.ndarray | None:
-    if features is None:
-        return None
+def feature_distances(space: Space, points: Points, images: torch.Tensor, features: Features) -> np.ndarray:
+    """Euclidean distances (N,) of the features of the pictures at points from those of images (N, C, H, W)."""
     parts = []
-    for start in range(0, len(points), 64):
-        drawn = space.images(points[start : start + 64])
-        parts.append((features(drawn) - features(images[start : start + 64].to(drawn))).norm(dim=1).double().cpu())
+    for start in range(0, len(points), BATCH):
+        drawn = space.images(points[start : start + BATCH])
+        wanted = images[start : start + BATCH].to(drawn.device)
+        parts.append((features(drawn) - features(wanted)).norm(dim=1).double().cpu())
     return torch.cat(parts).numpy()
 
 
@@ -154,23 +183,24 @@ def _searched(
     images: torch.Tensor,
     labels: torch.Tensor | None,
     encoder: Encoder | None,
+    pool: Pool,
     search: Search,
     seed: int,
 ) -> tuple[Points, torch.Tensor]:
     """The best points of some pictures, and the best objective of each after each step (N, T)."""
     num = len(images)
     coordinates = Coordinates(objective.space, shared=True)
-    numbers, fed = starting_points(coordinates, images, labels, encoder, search.starts, seed)
-    starts = len(numbers) // num
+    numbers, fed = starting_points(pool, coordinates, images, labels, encoder, search.starts)
+    starts = search.starts
     wanted = Wanted(images.repeat_interleave(starts, dim=0), labels=fed)
     trace = []
 
     def best(losses: torch.Tensor) -> torch.Tensor:
         return losses.view(num, starts).amin(dim=1)
 
-    for numbers, losses in descend(
-        objective, coordinates, numbers, wanted, steps=search.steps, rate=search.rate, seed=seed
-    ):
+    descent = descend(objective, coordinates, numbers, wanted, steps=search.steps, rate=search.rate, seed=seed)
+    for moved, losses in descent:
+        numbers = moved
         trace.append(best(losses))
     losses = objective.losses(coordinates, numbers, wanted)
     order = losses.view(num, starts).argsort(dim=1)
@@ -189,40 +219,36 @@ def _searched(
     if coordinates.shared and search.every_level:
         shared, coordinates = coordinates, Coordinates(objective.space)
         numbers = coordinates.numbers(shared.values(numbers))
-        for numbers, losses in polish(
-            objective, coordinates, numbers, wanted, steps=search.polish_steps, enough=FOUND**2
-        ):
+        refining = polish(objective, coordinates, numbers, wanted, steps=search.polish_steps, enough=FOUND**2)
+        for moved, losses in refining:
+            numbers = moved
             trace.append(losses)
     return coordinates.points(numbers, wanted.labels), torch.stack(trace, dim=1)
 
 
 def starting_points(
+    pool: Pool,
     coordinates: Coordinates,
     images: torch.Tensor,
     labels: torch.Tensor | None,
     encoder: Encoder | None,
     starts: int,
-    seed: int,
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Numbers (N * S, size) and labels (N * S, num_labels) to start from, S of each picture one after another.
 
-    The encoder's guess comes first. All pictures get the same random ones, so that what is found does not depend on
-    what else is looked for. Where labels are not known, S is raised to try each that pictures have, up to `MOST_LABELS`.
+    The encoder's guess comes first, with the labels that it guesses where none are known; the others are the nearest of
+    the pool.
     """
-    num, known = len(images), coordinates.space.labels
-    candidates = None if labels is not None or known is None else known.unique(dim=0)[:MOST_LABELS]
-    if candidates is not None:
-        starts = max(starts, len(candidates))
-    numbers = coordinates.draw(starts, seed, "starts of an inversion").repeat(num, 1, 1)
-    fed = None if labels is None else labels[:, None].expand(-1, starts, -1).clone()
-    if candidates is not None:
-        fed = candidates[torch.arange(starts) % len(candidates)].repeat(num, 1, 1)
+    rows = pool.nearest(images, starts, labels)
+    numbers, fed = pool.numbers[rows], None if pool.labels is None else pool.labels[rows]
+    if labels is not None:
+        fed = labels[:, None].repeat(1, starts, 1)
     if encoder is not None:
         guess = encoder(images)
         numbers[:, 0] = coordinates.numbers(guess.values)
-        if candidates is not None and fed is not None and guess.labels is not None:
-            fed[:, 0] = candidates[torch.cdist(guess.labels, candidates).argmin(dim=1)]
-    return numbers.flatten(0, 1).contiguous(), None if fed is None else fed.flatten(0, 1)
+        if labels is None and fed is not None and guess.labels is not None and pool.labels is not None:
+            fed[:, 0] = pool.labels[torch.cdist(guess.labels, pool.labels).argmin(dim=1)]
+    return numbers.flatten(0, 1), None if fed is None else fed.flatten(0, 1)
 
 
 def _padded(traces: list[torch.Tensor]) -> np.ndarray:

@@ -148,7 +148,8 @@ def polish(
     enough: float = 0.0,
     gain: float = 1e-3,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Gauss-Newton steps, each damped until it helps. Yields numbers (N, size) and the objective (N,) after each step.
+    """Gauss-Newton steps, each damped until it helps. Yields numbers (N, size) and the objective (N,), at first and
+    after each step.
 
     A picture is left alone once its objective is below `enough`, or a step has lowered it by a share of less than
     `gain`.
@@ -160,6 +161,7 @@ def polish(
     square = numbers.new_zeros(len(numbers), coordinates.size, coordinates.size)
     slope = torch.zeros_like(numbers)
     active = losses > enough
+    yield numbers, losses
     for _ in range(steps):
         for row in (stale & active).nonzero().flatten().tolist():
             jacobian = _jacobian(objective, coordinates, numbers[row], wanted[row : row + 1])
@@ -201,6 +203,6 @@ def _jacobian(objective: Objective, coordinates: Coordinates, numbers: torch.Ten
             *(None if each is None else each.expand(num, -1) for each in (wanted.centres, wanted.labels)),
         )
         at = numbers.expand(num, -1).contiguous()
-        _, along = jvp(lambda each, same=same: objective.residuals(coordinates, each, same), (at,), (directions,))
-        parts.append(along)
+        found = jvp(lambda each, same=same: objective.residuals(coordinates, each, same), (at,), (directions,))
+        parts.append(found[1])
     return torch.cat(parts)

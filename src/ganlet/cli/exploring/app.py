@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ganlet.cli.exploring import walking
+from ganlet.cli.exploring import inversion, walking
 from ganlet.cli.exploring.opening import Asked
 from ganlet.cli.options import Device
 
@@ -16,6 +16,8 @@ app.command("interpolate")(walking.interpolate)
 app.command("grid")(walking.grid)
 app.command("mix")(walking.mix)
 app.command("keep")(walking.keep)
+app.command("invert")(inversion.invert)
+app.command("paint")(inversion.paint)
 
 
 @app.callback()

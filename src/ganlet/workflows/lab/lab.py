@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -28,6 +28,10 @@ from ganlet.workflows.lab.judge import ModeJudge
 from ganlet.workflows.labels import named_labels
 from ganlet.workflows.reporting import Reporter, Silent
 from ganlet.workflows.training_pack import training_pack
+
+if TYPE_CHECKING:
+    from ganlet.latent.painting import Painting
+    from ganlet.workflows.lab.inversion import Inverted
 
 
 class Lab:
@@ -149,6 +153,18 @@ class Lab:
         from ganlet.workflows.lab.walks import mix
 
         return mix(self, rows, columns, part)
+
+    def invert(self, *pictures: Any, **settings: Any) -> Inverted:
+        """The points of pictures of any origin; see `inversion.invert`."""
+        from ganlet.workflows.lab.inversion import invert
+
+        return invert(self, pictures, **settings)
+
+    def paint(self, picture: Any = 0, **settings: Any) -> tuple[Drawing, Painting]:
+        """Pictures that fit a part of one; see `inversion.paint`."""
+        from ganlet.workflows.lab.inversion import paint
+
+        return paint(self, picture, **settings)
 
     def draw(self, points: Points, how: Mapping[str, Any] | None = None, **layout: Any) -> Drawing:
         """The pictures of points, which can be saved with their certificate; `layout` is that of `Drawing`."""
