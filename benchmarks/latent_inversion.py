@@ -1,8 +1,7 @@
 """Are a generator's own pictures found again, and what is kept of pictures that it never saw?
 
-    python benchmarks/latent_inversion.py run RUN ... --out benchmarks/results/latent_inversion.jsonl [--encoder] \
-        [--num 100] [--held-out 50] [--prior 0.1]
-    python benchmarks/latent_inversion.py table benchmarks/results/latent_inversion.jsonl
+    python benchmarks/latent_inversion.py run RUN ... --out ROWS.jsonl [--encoder] [--prior 0.1]
+    python benchmarks/latent_inversion.py table ROWS.jsonl
 
 An own picture is found where the mean error is below one grey level. Of held-out pictures the errors are told beside
 those of the nearest training picture and of the mean of all; where the source's attributes are known, also how often a

@@ -42,9 +42,9 @@ class Search:
     """
 
     starts: int = 8
-    steps: int = 50
+    steps: int = 40
     rate: float = 0.3
-    rounds: int = 3
+    rounds: int = 6
     polish_steps: int = 20
     features_weight: float = 0.0
     prior_weight: float = 0.1
@@ -236,10 +236,12 @@ def starting_points(
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Numbers (N * S, size) and labels (N * S, num_labels) to start from, S of each picture one after another.
 
-    The encoder's guess comes first, with the labels that it guesses where none are known; the others are the nearest of
-    the pool.
+    The encoder's guess comes first, with the labels that it guesses where none are known; then half of them are the
+    nearest of the pool, and the others any: the nearest resemble each other, and may all end in the same wrong place.
     """
-    rows = pool.nearest(images, starts, labels)
+    near = -(-starts // 2)
+    others = torch.arange(starts - near).expand(len(images), -1)
+    rows = torch.cat([pool.nearest(images, near, labels), others], dim=1)
     numbers, fed = pool.numbers[rows], None if pool.labels is None else pool.labels[rows]
     if labels is not None:
         fed = labels[:, None].repeat(1, starts, 1)

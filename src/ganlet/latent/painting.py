@@ -25,9 +25,9 @@ from ganlet.latent.pool import Pool
 from ganlet.latent.search import Objective, Wanted, descend, polish
 from ganlet.latent.space import Points, Space
 
-NOISE = 4.0  # grey levels that paint is taken to be off by
+NOISE = 16.0  # grey levels that paint is taken to be off by
 STEPS, RATE = 60, 0.2
-POLISH_STEPS = 4  # a Jacobian for each alternative each time
+POLISH_STEPS = 6  # a Jacobian for each alternative each time
 
 Side = Literal["left", "right", "top", "bottom", "centre"]
 

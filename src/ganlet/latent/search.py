@@ -2,8 +2,8 @@
 
 What is minimised is a sum of squares: of pixels (those under a mask, where there is one), of features, and of the
 distance from the prior. A first, rough descent is Adam's, which escapes from bad starts; the rest is done by damped
-Gauss-Newton steps (Levenberg 1944, Marquardt 1963), which a problem of so few numbers allows: a Jacobian costs
-as much as drawing twice as many pictures as a point has numbers, and a dozen of these replace thousands of steps.
+Gauss-Newton steps (Levenberg 1944, Marquardt 1963), which a problem of so few numbers allows: a Jacobian costs as much
+as drawing a picture for each number of a point, and a dozen of these replace thousands of steps.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
-from torch.func import jvp
 
 from ganlet.games.drawn import BATCH
 from ganlet.latent.coordinates import Coordinates
@@ -23,6 +22,7 @@ GREY = 127.5  # grey levels in a unit of an image
 MOMENTUM, MOMENTUM_OF_SQUARES = 0.9, 0.99
 FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 1e-1, 1e-6, 1e4
 LESS, MORE = 0.2, 4.0  # what a step that helps, and one that does not, makes of the damping
+STEP = 3e-3  # deviations: of float32, smaller ones would be mostly rounding
 NUM_SCALE = 64  # pictures that the scale of features is told by
 
 Features = Callable[[torch.Tensor], torch.Tensor]
@@ -164,7 +164,7 @@ def polish(
     yield numbers, losses
     for _ in range(steps):
         for row in (stale & active).nonzero().flatten().tolist():
-            jacobian = _jacobian(objective, coordinates, numbers[row], wanted[row : row + 1])
+            jacobian = _jacobian(objective, coordinates, numbers[row], wanted[row : row + 1], residuals[row])
             square[row], slope[row] = jacobian @ jacobian.T, jacobian @ residuals[row]
         rows = active.nonzero().flatten()
         if not len(rows):
@@ -188,21 +188,23 @@ def polish(
         yield numbers, losses
 
 
-def _jacobian(objective: Objective, coordinates: Coordinates, numbers: torch.Tensor, wanted: Wanted) -> torch.Tensor:
-    """The derivatives (size, R) of the residuals by each of numbers (size,), in forward mode.
+@torch.no_grad()
+def _jacobian(
+    objective: Objective,
+    coordinates: Coordinates,
+    numbers: torch.Tensor,
+    wanted: Wanted,
+    residuals: torch.Tensor,
+    step: float = STEP,
+) -> torch.Tensor:
+    """The derivatives (size, R) by each of numbers (size,), of residuals (R,) that are theirs: by small steps.
 
-    In evaluation mode no picture depends on another, so a batch of the same picture, each with another direction, is
-    differentiated at once.
+    In evaluation mode no picture depends on another, so all steps are one batch. That is four times as fast as forward
+    differentiation, asks nothing of the network, and is exact enough: an error of the Jacobian costs a step, no
+    accuracy.
     """
     parts = []
-    for directions in torch.eye(coordinates.size).split(BATCH):
-        num = len(directions)
-        same = Wanted(
-            wanted.images.expand(num, -1, -1, -1),
-            None if wanted.weights is None else wanted.weights.expand(num, -1, -1, -1),
-            *(None if each is None else each.expand(num, -1) for each in (wanted.centres, wanted.labels)),
-        )
-        at = numbers.expand(num, -1).contiguous()
-        found = jvp(lambda each, same=same: objective.residuals(coordinates, each, same), (at,), (directions,))
-        parts.append(found[1])
+    for directions in torch.eye(coordinates.size, dtype=numbers.dtype).split(BATCH):
+        same = wanted[torch.zeros(len(directions), dtype=torch.int64)]
+        parts.append((objective.residuals(coordinates, numbers + step * directions, same) - residuals) / step)
     return torch.cat(parts)

@@ -69,7 +69,7 @@ def paint(
     ] = None,
     num: Annotated[int, typer.Option(min=1, max=64, help="Alternatives.")] = 8,
     label: Annotated[list[str] | None, typer.Option(help="Class or attributes that they shall show.")] = None,
-    noise: Annotated[float, typer.Option(min=0.1, help="By how many grey levels the kept part may be off.")] = 4.0,
+    noise: Annotated[float, typer.Option(min=0.1, help="By how many grey levels the kept part may be off.")] = 16.0,
     seed: Seed = 0,
     out: Out = None,
     certificate: Certificate = True,
