@@ -6,7 +6,8 @@
 An own picture is found where the mean error is below one grey level. Of held-out pictures the errors are told beside
 those of the nearest training picture and of the mean of all; where the source's attributes are known, also how often a
 classifier says the same of what was found as of the picture itself (95 % Wilson intervals), and how often it does so of
-the nearest training picture. Seconds are of one thread's processor time for each picture, all that is done once left in.
+the nearest training picture. Seconds are of one thread's processor time for
+each picture, all that is done once left in.
 """
 
 from __future__ import annotations

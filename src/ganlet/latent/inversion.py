@@ -41,10 +41,10 @@ class Search:
         every_level: whether each level gets a style of its own in the end, where there are styles.
     """
 
-    starts: int = 8
+    starts: int = 12
     steps: int = 40
     rate: float = 0.3
-    rounds: int = 6
+    rounds: int = 12
     polish_steps: int = 20
     features_weight: float = 0.0
     prior_weight: float = 0.1
@@ -236,10 +236,10 @@ def starting_points(
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Numbers (N * S, size) and labels (N * S, num_labels) to start from, S of each picture one after another.
 
-    The encoder's guess comes first, with the labels that it guesses where none are known; then half of them are the
-    nearest of the pool, and the others any: the nearest resemble each other, and may all end in the same wrong place.
+    The encoder's guess comes first, with the labels that it guesses where none are known; then a quarter of them are
+    the nearest of the pool, and the others any: the nearest resemble each other, and may all end in one wrong place.
     """
-    near = -(-starts // 2)
+    near = -(-starts // 4)
     others = torch.arange(starts - near).expand(len(images), -1)
     rows = torch.cat([pool.nearest(images, near, labels), others], dim=1)
     numbers, fed = pool.numbers[rows], None if pool.labels is None else pool.labels[rows]

@@ -146,7 +146,7 @@ def polish(
     *,
     steps: int,
     enough: float = 0.0,
-    gain: float = 1e-3,
+    gain: float = 1e-2,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Gauss-Newton steps, each damped until it helps. Yields numbers (N, size) and the objective (N,), at first and
     after each step.

@@ -20,7 +20,7 @@ def invert(
         typer.Option(metavar="NAME", help="Keep what is found under a name; of several: NAME-1, NAME-2, ..."),
     ] = None,
     label: Annotated[list[str] | None, typer.Option(help="Class or attributes that they show, if known.")] = None,
-    starts: Annotated[int, typer.Option(min=1, max=256, help="Points that each search starts from.")] = 8,
+    starts: Annotated[int, typer.Option(min=1, max=256, help="Points that each search starts from.")] = 12,
     prior: Annotated[
         float, typer.Option(min=0, help="What a deviation from typical points costs, in squared grey levels.")
     ] = 0.1,
