@@ -203,6 +203,7 @@ def _searched(
         numbers = moved
         trace.append(best(losses))
     losses = objective.losses(coordinates, numbers, wanted)
+    trace.append(best(losses))
     order = losses.view(num, starts).argsort(dim=1)
     for turn in range(min(search.rounds, starts)):
         missing = (best(losses) > FOUND**2).nonzero().flatten()
