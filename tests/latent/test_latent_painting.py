@@ -17,7 +17,7 @@ def test_alternatives_fit_what_was_painted_and_differ_elsewhere(generator_of, se
     space = Space(generator_of(**settings), torch.eye(settings["labels"]) if settings["labels"] else None)
     points = space.sample(1, 5, torch.eye(settings["labels"])[:1] if settings["labels"] else None)
     picture = space.pictures(points)[0]
-    found = paint(space, picture, LEFT, num=3, labels=points.labels)
+    found = paint(space, picture, LEFT, num=2, labels=points.labels)
     off = np.abs(space.pictures(found.points) - picture.astype(float))
     np.testing.assert_allclose(found.errors, off[:, LEFT].mean((1, 2)))
     assert (np.diff(found.errors) >= 0).all()
