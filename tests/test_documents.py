@@ -23,7 +23,7 @@ from ganlet.workflows.configuring import make_config
 from ganlet.workflows.measuring import Measurer
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = {command.name for command in app.registered_commands}
+COMMANDS = {command.name for command in [*app.registered_commands, *app.registered_groups]}
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 GUIDE = sorted(ROOT.glob("docs/guide/*.md"))
 GUIDE_CODE = " ".join(re.findall(r"```(?:sh|python)\n.*?```|`[^`\n]+`", "".join(map(Path.read_text, GUIDE)), re.DOTALL))

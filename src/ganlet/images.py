@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
 
 PIL_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+CHEQUER, CHEQUER_SHADES = 8, (255, 226)
 
 
 def to_network(pictures: torch.Tensor) -> torch.Tensor:
@@ -66,6 +67,17 @@ def enlarge(picture: np.ndarray, target: int) -> np.ndarray:
     """Repeat pixels by the whole factor that brings the longer side nearest to `target` without passing it."""
     factor = max(1, target // max(picture.shape[:2]))
     return picture.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def opaque(picture: np.ndarray) -> np.ndarray:
+    """A picture (H, W, C) as (H, W, 3); what is transparent shows a chequered ground."""
+    height, width, channels = picture.shape
+    if channels != 4:
+        return picture.repeat(3, axis=-1) if channels == 1 else picture
+    rows, columns = np.indices((height, width)) // CHEQUER
+    ground = np.array(CHEQUER_SHADES)[(rows + columns) % 2, None]
+    alpha = picture[..., 3:] / 255
+    return (picture[..., :3] * alpha + ground * (1 - alpha)).round().astype(np.uint8)
 
 
 def png_bytes(picture: np.ndarray) -> bytes:

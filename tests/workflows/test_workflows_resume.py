@@ -12,13 +12,13 @@ import torch
 
 import ganlet
 from ganlet.config import dump_yaml, read_yaml
+from ganlet.games.drawn import generate
 from ganlet.randomness import draw
 from ganlet.runs import checkpoint
 from ganlet.runs.history import read_history
 from ganlet.runs.pictures import read_sheet
 from ganlet.runs.weights import load_generator_file
 from ganlet.workflows.generators import open_generator
-from ganlet.workflows.sampling import generate
 from kill_and_resume import differences
 
 CONFIGS = {

@@ -253,10 +253,11 @@ class Game:
         latents = cast(Any, generator).latents.draw((num,), seed, stream)
         return Drawn(generator, latents, labels)
 
-    def preview(self, networks: Networks, num: int, seed: int, labels: torch.Tensor | None = None) -> np.ndarray | None:
+    def preview(
+        self, networks: Networks, num: int, seed: int, labels: torch.Tensor | None = None
+    ) -> Drawn | np.ndarray | None:
         """Pictures uint8 (num, H, W, C) for a sheet of samples, always of the same latents; None: there are none."""
-        drawn = self.drawn(networks, num, seed, "preview", labels)
-        return None if drawn is None else drawn[:num]
+        return self.drawn(networks, num, seed, "preview", labels)
 
     def member_of(self, network: str, ema: bool = True) -> str:
         """The member of a checkpoint with the weights of a network: with `ema` its first average, if it has one."""

@@ -10,13 +10,13 @@ import math
 
 import numpy as np
 
-from ganlet.images import PIL_MODES, enlarge
-from ganlet.runs.pictures import GAP, SHEET_SIDE, opaque
+from ganlet.images import PIL_MODES, enlarge, opaque
 
-FILM_SIDE = 384
+GAP = 2
+SHEET_SIDE, FILM_SIDE = 800, 320
 
 
-def grid_boxes(num: int, size: tuple[int, int], columns: int | None = None, *, side: int = SHEET_SIDE) -> np.ndarray:
+def grid_boxes(num: int, size: tuple[int, ...], columns: int | None = None, *, side: int = SHEET_SIDE) -> np.ndarray:
     """The boxes (num, 4) of pictures of `size` (H, W) row by row on a sheet whose longer side is `side` at most.
 
     As `runs.pictures.save_sheet` lays them out.
@@ -30,7 +30,7 @@ def grid_boxes(num: int, size: tuple[int, int], columns: int | None = None, *, s
     return np.stack([np.zeros(num, np.int64), top, left, np.full(num, scale)], axis=1).astype(np.int64)
 
 
-def film_boxes(num: int, size: tuple[int, int], at_once: int = 1) -> np.ndarray:
+def film_boxes(num: int, size: tuple[int, ...], at_once: int = 1) -> np.ndarray:
     """The boxes (num, 4) of pictures of `size` (H, W) that are shown `at_once` a frame, one sheet after another."""
     frame, place = np.divmod(np.arange(num), at_once)
     boxes = grid_boxes(at_once, size, side=FILM_SIDE)[place]

@@ -13,7 +13,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -63,11 +63,10 @@ class Certificate:
     def __len__(self) -> int:
         return len(self.values)
 
-    def of_cell(self, index: int) -> Certificate:
-        """The certificate of one cell alone."""
-        rows = slice(index, index + 1)
-        labels = None if self.labels is None else self.labels[rows]
-        return replace(self, values=self.values[rows], labels=labels, boxes=self.boxes[rows])
+    @classmethod
+    def without_points(cls, maker: Maker, how: Mapping[str, Any]) -> Certificate:
+        """One that says by whom and how, of what shows more than one generator's pictures."""
+        return cls(maker, how, "latents", np.empty((0, 1), np.float32), None, np.empty((0, 4), np.int64))
 
     def to_text(self) -> str:
         """The certificate as ASCII text: JSON with a checksum of the rest."""

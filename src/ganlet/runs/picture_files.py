@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,28 @@ import numpy as np
 from PIL import Image, PngImagePlugin, features
 
 from ganlet.errors import ConfigError, EnvironmentProblem
-from ganlet.images import PIL_MODES, to_pil
+from ganlet.images import PIL_MODES, opaque, to_pil
 from ganlet.paths import printable
-from ganlet.runs.pictures import opaque
+from ganlet.runs.certificate import Certificate, pixels_hash
 
 STILL, FILMS = ".png", (".webp", ".gif", ".mp4")
+LOSSY = ".mp4"
 FORMATS = ["PNG", "WEBP", "GIF"]
 KEY = "ganlet"  # of the text in a PNG
 EXIF_DESCRIPTION = 0x010E
 FRAME_MS = 60
+
+
+def certified(frames: np.ndarray, suffix: str, certificate: Certificate | None, frame_ms: int = FRAME_MS) -> bytes:
+    """A file of frames, see `encode`, with a certificate that also knows its pixels."""
+    if certificate is None:
+        return encode(frames, suffix, None, frame_ms)
+    if suffix == STILL:
+        return encode(frames, suffix, replace(certificate, pixels=pixels_hash(frames)).to_text())
+    # A film comes back otherwise than it went in: fewer colours, equal frames as one, in an MP4 less detail.
+    data = encode(frames, suffix, None, frame_ms)
+    text = replace(certificate, pixels=pixels_hash(decode(data, suffix)[0])).to_text()
+    return _with_text(data, text) if suffix == LOSSY else encode(frames, suffix, text, frame_ms)
 
 
 def encode(frames: np.ndarray, suffix: str, text: str | None = None, frame_ms: int = FRAME_MS) -> bytes:
@@ -32,32 +46,41 @@ def encode(frames: np.ndarray, suffix: str, text: str | None = None, frame_ms: i
 
     `text` is the certificate. Raises `EnvironmentProblem` where what the format needs is not installed.
     """
-    if suffix == ".mp4":
-        return _encode_mp4(frames, text, frame_ms)
-    buffer = io.BytesIO()
+    if suffix == LOSSY:
+        data = _encode_mp4(frames, frame_ms)
+        return data if text is None else _with_text(data, text)
+    buffer, said = io.BytesIO(), described(suffix[1:], text)
     if suffix == ".png":
-        info = PngImagePlugin.PngInfo()
-        if text is not None:
-            info.add_text(KEY, text)
-        to_pil(frames[0]).save(buffer, "PNG", pnginfo=info)
+        to_pil(frames[0]).save(buffer, "PNG", **said)
         return buffer.getvalue()
-    options: dict[str, Any] = {"save_all": True, "duration": frame_ms, "loop": 0}
+    options: dict[str, Any] = {"save_all": True, "duration": frame_ms, "loop": 0, **said}
     if suffix == ".webp":
         if not features.check("webp"):
             hint = "write a GIF: --out FILE.gif"
             raise EnvironmentProblem("This Pillow was built without WebP.", where="--out", hint=hint)
         # kmax=1: each frame stands for itself. Else a small change between two of them is dropped.
         options |= {"lossless": True, "exact": True, "kmax": 1, "method": 3}
-        if text is not None:
-            exif = Image.Exif()
-            exif[EXIF_DESCRIPTION] = text
-            options["exif"] = exif
         first, *others = [_coloured(frame) for frame in frames]
     else:
-        options |= {"optimize": False, "disposal": 2} | ({"comment": text.encode()} if text is not None else {})
+        options |= {"optimize": False, "disposal": 2}
         first, *others = [_coloured(frame).quantize(256, dither=Image.Dither.NONE) for frame in frames]
     first.save(buffer, suffix[1:], append_images=others, **options)
     return buffer.getvalue()
+
+
+def described(form: str, text: str | None) -> dict[str, Any]:
+    """What Pillow is told so that a PNG, WebP or GIF carries a text."""
+    if text is None:
+        return {}
+    if form.upper() == "PNG":
+        info = PngImagePlugin.PngInfo()
+        info.add_text(KEY, text)
+        return {"pnginfo": info}
+    if form.upper() == "GIF":
+        return {"comment": text.encode()}
+    exif = Image.Exif()
+    exif[EXIF_DESCRIPTION] = text
+    return {"exif": exif}
 
 
 def read(path: Path) -> tuple[np.ndarray, str | None]:
@@ -72,15 +95,15 @@ def read(path: Path) -> tuple[np.ndarray, str | None]:
 def certificate_text(path: Path) -> str | None:
     """The text of the certificate of a picture or film; None where it has none. Raises as `read` does."""
     with _errors_explained(path):
-        if path.suffix.lower() == ".mp4":
-            return decode(path.read_bytes(), ".mp4")[1]
+        if path.suffix.lower() == LOSSY:
+            return decode(path.read_bytes(), LOSSY)[1]
         with Image.open(path, formats=FORMATS) as image:
             return _text_of(image)
 
 
 def decode(data: bytes, suffix: str) -> tuple[np.ndarray, str | None]:
     """What `encode` gave, as it comes back: frames and text. Raises OSError, SyntaxError or ValueError."""
-    if suffix == ".mp4":
+    if suffix == LOSSY:
         return _decode_mp4(data)
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         text = _text_of(image)
@@ -123,11 +146,9 @@ def _coloured(frame: np.ndarray) -> Image.Image:
     return to_pil(opaque(frame))
 
 
-def _encode_mp4(frames: np.ndarray, text: str | None, frame_ms: int) -> bytes:
+def _encode_mp4(frames: np.ndarray, frame_ms: int) -> bytes:
     av, buffer = _av(), io.BytesIO()
-    with av.open(buffer, "w", format="mp4", options={"movflags": "use_metadata_tags"}) as container:
-        if text is not None:
-            container.metadata["comment"] = text
+    with av.open(buffer, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=Fraction(1000, frame_ms))
         height, width = (side + side % 2 for side in frames.shape[1:3])  # the codec halves the colours' resolution
         stream.width, stream.height, stream.pix_fmt, stream.options = width, height, "yuv420p", {"crf": "16"}
@@ -135,6 +156,22 @@ def _encode_mp4(frames: np.ndarray, text: str | None, frame_ms: int) -> bytes:
             even = np.pad(opaque(frame), ((0, height - frame.shape[0]), (0, width - frame.shape[1]), (0, 0)), "edge")
             container.mux(stream.encode(av.VideoFrame.from_ndarray(even, format="rgb24")))
         container.mux(stream.encode())
+    return buffer.getvalue()
+
+
+def _with_text(data: bytes, text: str) -> bytes:
+    """The same MP4 with a text: its stream is copied, for the codec gives other bits each time it is asked."""
+    av, buffer = _av(), io.BytesIO()
+    with (
+        av.open(io.BytesIO(data)) as there,
+        av.open(buffer, "w", format="mp4", options={"movflags": "use_metadata_tags"}) as container,
+    ):
+        container.metadata["comment"] = text
+        stream = container.add_stream_from_template(there.streams.video[0])
+        for packet in there.demux(video=0):
+            if packet.dts is not None:  # the last one is empty
+                packet.stream = stream
+                container.mux(packet)
     return buffer.getvalue()
 
 

@@ -7,6 +7,7 @@ import logging
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,15 +16,15 @@ from PIL import Image, ImageDraw, ImageFont, features
 
 from ganlet.config import RunConfig
 from ganlet.errors import RunError
-from ganlet.images import PIL_MODES, enlarge, grid, png_bytes, to_pil
+from ganlet.images import PIL_MODES, enlarge, grid, opaque, to_pil
+from ganlet.runs.cells import GAP, SHEET_SIDE, grid_boxes
+from ganlet.runs.certificate import Certificate
 from ganlet.runs.files import write_atomic
 from ganlet.runs.folder import RunFolder
+from ganlet.runs.picture_files import certificate_text, certified, described
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-
-GAP = 2
-SHEET_SIDE = 800
 
 PROGRESSION_ROWS, PROGRESSION_COLUMNS, PROGRESSION_CELL = 9, 10, 88
 
@@ -35,18 +36,24 @@ FILM_MS, SLOWEST_MS, LAST_MS = 9_000, 500, 3_000  # all frames but the last, one
 
 INK = (125, 125, 125)  # on nothing: is read on white and on black
 PAPER, PAPER_INK, ACCENT = (255, 255, 255), (70, 74, 82), (196, 110, 52)
-CHEQUER, CHEQUER_SHADES = 8, (255, 226)
 
 
-def save_sheet(path: Path, pictures: np.ndarray, columns: int | None = None) -> None:
+def save_sheet(
+    path: Path, pictures: np.ndarray, columns: int | None = None, certificate: Certificate | None = None
+) -> None:
     """Write pictures (N, H, W, C) as one grid, enlarged to a longer side of at most 800 pixels, in PNG.
 
-    Raises as `files.os_errors_explained` does.
+    A certificate is told where its cells are. Raises as `files.os_errors_explained` does.
     """
-    write_atomic(path, png_bytes(enlarge(grid(pictures, columns, GAP), SHEET_SIDE)))
+    boxes = grid_boxes(len(pictures), pictures.shape[1:3], columns)
+    certificate = certificate and replace(certificate, boxes=boxes)
+    sheet = enlarge(grid(pictures, columns, GAP), SHEET_SIDE)
+    write_atomic(path, certified(sheet[None], ".png", certificate))
 
 
-def save_neighbours(path: Path, pictures: np.ndarray, neighbours: np.ndarray) -> None:
+def save_neighbours(
+    path: Path, pictures: np.ndarray, neighbours: np.ndarray, certificate: Certificate | None = None
+) -> None:
     """Write pictures (N, H, W, C), each with its neighbours (n, k, H, W, C) right of it, for the first n of them.
 
     There are two such groups a row. Raises as `files.os_errors_explained` does.
@@ -56,7 +63,8 @@ def save_neighbours(path: Path, pictures: np.ndarray, neighbours: np.ndarray) ->
         row = grid(np.stack([opaque(one) for one in nearest]), len(nearest), GAP)
         own = grid(opaque(picture)[None], 1, GAP, shade=0)
         groups.append(np.concatenate([own, np.full_like(own[:, : 2 * GAP], 255), row], axis=1))
-    write_atomic(path, png_bytes(enlarge(grid(np.stack(groups), 2, 4 * GAP), SHEET_SIDE)))
+    sheet = enlarge(grid(np.stack(groups), 2, 4 * GAP), SHEET_SIDE)
+    write_atomic(path, certified(sheet[None], ".png", certificate))
 
 
 def read_sheet(
@@ -111,12 +119,13 @@ def progression(folder: RunFolder, config: RunConfig) -> Path | None:
     moments = sample_moments(folder)
     rows = []
     for images_seen, pictures in _read(_spread(moments, PROGRESSION_ROWS), config):
-        row = [_scaled(picture, PROGRESSION_CELL) for picture in pictures[:PROGRESSION_COLUMNS]]
+        row = [scaled(picture, PROGRESSION_CELL) for picture in pictures[:PROGRESSION_COLUMNS]]
         rows.append((short_count(images_seen), np.stack(row)))
     if not rows:
         return None
     path = folder.samples_path / "progression.png"
-    write_atomic(path, png_bytes(np.asarray(_draw_rows(rows))))
+    sheet = np.asarray(_draw_rows(rows))
+    write_atomic(path, certified(sheet[None], ".png", _of_moments(moments, "progression")))
     return path
 
 
@@ -148,16 +157,19 @@ def film(folder: RunFolder, config: RunConfig) -> Path | None:
     """
     total = config.train.total_images
     assert isinstance(total, int), "the config of a run is resolved"
+    moments = sample_moments(folder)
     frames = [
         _frame(pictures[:FILM_PICTURES], images_seen, total)
-        for images_seen, pictures in _read(_even(sample_moments(folder), FILM_FRAMES), config)
+        for images_seen, pictures in _read(_even(moments, FILM_FRAMES), config)
     ]
     if not frames:
         return None
-    data = _animation(frames)
+    certificate = _of_moments(moments, "film")
+    text = None if certificate is None else certificate.to_text()
+    data = _animation(frames, text)
     while len(data) > FILM_BYTES and len(frames) > 2:
         frames = _even(frames, max(2, int(len(frames) * 0.95 * FILM_BYTES / len(data))))
-        data = _animation(frames)
+        data = _animation(frames, text)
     path = folder.samples_path / f"film.{_film_format().lower()}"
     write_atomic(path, data)
     return path
@@ -165,7 +177,7 @@ def film(folder: RunFolder, config: RunConfig) -> Path | None:
 
 def _frame(pictures: np.ndarray, images_seen: int, total: int) -> Image.Image:
     """One frame: the grid, and under it what it shows and how far the run had come."""
-    sheet = to_pil(_scaled(grid(pictures, gap=GAP), FILM_SIDE))
+    sheet = to_pil(scaled(grid(pictures, gap=GAP), FILM_SIDE))
     strip = 34
     frame = Image.new("RGB", (sheet.width, sheet.height + strip), PAPER)
     frame.paste(sheet)
@@ -176,11 +188,21 @@ def _frame(pictures: np.ndarray, images_seen: int, total: int) -> Image.Image:
     return frame
 
 
-def _animation(frames: list[Image.Image]) -> bytes:
+def _of_moments(moments: list[tuple[int, Path]], verb: str) -> Certificate | None:
+    """The certificate of what shows many moments of a run: by whom, and of which; each sheet has its own latents."""
+    text = certificate_text(moments[-1][1]) if moments else None
+    if text is None:  # a run of an older version
+        return None
+    shown = [moment for moment, _ in moments]
+    newest = Certificate.from_text(text)
+    return Certificate.without_points(newest.maker, {"verb": verb, "from": shown[0], "to": shown[-1]})
+
+
+def _animation(frames: list[Image.Image], text: str | None) -> bytes:
     pace = min(SLOWEST_MS, FILM_MS // len(frames))
     durations = [pace] * (len(frames) - 1) + [LAST_MS]
     buffer = io.BytesIO()
-    options = WEBP if _film_format() == "WEBP" else {}
+    options = {**(WEBP if _film_format() == "WEBP" else {}), **(described(_film_format(), text) if text else {})}
     frames[0].save(
         buffer, _film_format(), save_all=True, append_images=frames[1:], duration=durations, loop=0, **options
     )
@@ -219,18 +241,7 @@ def _spread(items: list[T], most: int) -> list[T]:
     return [items[place] for place in places]
 
 
-def opaque(picture: np.ndarray) -> np.ndarray:
-    """A picture (H, W, C) as (H, W, 3); what is transparent shows a chequered ground."""
-    height, width, channels = picture.shape
-    if channels != 4:
-        return picture.repeat(3, axis=-1) if channels == 1 else picture
-    rows, columns = np.indices((height, width)) // CHEQUER
-    ground = np.array(CHEQUER_SHADES)[(rows + columns) % 2, None]
-    alpha = picture[..., 3:] / 255
-    return (picture[..., :3] * alpha + ground * (1 - alpha)).round().astype(np.uint8)
-
-
-def _scaled(picture: np.ndarray, target: int) -> np.ndarray:
+def scaled(picture: np.ndarray, target: int) -> np.ndarray:
     """A picture (H, W, C) as (H', W', 3) whose longer side is near `target`: pixels are repeated, or averaged away."""
     height, width = picture.shape[:2]
     factor = target / max(height, width)

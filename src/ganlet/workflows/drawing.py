@@ -16,9 +16,9 @@ from ganlet.errors import ConfigError
 from ganlet.images import png_bytes
 from ganlet.latent.space import Points, Space
 from ganlet.runs.cells import compose, film_boxes, grid_boxes
-from ganlet.runs.certificate import Certificate, Maker, pixels_hash
+from ganlet.runs.certificate import Certificate, Maker
 from ganlet.runs.files import os_errors_explained, write_atomic
-from ganlet.runs.picture_files import FILMS, FRAME_MS, STILL, decode, encode
+from ganlet.runs.picture_files import FILMS, FRAME_MS, STILL, certified
 
 # What names of files end with that are no pictures: no folder is meant by them.
 OTHER_FILES = {".svg", ".npy", ".npz", ".pt", ".safetensors", ".zip", ".tar", ".gz", ".html", ".txt", ".csv", ".mov"}
@@ -76,10 +76,10 @@ class Drawing:
         boxes = film_boxes(len(self), (height, width), self.at_once)
         return compose(self.pictures, boxes), boxes
 
-    def certificate(self, boxes: np.ndarray, pixels: str) -> Certificate:
-        """What a file says of how it was drawn."""
+    def certificate(self, boxes: np.ndarray) -> Certificate:
+        """What a file with pictures in these boxes says of how it was drawn."""
         labels = None if self.points.labels is None else self.points.labels.numpy()
-        return Certificate(self.maker, self.how, self.space, self.points.values.numpy(), labels, boxes, pixels)
+        return Certificate(self.maker, self.how, self.space, self.points.values.numpy(), labels, boxes)
 
     def save(self, out: str | os.PathLike[str], *, certificate: bool = True, frame_ms: int = FRAME_MS) -> list[Path]:
         """Write a sheet (FILE.png), a film (FILE.webp, .gif, .mp4) or, into the folder `out`, a PNG for each picture.
@@ -92,7 +92,8 @@ class Drawing:
             frames, boxes = self.film() if suffix in FILMS else self.still()
             with os_errors_explained(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, self._encoded(frames, boxes, suffix, certificate, frame_ms))
+            told = self.certificate(boxes) if certificate else None
+            write_atomic(path, certified(frames, suffix, told, frame_ms))
             return [path]
         with os_errors_explained(path):
             path.mkdir(parents=True, exist_ok=True)
@@ -105,17 +106,10 @@ class Drawing:
                 points=self.points[index : index + 1],
                 how={**self.how, "index": index},
             )
-            boxes = np.array([[0, 0, 0, 1]])
+            told = one.certificate(np.array([[0, 0, 0, 1]])) if certificate else None
             with os_errors_explained(file):
-                file.write_bytes(one._encoded(one.pictures, boxes, STILL, certificate, frame_ms))
+                file.write_bytes(certified(one.pictures, STILL, told))
         return files
-
-    def _encoded(self, frames: np.ndarray, boxes: np.ndarray, suffix: str, certificate: bool, frame_ms: int) -> bytes:
-        if not certificate:
-            return encode(frames, suffix, None, frame_ms)
-        # A film comes back otherwise than it went in: fewer colours, equal frames as one.
-        back = frames if suffix == STILL else decode(encode(frames, suffix, None, frame_ms), suffix)[0]
-        return encode(frames, suffix, self.certificate(boxes, pixels_hash(back)).to_text(), frame_ms)
 
 
 def picture_path(out: str | os.PathLike[str], *, films: bool = True) -> Path:

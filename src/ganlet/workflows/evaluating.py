@@ -17,6 +17,7 @@ from ganlet.metrics.protocol import Measurement
 from ganlet.metrics.suite import METRICS, Refused, choose_metrics, measure
 from ganlet.paths import given
 from ganlet.randomness import callers_randomness_kept
+from ganlet.runs.certificate import Certificate
 from ganlet.runs.evaluations import append_evaluation, as_text
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.pictures import save_neighbours
@@ -101,7 +102,7 @@ def evaluate(
     found = measure(gathered.evidence, names, _telling(reporter, "measuring"))
     floor = _floor(gathered, names, reporter)
     row = _row(trained, gathered, found, floor)
-    _keep(folder, row, gathered, game, reporter)
+    _keep(folder, row, gathered, trained, game, reporter)
     return Evaluation(row)
 
 
@@ -148,10 +149,18 @@ def _row(
     }
 
 
-def _keep(folder: RunFolder, row: dict[str, Any], gathered: Gathered, game: Game | None, reporter: Reporter) -> None:
+def _keep(
+    folder: RunFolder,
+    row: dict[str, Any],
+    gathered: Gathered,
+    trained: Trained,
+    game: Game | None,
+    reporter: Reporter,
+) -> None:
     """Write the row, the neighbours and the report; what was measured is told even where that fails."""
     try:
-        save_neighbours(folder.neighbours_path, gathered.evidence.fake.pictures, gathered.neighbours)
+        certificate = Certificate.without_points(trained.maker, {"verb": "evaluate"})
+        save_neighbours(folder.neighbours_path, gathered.evidence.fake.pictures, gathered.neighbours, certificate)
         append_evaluation(folder, row)
         reporter.say("drawing the report")
         redraw(folder, game=game)

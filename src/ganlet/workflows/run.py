@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ganlet.health.findings import Diagnosis
     from ganlet.workflows.evaluating import Evaluation
     from ganlet.workflows.generators import Networks
+    from ganlet.workflows.lab.lab import Lab
 
 
 class Run:
@@ -80,6 +81,12 @@ class Run:
         from ganlet.workflows.evaluating import evaluate
 
         return evaluate(self.path, num, game=self._game, **settings)
+
+    def lab(self, **settings: Any) -> Lab:
+        """Its generator in the latent lab: walks, edits, mixtures and looks inside; `settings` are `Lab.open`'s."""
+        from ganlet.workflows.lab.lab import Lab
+
+        return Lab.open(self.path, game=self._game, **settings)
 
     def sample(self, num: int = 16, *, seed: int = 0, **settings: Any) -> np.ndarray:
         """`num` new pictures: uint8 (num, H, W, C); `settings` are those of `ganlet.sample`, `latents` among them."""

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 
 from ganlet.config import RunConfig, dump_yaml, portable
@@ -17,9 +18,11 @@ from ganlet.engine.loop import Event, Hook, not_finite
 from ganlet.engine.state import TrainState
 from ganlet.errors import CheckpointError, ResourceProblem
 from ganlet.games import Game
+from ganlet.games.drawn import Drawn
 from ganlet.health.history import HEALTH
 from ganlet.images import center_crop, grid
 from ganlet.runs import checkpoint
+from ganlet.runs.certificate import Certificate, Maker, weights_hash
 from ganlet.runs.checkpoint import Checkpoint
 from ganlet.runs.environment import describe_environment
 from ganlet.runs.files import write_atomic
@@ -29,6 +32,7 @@ from ganlet.runs.pictures import save_sheet
 from ganlet.runs.weights import save_generator
 from ganlet.workflows.doctor import Doctor
 from ganlet.workflows.examiner import weight_norms
+from ganlet.workflows.generators import run_fingerprint
 from ganlet.workflows.labels import LabelSampler
 from ganlet.workflows.measuring import Measurer, Patience, Plateau, describe_value, measured_now
 from ganlet.workflows.records import write_environment
@@ -85,6 +89,7 @@ class Sampler:
     config: RunConfig
     folder: RunFolder
     mirror: TensorBoardMirror | None
+    data_fingerprint: str
     labels: LabelSampler | None = None
 
     def __call__(self, event: Event) -> None:
@@ -95,12 +100,21 @@ class Sampler:
         """Draw and save the grid of this moment."""
         num, seed = self.config.evaluate.num_samples, self.config.seed
         labels = self.labels.for_grid(num, seed) if self.labels else None
-        pictures = state.game.preview(state.for_sampling(), num, seed, labels)
-        if pictures is None:
+        shown = state.game.preview(state.for_sampling(), num, seed, labels)
+        if shown is None:
             return
-        _patiently(lambda: save_sheet(self.folder.samples_path / f"{images_seen:09}.png", pictures))
+        pictures = shown[:num]
+        certificate = self._certificate(shown, images_seen) if isinstance(shown, Drawn) else None
+        path = self.folder.samples_path / f"{images_seen:09}.png"
+        _patiently(lambda: save_sheet(path, pictures, certificate=certificate))
         if self.mirror:
             self.mirror.picture("samples", grid(pictures), images_seen)
+
+    def _certificate(self, shown: Drawn, images_seen: int) -> Certificate:
+        maker = Maker(run_fingerprint(self.config, self.data_fingerprint), weights_hash(shown.generator), images_seen)
+        labels = None if shown.labels is None else shown.labels.float().numpy()
+        values = shown.latents.float().numpy()
+        return Certificate(maker, {"verb": "train"}, "latents", values, labels, np.zeros((len(values), 4), np.int64))
 
 
 @dataclass
@@ -258,7 +272,7 @@ def watch(
     watchers = Watchers(
         history,
         Logger(config, history, mirror, session.reporter, seconds),
-        Sampler(config, folder, mirror, session.labels),
+        Sampler(config, folder, mirror, session.pack.fingerprint, session.labels),
         measurer,
         Doctor(session, _noting_health(history, mirror), rows),
         Saver(

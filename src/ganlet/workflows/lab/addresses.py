@@ -167,7 +167,7 @@ def points_of(lab: Lab, certificate: Certificate, got: str, option: str) -> Poin
     """
     maker = certificate.maker
     same = maker.weights == lab.weights or (maker.run == lab.maker.run and certificate.space == "latents")
-    if not same or certificate.space != _kind(lab):
+    if not same or (certificate.space == "styles") > lab.space.has_styles:
         raise ConfigError(
             "Another generator drew this picture, to which the same numbers mean another one.",
             where=option,
@@ -175,8 +175,14 @@ def points_of(lab: Lab, certificate: Certificate, got: str, option: str) -> Poin
             expected=f"weights {lab.weights[:12]}",
             hint=f"look for it here: ganlet explore {printable(lab.path.parent)} invert {got}",
         )
+    if not len(certificate):
+        hint = "the sheets in the run's folder samples have latents"
+        raise ConfigError("This picture shows many moments of a run.", where=option, got=got, hint=hint)
     labels = None if certificate.labels is None else torch.tensor(certificate.labels)
-    return _checked(lab, Points(torch.tensor(certificate.values), labels), option)
+    points = Points(torch.tensor(certificate.values), labels)
+    if certificate.space == "latents" and lab.space.has_styles:  # it was drawn while training
+        points = lab.space.enter(points.values, labels)
+    return _checked(lab, points, option)
 
 
 def _of_array(lab: Lab, path: Path, option: str) -> Points:

@@ -13,7 +13,7 @@ import torch
 
 from ganlet.data.spec import Pack
 from ganlet.engine.devices import choose_device
-from ganlet.errors import MetricError, RunError
+from ganlet.errors import DataError, MetricError, RunError
 from ganlet.games import Game
 from ganlet.images import center_crop
 from ganlet.latent.space import Points, Space
@@ -25,13 +25,16 @@ from ganlet.runs.folder import RunFolder
 from ganlet.workflows.drawing import Drawing
 from ganlet.workflows.generators import Trained, open_generator, open_generator_file
 from ganlet.workflows.lab.judge import ModeJudge
+from ganlet.workflows.lab.sheets import Sheet
 from ganlet.workflows.labels import named_labels
 from ganlet.workflows.reporting import Reporter, Silent
 from ganlet.workflows.training_pack import training_pack
 
 if TYPE_CHECKING:
     from ganlet.latent.painting import Painting
+    from ganlet.workflows.lab.arithmetic import Sum
     from ganlet.workflows.lab.inversion import Inverted
+    from ganlet.workflows.lab.known_directions import Known
 
 
 class Lab:
@@ -154,6 +157,51 @@ class Lab:
 
         return mix(self, rows, columns, part)
 
+    def inside(self, network: str | None = None, layer: str | None = None, **settings: Any) -> Sheet:
+        """A look into the networks, a layer, or a unit; see `units.inside`."""
+        from ganlet.workflows.lab.units import inside
+
+        return inside(self, network, layer, **settings)
+
+    def map(self, method: str = "pca", num: int = 400, seed: int = 0, **settings: Any) -> Sheet:
+        """Its pictures and the training pictures on a map, and how smooth the space is; see `structure.space_map`."""
+        from ganlet.workflows.lab.structure import space_map
+
+        return space_map(self, method, num, seed, **settings)
+
+    def page(self, out: str | os.PathLike[str] | None = None, *, training_pictures: bool = True) -> Path:
+        """Write the lab as a page of one file to play with, by default RUN/lab.html; see `page.write_page`."""
+        from ganlet.workflows.lab.page.page import write_page
+
+        return write_page(self, out, training_pictures=training_pictures)
+
+    def find_directions(self, kinds: Sequence[str] = (), **settings: Any) -> list[Known]:
+        """Find, measure and keep directions that edit pictures; see `directions.find_directions`."""
+        from ganlet.workflows.lab.directions import find_directions
+
+        return find_directions(self, kinds, **settings)
+
+    @property
+    def directions(self) -> dict[str, Known]:
+        """What is known of these weights, by name, the best first."""
+        from ganlet.workflows.lab.known_directions import load_all
+
+        return {known.name: known for known in load_all(self)}
+
+    def edit(self, *addresses: Any, along: str | Sequence[str] = (), steps: int = 7) -> Drawing:
+        """Pictures moved along directions; see `edits.edit`."""
+        from ganlet.workflows.lab.edits import edit
+
+        return edit(self, addresses, [along] if isinstance(along, str) else along, steps)
+
+    def arithmetic(
+        self, plus: Sequence[Any] = (), minus: Sequence[Any] = (), to: Sequence[Any] = (), **settings: Any
+    ) -> Sum:
+        """Pictures with a thing, less some without, added to others; see `arithmetic.arithmetic`."""
+        from ganlet.workflows.lab.arithmetic import arithmetic
+
+        return arithmetic(self, plus, minus, to, **settings)
+
     def invert(self, *pictures: Any, **settings: Any) -> Inverted:
         """The points of pictures of any origin; see `inversion.invert`."""
         from ganlet.workflows.lab.inversion import invert
@@ -208,5 +256,8 @@ class Lab:
                 self.pack, self.trained.config.data.size, self.space.device, progress=progress
             )
         except (MetricError, RunError):
+            return None
+        except DataError as error:
+            self.reporter.say(f"{error.what} So nobody tells what pictures show.")
             return None
         return ModeJudge.of(classifier)
