@@ -59,7 +59,7 @@ def overview(lab: Lab, network: str | None = None, num: int = 200, seed: int = 0
             panel, found = _looking_panel(lab, opened, seed)
             panels.append(panel)
             tensors |= found
-    return Sheet(page(f"Inside the {network or 'networks'}", panels), data, tensors, panels)
+    return Sheet(page(f"Inside the {network or 'networks'}", panels), data, lab.maker, tensors, panels)
 
 
 def _networks(lab: Lab, network: str | None, num: int, seed: int) -> list[Opened]:

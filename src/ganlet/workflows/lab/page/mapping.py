@@ -67,7 +67,9 @@ def mapped(lab: Lab, amounts: Amounts, training_pictures: bool) -> Map:
         if entry["generated"]:
             told[cell] |= {"labels": words[index], "nearest": near.get(entry["picture"], [])}
     return Map(
-        Sprite(encoded(sheet, max(pictures.shape[1:3])), width, height, columns, (1 + cells[:, 0].max()) * columns, FRAME),
+        Sprite(
+            encoded(sheet, max(pictures.shape[1:3])), width, height, columns, (1 + cells[:, 0].max()) * columns, FRAME
+        ),
         told,
         nearest,
         amounts.mapped,

@@ -51,7 +51,9 @@ def film(lab: Lab, amounts: Amounts) -> Walk:
     drawing = interpolate(lab, STATIONS, amounts.frames, loop=True)
     step = amounts.frames // len(STATIONS)
     ends = named(lab, [str(seed) for seed in STATIONS], drawing.points[::step])
-    again = f"{command(lab, 'interpolate', from_=STATIONS[0], to=STATIONS[1:], steps=amounts.frames)} --loop --out {FILM}"
+    again = (
+        f"{command(lab, 'interpolate', from_=STATIONS[0], to=STATIONS[1:], steps=amounts.frames)} --loop --out {FILM}"
+    )
     return Walk(sprite(drawing.pictures, FILM_COLUMNS), ends, again, FILM)
 
 
@@ -61,5 +63,6 @@ def named(lab: Lab, addresses: list[str], points: Points) -> list[Named]:
         return [Named(address) for address in addresses]
     config = lab.trained.config
     return [
-        Named(address, visible(labels_in_words(labels, config))) for address, labels in zip(addresses, points.labels, strict=True)
+        Named(address, visible(labels_in_words(labels, config)))
+        for address, labels in zip(addresses, points.labels, strict=True)
     ]
