@@ -40,7 +40,7 @@ def wilson(hits: int, num: int) -> tuple[float, float]:
     """The 95 % interval of a share (Wilson 1927)."""
     share, square = hits / num, Z**2 / num
     middle, half = share + square / 2, Z * math.sqrt(share * (1 - share) / num + square / (4 * num))
-    return (middle - half) / (1 + square), (middle + half) / (1 + square)
+    return max(0.0, (middle - half) / (1 + square)), min(1.0, (middle + half) / (1 + square))
 
 
 def own(lab: Lab, num: int, search: Search, encoder: Any) -> Row:
