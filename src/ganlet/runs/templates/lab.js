@@ -21,6 +21,16 @@
     };
   }
 
+  // A command, which is broken between its words only.
+  function write(element, command) {
+    const words = command.split(" ").map((word) => {
+      const span = document.createElement("span");
+      span.textContent = word;
+      return [" ", span];
+    });
+    element.replaceChildren(...words.flat().slice(1));
+  }
+
   // A sheet to move over by pointer, finger or arrow keys: `go(cell)` is told where; `free(cell)` says where one may be.
   function pad(element, begin, go, free = () => true) {
     const image = one(".sheet", element), marker = one(".marker", element);
@@ -65,7 +75,7 @@
     pad(one(".pad", section), (side * side - 1) / 2, (cell, row, column) => {
       paint(big, cell);
       one(".cell", section).textContent = cell;
-      const share = (place) => `${Math.round((100 * place) / (side - 1))} %`;
+      const share = (place) => `${Math.round((100 * place) / (side - 1))}\u00a0%`;
       one(".where", section).textContent = `${share(column)} to the right, ${share(row)} down`;
     });
   }
@@ -103,8 +113,8 @@
       faces.forEach((face, row) => paint(face, row * places.length + place));
       one("output", card).textContent = places[place];
       slider.setAttribute("aria-valuetext", places[place]);
-      one("pre", card).textContent = commands[place];
-      if (one(".column", card)) one(".column", card).textContent = `On screen is column ${place + 1} of ${places.length} of it.`;
+      write(one("pre", card), commands[place]);
+      if (one(".column", card)) one(".column", card).textContent = `On screen: column ${place + 1} of ${places.length} of that sheet.`;
     }
     slider.addEventListener("input", show);
     one(".reset", card).addEventListener("click", () => { slider.value = start; show(); });
@@ -123,7 +133,7 @@
       where.replaceChildren(document.createElement("strong"));
       where.firstChild.textContent = picture.generated ? picture.address : "A training picture";
       where.append(picture.generated ? (picture.labels ? ` ${picture.labels}` : " generated") : `, number ${picture.address.split(" ")[1]}`);
-      if (picture.generated) one("pre", section).textContent = command[0] + picture.address + command[1];
+      if (picture.generated) write(one("pre", section), command[0] + picture.address + command[1]);
       if (!near) return;
       one(".near", section).style.visibility = picture.generated ? "" : "hidden";
       all(".near figure", section).forEach((figure, place) => {

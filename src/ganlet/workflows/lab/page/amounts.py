@@ -24,7 +24,7 @@ class Amounts:
 
     side: int = 13
     frames: int = 40
-    directions: int = 10
+    directions: int = 8
     faces: int = 5
     mapped: int = 100
     nearest: int = 2
@@ -34,9 +34,11 @@ class Amounts:
     def of(cls, lab: Lab) -> Amounts:
         """What fits the pictures of a generator."""
         height, width = lab.trained.config.data.size
-        numbers = height * width * lab.trained.config.data.channels
+        channels = lab.trained.config.data.channels
+        assert isinstance(channels, int), "the config of a run is resolved"
+        numbers = height * width * channels
         if numbers <= SMALL:
             return cls()
         if numbers <= MIDDLING:
-            return cls(11, 32, 8, 4, 60, 1, (4, 4))
-        return cls(9, 24, 6, 3, 40, 1, (3, 4))
+            return cls(11, 32, 6, 4, 60, 1, (4, 4))
+        return cls(9, 24, 5, 3, 40, 1, (3, 4))

@@ -27,6 +27,5 @@ def command(lab: Lab, verb: str, *arguments: object, **options: object) -> str:
 
 def quoted(word: str) -> str:
     """A word as a shell takes it; a # within a word means nothing to it."""
-    return (
-        word if shlex.quote(word.replace("#", "")) == word.replace("#", "") and word[:1] != "#" else shlex.quote(word)
-    )
+    plain = word.replace("#", "")
+    return word if shlex.quote(plain) == plain and not word.startswith("#") else shlex.quote(word)

@@ -59,6 +59,7 @@ def mapped(lab: Lab, amounts: Amounts, training_pictures: bool) -> Map:
     sheet, columns = _sheet(pictures, cells, amounts.mapped)
     height, width = (size + 2 * FRAME for size in pictures.shape[1:3])
     numbers = (cells[:, 0] * columns + cells[:, 1]).tolist()
+    num = columns * int(1 + cells[:, 0].max())
     nearest, near = _nearest(lab, found.data.get("nearest", []), amounts.nearest)
     words = [one.labels for one in named(lab, [""] * len(points), points)]
     told = {}
@@ -67,9 +68,7 @@ def mapped(lab: Lab, amounts: Amounts, training_pictures: bool) -> Map:
         if entry["generated"]:
             told[cell] |= {"labels": words[index], "nearest": near.get(entry["picture"], [])}
     return Map(
-        Sprite(
-            encoded(sheet, max(pictures.shape[1:3])), width, height, columns, (1 + cells[:, 0].max()) * columns, FRAME
-        ),
+        Sprite(encoded(sheet, max(pictures.shape[1:3])), width, height, columns, num, FRAME),
         told,
         nearest,
         amounts.mapped,

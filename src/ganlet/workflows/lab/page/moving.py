@@ -63,6 +63,13 @@ class Slider:
     def found(self) -> str:
         return FOUND.get(self.known.direction.found, self.known.direction.found)
 
+    @property
+    def least_kept(self) -> tuple[str, str, str] | None:
+        """The attribute that it disturbs most, the share kept, and where that lies; None where none is known."""
+        kept = {} if self.known.turned is None else self.known.turned.kept
+        name, share = min(kept.items(), key=lambda item: item[1].value, default=("", None))
+        return None if share is None else (spoken(name), f"{share.value:.0%}", between(share))
+
 
 def sliders(lab: Lab, amounts: Amounts) -> list[Slider]:
     """Sliders for the best directions of the run; where it knows none yet, they are found and kept first."""

@@ -51,18 +51,13 @@ def film(lab: Lab, amounts: Amounts) -> Walk:
     drawing = interpolate(lab, STATIONS, amounts.frames, loop=True)
     step = amounts.frames // len(STATIONS)
     ends = named(lab, [str(seed) for seed in STATIONS], drawing.points[::step])
-    again = (
-        f"{command(lab, 'interpolate', from_=STATIONS[0], to=STATIONS[1:], steps=amounts.frames)} --loop --out {FILM}"
-    )
-    return Walk(sprite(drawing.pictures, FILM_COLUMNS), ends, again, FILM)
+    again = command(lab, "interpolate", from_=STATIONS[0], to=STATIONS[1:], steps=amounts.frames)
+    return Walk(sprite(drawing.pictures, FILM_COLUMNS), ends, f"{again} --loop --out {FILM}", FILM)
 
 
 def named(lab: Lab, addresses: list[str], points: Points) -> list[Named]:
     """Pictures with their labels in words."""
     if points.labels is None:
         return [Named(address) for address in addresses]
-    config = lab.trained.config
-    return [
-        Named(address, visible(labels_in_words(labels, config)))
-        for address, labels in zip(addresses, points.labels, strict=True)
-    ]
+    words = [visible(labels_in_words(labels, lab.trained.config)) for labels in points.labels]
+    return [Named(address, one) for address, one in zip(addresses, words, strict=True)]
