@@ -10,7 +10,7 @@ import errno
 import os
 import shlex
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from ganlet.errors import ConfigError, EnvironmentProblem
@@ -34,7 +34,7 @@ def given(path: str | os.PathLike[str], where: str | None = None) -> Path:
     except FileNotFoundError:
         return _in_other_form(meant)
     except NotADirectoryError:
-        file = next(parent for parent in meant.parents if parent.is_file())
+        file = next(parent for parent in meant.parents if os.path.exists(parent))  # or a device
         raise ConfigError(
             "A folder is meant here, and this is a file.", where=where, got=printable(file), hint="choose another path"
         ) from None
@@ -102,6 +102,15 @@ def printable(path: object) -> str:
 def same_form(name: str) -> str:
     """A name in the one form that its spellings share: an é is a character of its own, or an e and an accent."""
     return unicodedata.normalize("NFC", name)
+
+
+def finder(known: Collection[str]) -> Callable[[str], str | None]:
+    """A function that gives a name as it is spelled among the known ones, if it is there in any Unicode form."""
+    forms: dict[str, str] = {}
+    for name in known:
+        forms.setdefault(same_form(name), name)
+    exact = set(known)
+    return lambda name: name if name in exact else forms.get(same_form(name))
 
 
 def _spelled(path: str | os.PathLike[str], where: str | None) -> Path:

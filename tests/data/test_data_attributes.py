@@ -32,6 +32,12 @@ def rows_of(text, table="attributes.csv", names=NAMES):
 EXPECTED = (("hat", "grin"), {"img/a.png": [1, 0], "img/b c.png": [0, 0]})
 
 
+@pytest.mark.parametrize(("there", "listed"), [("caf\u00e9", "cafe\u0301"), ("cafe\u0301", "caf\u00e9")])
+def test_a_name_is_the_same_in_each_unicode_form(there, listed):
+    text = CSV.replace("img/a", listed)
+    assert rows_of(text, names=[f"{there}.png", "img/b c.png"])[1] == {f"{there}.png": [1, 0], "img/b c.png": [0, 0]}
+
+
 @pytest.mark.parametrize(
     "text",
     [

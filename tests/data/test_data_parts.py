@@ -165,6 +165,11 @@ class TestDatasetJson:
         pairs = [[name.replace("/", "\\"), 3] for name in self.NAMES] + [["else.png", 4]]
         assert self.opened(write_folder, {"labels": pairs}).label_names == ("3",)
 
+    def test_a_name_is_the_same_in_each_unicode_form(self, write_folder):
+        table = json.dumps({"labels": [["caf\u00e9.png", 1], ["b.png", 0]]}).encode()
+        root = write_folder({"cafe\u0301.png": PIXEL, "b.png": PIXEL, "dataset.json": table})
+        assert labelled(open_folder(root, MAX_BYTES)) == {"b.png": "0", "cafe\u0301.png": "1"}
+
     def test_without_labels_the_folders_are_storage(self, write_folder):
         assert self.opened(write_folder, {"labels": None}).label_names is None
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from ganlet.data.decode import BrokenPicture
 from ganlet.data.parts import above
 from ganlet.errors import DataError
-from ganlet.paths import printable
+from ganlet.paths import finder, printable
 
 VALUES = {"1": 1, "1.0": 1, "true": 1, "yes": 1, "0": 0, "0.0": 0, "-1": 0, "-1.0": 0, "false": 0, "no": 0}
 DELIMITERS = ",;\t|"
@@ -82,7 +82,7 @@ def read_table(root: Path, table: str | None, names: Sequence[str], read: Callab
     cells = TABLES[posixpath.basename(table)](text, where)
     attribute_names = _header(*next(cells), where)
     folders = ["", posixpath.dirname(table), above(names)[-1]]
-    found, unused = _values(cells, len(attribute_names), set(names), folders, where)
+    found, unused = _values(cells, len(attribute_names), names, folders, where)
     missing = [name for name in names if name not in found]
     if missing:
         unknown = f"; there is one for {_short(unused[0])}, which is no picture here" if unused else ""
@@ -109,17 +109,18 @@ def _header(line: int, names: list[str], where: str) -> tuple[str, ...]:
 
 
 def _values(
-    cells: Cells, num: int, names: set[str], folders: Sequence[str], where: str
+    cells: Cells, num: int, names: Sequence[str], folders: Sequence[str], where: str
 ) -> tuple[dict[str, bytes], list[str]]:
     """The attributes of each picture that has a line, and the files of the lines that are about no picture."""
     found: dict[str, bytes] = {}
     unused: list[str] = []
     negatives: set[str] = set()
+    find = finder(names)
     for line, (file, *texts) in cells:
         if len(texts) != num:
             raise _wrong(where, line, f"{len(texts)} value{'s' * (len(texts) != 1)}", f"{num}, one for each attribute")
         tidy = posixpath.normpath(file.strip().replace("\\", "/"))
-        name = next((path for folder in folders if (path := posixpath.join(folder, tidy)) in names), None)
+        name = next(filter(None, (find(posixpath.join(folder, tidy)) for folder in folders)), None)
         if name is None:
             unused.append(file.strip())
             continue
