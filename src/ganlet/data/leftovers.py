@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from ganlet.data.formats import CLAIMED, CONTAINERS, suffix_of
 from ganlet.data.parts import part_of
 from ganlet.data.settings import DataConfig
-from ganlet.data.spec import LeftOut, Source
+from ganlet.data.spec import BY_SUFFIX, LeftOut, Source
 from ganlet.data.tree import claiming
 from ganlet.errors import DataError
 from ganlet.paths import printable
@@ -29,9 +29,7 @@ WORDS = {
     "part": ("picture of another part (data.split)", "pictures of other parts (data.split)"),
     "system": ("of the system or another program", "of the system or other programs"),
     "hidden": ("hidden", "hidden"),
-    "format": ("", ""),  # these three by suffix
-    "container": ("", ""),
-    "other": ("", ""),
+    **dict.fromkeys(BY_SUFFIX, ("", "")),
 }
 
 
@@ -69,9 +67,9 @@ def check_left_out(source: Source, config: DataConfig, where: str) -> None:
 
 def no_pictures(where: str, left_out: Sequence[LeftOut], expected: str) -> DataError:
     """An error that says what there is instead."""
-    ignored = [one for one in left_out if one.why in ("format", "container", "other")]
+    ignored = [one for one in left_out if one.why in BY_SUFFIX]
     got = f"{len(ignored)} other files ({_counted([one.name for one in ignored], 5)})" if ignored else "no files"
-    line = left_out_line([one for one in left_out if one not in ignored])
+    line = left_out_line([one for one in left_out if one.why not in BY_SUFFIX])
     claimed = [one for one in ignored if one.why in ("format", "container")]
     return DataError(
         "There are no pictures here.",
