@@ -22,6 +22,7 @@ from ganlet.data.parts import above, find_parts, folders_of
 from ganlet.data.settings import DataConfig
 from ganlet.data.spec import LeftOut, Source, SourcePicture, name_bytes
 from ganlet.data.tree import Entry, Found, why_not_read
+from ganlet.errors import DataError
 from ganlet.paths import printable
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".json", ".jsonl")
@@ -82,9 +83,16 @@ class Arrangement:
 def arranged(root: Path, found: Found, wanted: Wanted) -> Arrangement:
     """Arrange what was found at `root`.
 
-    Raises DataError where there are no pictures, where sub-folders look like parts and are none, and for whatever is
-    wrong with labels that are asked for.
+    Raises DataError for a run of ganlet, where there are no pictures, where sub-folders look like parts and are none,
+    and for whatever is wrong with labels that are asked for.
     """
+    if found.is_run:
+        raise DataError(
+            "This is the folder of a run, not of pictures.",
+            where=printable(root),
+            expected="a folder of pictures",
+            hint=f"what the run has drawn is in {printable(root / 'samples')}",
+        )
     if not found.pictures:
         others = [LeftOut(name, why_not_read(name)) for name in found.others]
         expected = f"at least 2 {FORMAT_NAMES} files, in sub-folders if they have labels"
