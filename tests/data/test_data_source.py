@@ -4,6 +4,7 @@ import shutil
 import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -325,6 +326,15 @@ def test_a_source_that_is_not_there(write_folder, monkeypatch, name, hint):
         find_source(DataConfig(source=name.format(root=root)))
     assert caught.value.where == name.format(root=root)
     assert caught.value.hint == hint.format(root=root)
+
+
+def test_a_source_that_is_not_there_where_nobody_may_look_around(tmp_path, monkeypatch):
+    def refuse(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(DataError, match="no such source"):
+        find_source(DataConfig(source=str(tmp_path / "nowhere")))
 
 
 def test_a_file_of_no_known_kind(write_folder):

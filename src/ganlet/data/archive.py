@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ganlet.data.decode import BrokenPicture
 from ganlet.data.layout import Arrangement, Wanted, arranged
-from ganlet.data.spec import Source, SourceKind, state_text
+from ganlet.data.spec import Source, SourceKind, path_of, state_text
 from ganlet.data.tar import LINKS, Member, OpenedTar, holds_tar
 from ganlet.data.tree import Child, Entry, walk
 from ganlet.errors import DataError
@@ -183,7 +183,7 @@ def _add(path: Path, root: ArchiveFolder, name: str, entry: Entry | None) -> Non
 
 
 def _refused(path: Path, got: str, expected: str) -> DataError:
-    kind = "zip" if zipfile.is_zipfile(path) else "tar"
+    kind = "tar" if holds_tar(path) else "zip"
     return DataError(
         f"The {kind} archive is refused.",
         where=printable(path),
@@ -220,17 +220,13 @@ def _read_part(archive: OpenedTar, member: Member, max_bytes: int) -> bytes:
     return data
 
 
-def _path(text: str) -> Path:
-    return Path(text).expanduser()
-
-
 ZIP = SourceKind(
     "a zip archive of such files, read in place",
-    matches=lambda text: _path(text).is_file() and zipfile.is_zipfile(_path(text)),
-    open=lambda config: open_zip(_path(config.source), config.max_bytes, Wanted.by(config)),
+    matches=lambda text: path_of(text).is_file() and zipfile.is_zipfile(path_of(text)),
+    open=lambda config: open_zip(path_of(config.source), config.max_bytes, Wanted.by(config)),
 )
 TAR = SourceKind(
     "a tar archive of such files, plain or compressed by gzip, bzip2 or xz",
-    matches=lambda text: _path(text).is_file() and holds_tar(_path(text)),
-    open=lambda config: open_tar(_path(config.source), config.max_bytes, Wanted.by(config)),
+    matches=lambda text: path_of(text).is_file() and holds_tar(path_of(text)),
+    open=lambda config: open_tar(path_of(config.source), config.max_bytes, Wanted.by(config)),
 )

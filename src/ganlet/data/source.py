@@ -5,6 +5,7 @@ A kind of source is one file with a `SourceKind`, and a line in `SOURCES` at the
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from ganlet.data import archive, folder, idx_cifar, memory, ring, smiley_source, stacked
@@ -12,7 +13,7 @@ from ganlet.data.formats import CONTAINERS, suffix_of
 from ganlet.data.ingest import Progress
 from ganlet.data.pack import open_or_build
 from ganlet.data.settings import DataConfig
-from ganlet.data.spec import Pack, Source, SourceKind
+from ganlet.data.spec import Pack, Source, SourceKind, path_of
 from ganlet.data.split import training_part
 from ganlet.errors import DataError, nearest
 from ganlet.paths import printable
@@ -39,7 +40,7 @@ def absolute_source(source: str) -> str:
         kind = _kind(source)
     except OSError:  # a path, of which nobody can tell what is there
         kind = None
-    return str(Path(source).expanduser().absolute()) if kind is None else kind.absolute(source)
+    return str(path_of(source).absolute()) if kind is None else kind.absolute(source)
 
 
 def require_batch(pack: Pack, batch_size: int, allow_few: bool) -> None:
@@ -73,7 +74,7 @@ def _kind(source: str) -> SourceKind | None:
 
 
 def _path(source: str) -> Path:
-    return Path(source.removeprefix(stacked.STACKED)).expanduser()
+    return path_of(source.removeprefix(stacked.STACKED))
 
 
 def _instead(path: Path) -> str:
@@ -93,7 +94,9 @@ def _missing(source: str) -> DataError:
             expected="a folder, a zip or tar archive or an idx file",
             hint=_instead(path),
         )
-    siblings = {sibling.name: sibling for sibling in path.parent.iterdir()} if path.parent.is_dir() else {}
+    siblings: dict[str, Path] = {}
+    with suppress(OSError):  # where nobody may look around
+        siblings = {sibling.name: sibling for sibling in path.parent.iterdir()}
     named = [] if prefix else [name for name, kind in SOURCES.items() if kind.matches(name)]
     near = nearest(path.name, [*siblings, *named])
     return DataError(
@@ -112,7 +115,7 @@ SOURCES: dict[str, SourceKind] = {
     "stacked": stacked.KIND,
     "cifar10": idx_cifar.CIFAR,
     "idx": idx_cifar.IDX,
+    "tar": archive.TAR,  # before zip: a tar archive whose last member is a zip archive ends as one
     "zip": archive.ZIP,
-    "tar": archive.TAR,
     "folder": folder.KIND,
 }
