@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Annotated, Any
 
 import typer
@@ -47,8 +48,8 @@ def cache(
         rows = [_as_json(kept) for kept in found]
         show(json.dumps(rows, indent=2) if as_json else _table(rows, str(cache_folder())))
         return
-    old = [kept for kept in found if older_than is not None and age_in_days(kept) >= older_than]
-    wanted = [kept for kept in found if everything or kept in old or (gone and kept.gone)]
+    days = math.inf if older_than is None else older_than
+    wanted = [kept for kept in found if everything or age_in_days(kept) >= days or (gone and kept.gone)]
     removed, used = remove(wanted)
     freed = sum(kept.size for kept in removed)
     if as_json:
