@@ -330,6 +330,19 @@ class TestContent:
             find_source(DataConfig(source=str(tmp_path / name)))
         assert caught.value.hint == hint
 
+    @pytest.mark.parametrize(
+        ("content", "what", "hint"),
+        [
+            (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer", "git lfs pull"),
+            (b"\n<!DOCTYPE html><html>Sign in</html>", "a web page", "download it again"),
+        ],
+    )
+    def test_what_is_there_in_place_of_an_archive_is_told(self, tmp_path, content, what, hint):
+        (tmp_path / "x.zip").write_bytes(content)
+        with pytest.raises(DataError, match=f"The source is {what}") as caught:
+            find_source(DataConfig(source=str(tmp_path / "x.zip")))
+        assert hint in caught.value.hint
+
     def test_a_tar_that_ends_with_a_zip_is_a_tar(self, tmp_path):
         with zipfile.ZipFile(tmp_path / "more.zip", "w") as archive:
             archive.writestr("other.png", GOOD)

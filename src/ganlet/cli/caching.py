@@ -11,6 +11,7 @@ import typer
 from ganlet.cli.printing import show
 from ganlet.errors import ConfigError, nearest
 
+LISTED = 3  # sources of the same pictures
 ACTIONS = ("list", "clean")
 
 
@@ -78,7 +79,9 @@ def _table(rows: list[dict[str, Any]], folder: str) -> str:
 
     lines = [["pictures", "size", "last used (UTC)", "source"]]
     for row in rows:
-        sources = ", ".join(map(printable, row["sources"])) or "unknown"
+        more = len(row["sources"]) - LISTED
+        sources = ", ".join(map(printable, row["sources"][:LISTED])) or "unknown"
+        sources += f" and {more:,} more" if more > 0 else ""
         used = row["last_used"][:16].replace("T", " ")
         lines.append([row["fingerprint"][:12], in_words(row["bytes"]), used, sources + " (gone)" * row["gone"]])
     limit = cache_limit()

@@ -18,7 +18,7 @@ from ganlet.data.attributes import Rows, find_table, read_table
 from ganlet.data.dataset_json import find_labels
 from ganlet.data.formats import FORMAT_NAMES, suffix_of
 from ganlet.data.leftovers import no_pictures
-from ganlet.data.parts import above, find_parts, folders_of
+from ganlet.data.parts import above, find_parts, folders_of, require_test_part
 from ganlet.data.settings import DataConfig
 from ganlet.data.spec import LeftOut, Source, SourcePicture, name_bytes
 from ganlet.data.tree import Entry, Found, why_not_read
@@ -99,6 +99,8 @@ def arranged(root: Path, found: Found, wanted: Wanted) -> Arrangement:
         raise no_pictures(printable(root), [*others, *found.left_out], expected)
     names = everything = [entry.name for entry in found.pictures]
     parts = find_parts(root, names)
+    if wanted.split == "test":
+        require_test_part(root, names, parts)
     stored = find_labels(root, names, found.others, needed=wanted.classes)
     labels, label_names = stored.of(names) if stored else labels_from_paths(parts.without(names) if parts else names)
     pictures, others = found.pictures, list[str]()

@@ -51,18 +51,27 @@ def left_out_line(left_out: Sequence[LeftOut]) -> str | None:
 
 def check_left_out(source: Source, config: DataConfig, where: str) -> None:
     """Stop where more than `data.skip_bad_limit` of what claims to be a picture is not read, unless that is wanted."""
-    claimed = claiming(source.left_out)
-    total = source.count + len(claimed)
-    if config.skip_bad or len(claimed) <= config.skip_bad_limit * total:
+    claimed = too_many(source, config)
+    if config.skip_bad or not claimed:
         return
     advice = _advice(claimed)
+    total = source.count + len(claimed)
+    got = [f"{printable(one.name)}: {why_not(one)}" for one in claimed[:LISTED]]
+    if source.count:
+        got.append(f"what is in the other {source.count:,} has not been looked at yet")
     raise DataError(
         f"{len(claimed):,} of {total:,} files that claim to be pictures are not read.",
         where=where,
-        got="\n            ".join([*map(_told, claimed[:LISTED]), *_more(len(claimed) - LISTED)]),
+        got="\n            ".join([*got[:LISTED], *_more(len(claimed) - LISTED), *got[LISTED:]]),
         expected=f"at most data.skip_bad_limit = {config.skip_bad_limit:.1%} (0 to 1)",
         hint=f"{advice}, or leave them out with --set data.skip_bad=true",
     )
+
+
+def too_many(source: Source, config: DataConfig) -> list[LeftOut]:
+    """What claims to be pictures and is not read, where that is more than `data.skip_bad_limit` of all that does."""
+    claimed = claiming(source.left_out)
+    return claimed if len(claimed) > config.skip_bad_limit * (source.count + len(claimed)) else []
 
 
 def no_pictures(where: str, left_out: Sequence[LeftOut], expected: str) -> DataError:
@@ -86,9 +95,9 @@ def _advice(claimed: Sequence[LeftOut]) -> str:
     return known.most_common(1)[0][0]
 
 
-def _told(one: LeftOut) -> str:
-    words = f"{suffix_of(one.name)} is not read" if one.why == "format" else WORDS[one.why][0]
-    return f"{printable(one.name)}: {words}"
+def why_not(one: LeftOut) -> str:
+    """Why a file that claims to be a picture is not read."""
+    return f"{suffix_of(one.name)} is not read" if one.why == "format" else WORDS[one.why][0]
 
 
 def _more(count: int) -> list[str]:

@@ -5,11 +5,13 @@ A kind of source is one file with a `SourceKind`, and a line in `SOURCES` at the
 
 from __future__ import annotations
 
+import os
+import re
 from contextlib import suppress
 from pathlib import Path
 
 from ganlet.data import archive, folder, idx_cifar, memory, ring, smiley_source, stacked
-from ganlet.data.formats import CONTAINERS, suffix_of
+from ganlet.data.formats import CONTAINERS, stand_in, suffix_of
 from ganlet.data.ingest import Progress
 from ganlet.data.pack import open_or_build
 from ganlet.data.settings import DataConfig
@@ -17,6 +19,9 @@ from ganlet.data.spec import Pack, Source, SourceKind, path_of
 from ganlet.data.split import training_part
 from ganlet.errors import DataError, nearest
 from ganlet.paths import printable
+
+PATTERN = re.compile(r"[*?\[]")  # of names, which a shell fills in
+START_BYTES = 512
 
 
 def open_source(config: DataConfig, progress: Progress | None = None) -> Pack:
@@ -87,24 +92,47 @@ def _instead(path: Path) -> str:
 def _missing(source: str) -> DataError:
     """An error that names the source meant, if a name like it is there."""
     prefix, path = stacked.STACKED if source.startswith(stacked.STACKED) else "", _path(source)
+    expected = "a folder, a zip or tar archive or an idx file"
     if path.is_file():
-        return DataError(
-            "The source is a file of no known kind.",
-            where=printable(path),
-            expected="a folder, a zip or tar archive or an idx file",
-            hint=_instead(path),
-        )
+        return _no_known_file(path, expected)
+    if os.path.lexists(path):
+        what = "a pipe, a socket or a device" if path.exists() else "a link that leads nowhere"
+        return DataError(f"The source is {what}.", where=printable(path), expected=expected)
+    return DataError(
+        "There is no such source of pictures.",
+        where=printable(path),
+        expected=f"smileys, ring, stacked:FOLDER, {expected}",
+        hint=_near(source.removeprefix(prefix), path, prefix) or "ganlet list datasets",
+    )
+
+
+def _no_known_file(path: Path, expected: str) -> DataError:
+    with open(path, "rb") as file:
+        known = stand_in(file.read(START_BYTES))
+    what, hint = known or ("a file of no known kind", _instead(path))
+    return DataError(f"The source is {what}.", where=printable(path), expected=expected, hint=hint)
+
+
+def _near(text: str, path: Path, prefix: str) -> str | None:
+    """What was meant by a text that names nothing: one without what a shell would have taken away, a folder of which
+    files are named by a pattern, or a name that is much like it."""
+    plain = os.path.expandvars(text.strip().strip("'\"").strip())
+    for meant in (plain, plain.replace("\\ ", " "), plain.replace("\\", "/")):
+        if meant not in ("", text):
+            with suppress(RuntimeError):  # a home of nobody
+                if os.path.lexists(path_of(meant)):
+                    return f"did you mean {prefix}{printable(meant)}?"
+    if PATTERN.search(plain):
+        folder = Path(plain)
+        while PATTERN.search(str(folder)):
+            folder = folder.parent
+        return f"give the folder: {prefix}{printable(folder)}" if path_of(str(folder)).is_dir() else None
     siblings: dict[str, Path] = {}
     with suppress(OSError):  # where nobody may look around
         siblings = {sibling.name: sibling for sibling in path.parent.iterdir()}
     named = [] if prefix else [name for name, kind in SOURCES.items() if kind.matches(name)]
     near = nearest(path.name, [*siblings, *named])
-    return DataError(
-        "There is no such source of pictures.",
-        where=printable(path),
-        expected="smileys, ring, stacked:FOLDER, a folder, a zip or tar archive or an idx file",
-        hint=f"did you mean {prefix}{printable(siblings.get(near, near))}?" if near else "ganlet list datasets",
-    )
+    return f"did you mean {prefix}{printable(siblings.get(near, near))}?" if near else None
 
 
 # In the order in which they are asked whether a source is theirs.
