@@ -14,6 +14,7 @@ from ganlet.errors import ConfigError
         ("--device cuda", 'device="cuda"'),
         ("choose another one with --out", "choose another one with out"),
         ("--show-anyway for a table of each", "show_anyway=True for a table of each"),
+        ("--set a.b=true --set c=0.5, or", 'overrides={"a.b": True, "c": 0.5}, or'),
         ("--set data.labels=none", 'overrides={"data.labels": "none"}'),
         ("a --set data.flip=true, or --set train.batch_size=64", None),
         ("ganlet resume RUN --set train.total_images=400", "ganlet resume RUN --set train.total_images=400"),

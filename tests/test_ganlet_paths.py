@@ -77,6 +77,7 @@ def test_a_user_without_a_home_is_told(monkeypatch):
         ("d/" * 4000, "too long"),
         ("loop/x", "round in a circle"),
         ("file/x/y", "a folder is meant here, and this is a file(?s:.)*got: +file\n"),
+        (f"{os.devnull}/x", "a folder is meant here"),
     ],
 )
 def test_what_is_no_path_is_an_error_in_its_words(here, path, words):

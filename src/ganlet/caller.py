@@ -19,6 +19,7 @@ ARGUMENTS = {
 }
 
 
+SETTING = r"--set [\w.]+=(?:\.\.\.|\S*[^\s,.;])"
 COMMAND = re.compile(r"(\bganlet [a-z-][^,;]*)")
 
 
@@ -49,9 +50,15 @@ def in_callers_words(text: str) -> str:
 
 
 def _of_arguments(text: str) -> str:
-    text = re.sub(r"--set ([\w.]+)=(\S+)", lambda found: f'overrides={{"{found[1]}": {_value(found[2])}}}', text)
+    text = re.sub(rf"{SETTING}(?: {SETTING})*", lambda found: _overrides(found[0]), text)
     text = re.sub(r"--(device|preset) (\w+)", r'\1="\2"', text)
     return re.sub(r"(?<![\w-])--([a-z][a-z-]*)", lambda found: _argument(found[1]), text)
+
+
+def _overrides(options: str) -> str:
+    """What settings are called in Python that a person types as `--set KEY=VALUE --set ...`."""
+    pairs = re.findall(r"--set ([\w.]+)=(\S+)", options)
+    return "overrides={" + ", ".join(f'"{key}": {_value(value)}' for key, value in pairs) + "}"
 
 
 def _argument(option: str) -> str:

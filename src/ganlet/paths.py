@@ -9,12 +9,14 @@ from __future__ import annotations
 import errno
 import os
 import shlex
+import tempfile
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from ganlet.errors import ConfigError, EnvironmentProblem
 
+TRIAL = ".ganlet-"
 # What the system says about a path that can never be right, whatever is on the disk.
 IMPOSSIBLE = {
     errno.ENAMETOOLONG: "A name in this path is too long.",
@@ -34,18 +36,18 @@ def given(path: str | os.PathLike[str], where: str | None = None) -> Path:
     except FileNotFoundError:
         return _in_other_form(meant)
     except NotADirectoryError:
-        file = next(parent for parent in meant.parents if parent.is_file())
+        file = next(parent for parent in meant.parents if os.path.exists(parent))  # or a device
         raise ConfigError(
             "A folder is meant here, and this is a file.", where=where, got=printable(file), hint="choose another path"
         ) from None
     except OSError as error:
         if error.errno in IMPOSSIBLE:
-            raise ConfigError(IMPOSSIBLE[error.errno], where=where, got=_shortened(printable(meant))) from None
+            raise ConfigError(IMPOSSIBLE[error.errno], where=where, got=shortened(printable(meant))) from None
         raise EnvironmentProblem(
             "This place cannot be looked at.", where=printable(meant), got=error.strerror, hint="choose another path"
         ) from error
     except ValueError as error:  # such as a character that no name on this system can have
-        raise ConfigError("This is no path.", where=where, got=_shortened(repr(path)), expected=error) from None
+        raise ConfigError("This is no path.", where=where, got=shortened(repr(path)), expected=error) from None
     return meant
 
 
@@ -55,7 +57,7 @@ def as_text(path: str | os.PathLike[str], where: str | None = None) -> str:
         return os.fsdecode(os.fspath(path))
     except TypeError:
         expected = "text or a pathlib.Path"
-        raise ConfigError("This is no path.", where=where, got=_shortened(repr(path)), expected=expected) from None
+        raise ConfigError("This is no path.", where=where, got=shortened(repr(path)), expected=expected) from None
 
 
 def file_to_write(path: str | os.PathLike[str], where: str, suffixes: Sequence[str], what: str) -> Path:
@@ -81,6 +83,16 @@ def require_folder(folder: Path, where: str) -> None:
         raise ConfigError("There is no such folder.", where=where, got=printable(folder), hint=hint)
 
 
+def require_makeable(folder: Path) -> None:
+    """Raise `OSError` where there is no folder at this path that can be looked into, and none can be made."""
+    try:
+        os.listdir(folder)
+    except FileNotFoundError:
+        above = next(parent for parent in folder.absolute().parents if os.path.lexists(parent))
+        with tempfile.TemporaryDirectory(prefix=TRIAL, dir=above):  # that it may be written to does not say that it can
+            pass
+
+
 def require_text(path: str | os.PathLike[str], where: str) -> None:
     """Raise `ConfigError` for a path with bytes that are no text, which a config and a log cannot hold."""
     try:
@@ -104,11 +116,20 @@ def same_form(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+def finder(known: Collection[str]) -> Callable[[str], str | None]:
+    """A function that gives a name as it is spelled among the known ones, if it is there in any Unicode form."""
+    forms: dict[str, str] = {}
+    for name in known:
+        forms.setdefault(same_form(name), name)
+    exact = set(known)
+    return lambda name: name if name in exact else forms.get(same_form(name))
+
+
 def _spelled(path: str | os.PathLike[str], where: str | None) -> Path:
     """The path with its home, of which nothing on the disk is asked but for names that begin with `~`."""
     text = as_text(path, where)
     if not text or "\0" in text:
-        got = "nothing" if not text else _shortened(printable(text))
+        got = "nothing" if not text else shortened(printable(text))
         raise ConfigError("This is no path.", where=where, got=got, expected="the name of a file or folder")
     meant = Path(text)
     first = meant.parts[0] if meant.parts else ""
@@ -148,5 +169,6 @@ def _in_other_form(meant: Path) -> Path:
     return found
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
+    """A text of any length as it fits into a message."""
     return text if len(text) <= 80 else f"{text[:60]}... ({len(text):,} characters)"

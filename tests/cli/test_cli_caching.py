@@ -54,6 +54,27 @@ def test_the_list_tells_what_of_which_source(ganlet, packed):
     assert names() == {"new", "gone", "old"}
 
 
+def test_of_many_sources_a_few_are_named_and_each_once(ganlet, packed):
+    for number in range(3):
+        shutil.copytree(packed / "new", packed / f"new{number}")
+    for source in ("old/../new", "new0", "old/../new0", "new1", "new2"):
+        open_pack(DataConfig(source=str(packed / source), size=16))
+    for descriptor in cache_contents._IN_USE.values():
+        os.close(descriptor)
+    (row,) = (row for row in ganlet("cache").stdout.splitlines() if "new0" in row)
+    assert row.endswith(f"  {packed / 'new'}, {packed / 'new0'}, {packed / 'new1'} and 1 more")
+
+
+@pytest.mark.parametrize("place", ["/proc/nowhere", "file"])
+def test_a_cache_that_cannot_be_is_told_as_training_tells_it(ganlet, tmp_path, monkeypatch, place):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GANLET_CACHE", place)
+    listed = ganlet("cache")
+    trained = ganlet("train", "ring", "--dry-run", "--device", "cpu")
+    assert listed.exit_code == trained.exit_code == 3
+    assert trained.stderr.endswith(listed.stderr)
+
+
 def test_json_has_all_of_it(ganlet, packed):
     rows = json.loads(ganlet("cache", "list", "--json").stdout)
     assert {row["gone"] for row in rows} == {True, False}

@@ -74,6 +74,7 @@ def test_size(ganlet, pictures, size, expected):
     [
         ("nowhere",),
         ("pictures", "--size", "large"),
+        ("pictures", "--size", "\u00b2"),  # a digit, and no number
         ("pictures", "--set", "data.sise=32"),
         ("pictures", "--out", "page.pdf"),
         ("pictures", "--write-config", "pictures"),

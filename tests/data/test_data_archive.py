@@ -9,6 +9,8 @@ from reading import MAX_BYTES, PIXEL, labelled, left_out, listed
 
 from ganlet.data.archive import open_zip
 from ganlet.data.decode import BrokenPicture
+from ganlet.data.settings import DataConfig
+from ganlet.data.source import find_source
 from ganlet.errors import DataError
 
 
@@ -122,8 +124,12 @@ def test_a_zip_without_pictures_says_what_is_there(zip_source):
 def test_a_damaged_archive(tmp_path, write_zip):
     path = write_zip([("a.png", PIXEL)])
     path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(DataError, match="cannot be opened"):
-        open_zip(path, MAX_BYTES)
+    for half in (path.read_bytes(), path.read_bytes()[:40]):
+        path.write_bytes(half)
+        with pytest.raises(DataError, match="damaged") as caught:
+            find_source(DataConfig(source=str(path)))
+        assert "cut off" in caught.value.got
+        assert caught.value.hint.startswith("copy it again")
 
 
 def test_a_damaged_member_is_broken(tmp_path):

@@ -32,6 +32,12 @@ def rows_of(text, table="attributes.csv", names=NAMES):
 EXPECTED = (("hat", "grin"), {"img/a.png": [1, 0], "img/b c.png": [0, 0]})
 
 
+@pytest.mark.parametrize(("there", "listed"), [("caf\u00e9", "cafe\u0301"), ("cafe\u0301", "caf\u00e9")])
+def test_a_name_is_the_same_in_each_unicode_form(there, listed):
+    text = CSV.replace("img/a", listed)
+    assert rows_of(text, names=[f"{there}.png", "img/b c.png"])[1] == {f"{there}.png": [1, 0], "img/b c.png": [0, 0]}
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -54,6 +60,8 @@ EXPECTED = (("hat", "grin"), {"img/a.png": [1, 0], "img/b c.png": [0, 0]})
         CSV.replace("1", "1.0").replace("0", "0.0").replace("1.0.0", "1.0"),
         CSV.replace("1", "yes").replace("0", "No"),
         '"file name","hat", grin\n"img/b c.png", 0 ,0\n\nimg/a.png,"1",0',
+        ",file,hat,grin\n0,img/a.png,1,0\n1,img/b c.png,0,0\n",
+        ",hat,grin\nimg/a.png,1,0\nimg/b c.png,0,0\n",
     ],
 )
 def test_a_table_is_read_however_it_is_written(text):
@@ -72,6 +80,12 @@ def test_without_a_table_there_are_no_attributes():
     assert (rows.attribute_names, list(rows.of_pictures)) == (None, [None, None])
 
 
+def test_a_table_in_another_encoding_says_which_is_read():
+    with pytest.raises(DataError, match="cannot be read") as caught:
+        rows_of("file,chapeau \u00e9l\u00e9gant\n".encode("latin-1"))
+    assert "save it as UTF-8" in caught.value.hint
+
+
 def refused(text, table="attributes.csv", names=NAMES):
     with pytest.raises(DataError, match="table of attributes") as caught:
         rows_of(text, table, names)
@@ -82,7 +96,8 @@ def refused(text, table="attributes.csv", names=NAMES):
     ("text", "line", "got"),
     [
         ("", 1, "no names of attributes"),
-        ("file\nimg/a.png\n", 1, "no names of attributes"),
+        ("file\nimg/a.png\n", 1, "no names of attributes: file"),
+        (CSV.partition("\n")[2], 1, "a picture in place of names: img/a.png,1,0"),
         (CSV.replace("grin", " "), 1, "column 3 without a name"),
         (CSV.replace("grin", "hat"), 1, "2 columns named hat"),
         (CSV.replace("0,0", "0"), 3, "1 value"),

@@ -234,6 +234,36 @@ def test_a_damaged_header_in_the_middle_is_no_end(opened):
     assert caught.value.got == "bad checksum at byte 1024"
 
 
+def test_every_archive_is_read_where_several_are_one_file(opened):
+    data = tar_of([member("1.png")]) + tar_of([member("2.png")])
+    assert told(opened(data)) == {"1.png": GOOD, "2.png": GOOD}
+    with pytest.raises(DataError, match="damaged"):
+        opened(data + os.urandom(512))
+
+
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_size_below_zero_is_damage(opened, kind):
+    data = bytearray(tar_of([member("x", kind=kind), member("1.png")], tarfile.GNU_FORMAT))
+    data[124:136] = tarfile.itn(-5, 12, tarfile.GNU_FORMAT)
+    data[148:156] = b"%06o\0 " % tarfile.calc_chksums(data[:512])[0]
+    with pytest.raises(DataError, match="damaged") as caught:
+        opened(bytes(data))
+    assert caught.value.got == "a member of -5 bytes at byte 0"
+
+
+@pytest.mark.parametrize(
+    ("facts", "got"),
+    [
+        (b"9" * 5_000 + b" path=x\n", "facts about a member that cannot be read"),
+        (b"5010 size=" + b"9" * 4_999 + b"\n", "a size that is no number at byte 5632"),
+    ],
+)
+def test_a_number_of_any_length_is_damage(opened, facts, got):
+    with pytest.raises(DataError, match="damaged") as caught:
+        opened(tar_of([member("x", facts, tarfile.XHDTYPE), member("1.png")], tarfile.USTAR_FORMAT))
+    assert caught.value.got == got
+
+
 def test_facts_of_any_size_are_not_read(opened):
     info, content = member("x", bytes(2**21), tarfile.XHDTYPE)
     with pytest.raises(DataError, match="damaged") as caught:
@@ -300,17 +330,51 @@ class TestContent:
             find_source(DataConfig(source=str(tmp_path / name)))
         assert caught.value.hint == hint
 
+    @pytest.mark.parametrize(
+        ("content", "what", "hint"),
+        [
+            (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer", "git lfs pull"),
+            (b"\n<!DOCTYPE html><html>Sign in</html>", "a web page", "download it again"),
+        ],
+    )
+    def test_what_is_there_in_place_of_an_archive_is_told(self, tmp_path, content, what, hint):
+        (tmp_path / "x.zip").write_bytes(content)
+        with pytest.raises(DataError, match=f"The source is {what}") as caught:
+            find_source(DataConfig(source=str(tmp_path / "x.zip")))
+        assert hint in caught.value.hint
+
+    def test_a_tar_that_ends_with_a_zip_is_a_tar(self, tmp_path):
+        with zipfile.ZipFile(tmp_path / "more.zip", "w") as archive:
+            archive.writestr("other.png", GOOD)
+        more = (tmp_path / "more.zip").read_bytes()
+        (tmp_path / "set").write_bytes(tar_of([member("1.png"), member("more.zip", more)]))
+        source = find_source(DataConfig(source=str(tmp_path / "set")))
+        assert (source.kind, told(source)) == ("tar", {"1.png": GOOD})
+        source.close()
+
+    def test_a_run_that_was_packed_is_no_source(self, tmp_path):
+        run = [member("config.yaml", b""), member("environment.json", b"{}"), member("samples/1.png")]
+        (tmp_path / "run.tar").write_bytes(tar_of(run))
+        with pytest.raises(DataError, match="folder of a run"):
+            find_source(DataConfig(source=str(tmp_path / "run.tar")))
+
     def test_a_folder_that_is_called_like_an_idx_file_is_none(self, tmp_path):
         (tmp_path / "set" / "train-images-idx3-ubyte").mkdir(parents=True)
         (tmp_path / "set" / "1.png").write_bytes(GOOD)
         assert find_source(DataConfig(source=str(tmp_path / "set"))).kind == "folder"
 
-    def test_an_idx_file_may_lie_in_a_folder_of_its_name(self, tmp_path):
-        folder = tmp_path / "set" / "train-images-idx3-ubyte"
-        folder.mkdir(parents=True)
-        (folder / folder.name).write_bytes(bytes([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 8, 0, 0, 0, 8]) + bytes(128))
+    @pytest.mark.parametrize("copies", [False, True])
+    def test_an_idx_file_may_lie_in_a_folder_of_its_name_and_a_copy_beside_it(self, tmp_path, copies):
+        pictures = bytes([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 8, 0, 0, 0, 8]) + bytes(128)
+        labels = bytes([0, 0, 8, 1, 0, 0, 0, 2, 4, 7])
+        for name, content in (("train-images-idx3-ubyte", pictures), ("train-labels-idx1-ubyte", labels)):
+            folder = tmp_path / "set" / name
+            folder.mkdir(parents=True)
+            (folder / name).write_bytes(content)
+            if copies:
+                (tmp_path / "set" / name.replace("-idx", ".idx")).write_bytes(content)
         source = find_source(DataConfig(source=str(tmp_path / "set")))
-        assert (source.kind, source.count) == ("idx", 2)
+        assert (source.kind, source.count, source.label_names) == ("idx", 2, ("4", "7"))
 
 
 class TestZip:

@@ -172,7 +172,7 @@ def test_of_a_multi_picture_jpeg_the_first_is_taken(encode):
 BROKEN = {
     "nothing": (b"", "empty file"),
     "text": (b"this is no picture at all", "not a PNG"),
-    "html": (b"<!DOCTYPE html><html>404</html>", "not a PNG"),
+    "html": (b"<!DOCTYPE html><html>404</html>", "a web page, not the picture"),
     "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "not a PNG"),
     "a photograph of a phone": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(300), "not a PNG"),
     "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "a Git LFS pointer"),

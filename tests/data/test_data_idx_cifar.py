@@ -239,11 +239,21 @@ def test_what_lies_beside_idx_files_is_named(tmp_path):
     (folder / "train-labels-idx1-ubyte").write_bytes(struct.pack(">2I", 0x801, 2) + bytes(2))
     (folder / "preview").mkdir()
     (folder / "preview" / "1.png").write_bytes(b"")
+    (folder / "old").mkdir()
+    (folder / "old" / "train-images-idx3-ubyte").write_bytes(pictures)
     (folder / "README.md").touch()
     (folder / "photo.heic").touch()
     source = open_idx(folder, "train", 10**6)
     assert {one.name: one.why for one in source.left_out} == {
         "preview/1.png": "beside",
+        "old/train-images-idx3-ubyte": "other",
         "README.md": "other",
         "photo.heic": "format",
     }
+
+
+def test_what_lies_beside_the_folder_of_cifar_is_named(write_cifar, tmp_path):
+    write_cifar()
+    (tmp_path / "mine.png").touch()
+    source = open_cifar(tmp_path, "train")
+    assert {one.name: one.why for one in source.left_out} == {"mine.png": "beside"}

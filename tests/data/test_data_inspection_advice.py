@@ -9,7 +9,7 @@ from ganlet.data.inspection.examination import examine
 from ganlet.data.inspection.survey import survey
 from ganlet.data.inspection.symmetry import mirror_accuracy
 from ganlet.data.settings import DataConfig
-from ganlet.data.spec import Source, SourcePicture
+from ganlet.data.spec import LeftOut, Source, SourcePicture
 
 
 def scene(seed, height=40, width=40, channels=3):
@@ -20,10 +20,12 @@ def scene(seed, height=40, width=40, channels=3):
     return pixels if channels == 3 else np.concatenate([pixels, pixels[..., :1]], axis=2)
 
 
-def advised(pictures, chosen=None, *, has_gpu=False, kind="folder", name="set", num_broken=0, part="value"):
+def advised(
+    pictures, chosen=None, *, has_gpu=False, kind="folder", name="set", num_broken=0, part="value", left_out=()
+):
     """Settings by path, or the reasons for them."""
     walk = [SourcePicture(pixels) for pixels in pictures] + [SourcePicture(lambda: b"", "bad.png")] * num_broken
-    source = Source(kind, "", len(walk), lambda: iter(walk))
+    source = Source(kind, "", len(walk), lambda: iter(walk), left_out=left_out)
     seen = survey(source, DataConfig(source=name))
     return {advice.setting: getattr(advice, part) for advice in advise(examine(seen), chosen or {}, has_gpu=has_gpu)}
 
@@ -106,6 +108,9 @@ def test_broken_ones_are_skipped_within_a_limit_that_suffices():
     assert advice["data.skip_bad"] is True
     assert 3 / 23 <= advice["data.skip_bad_limit"] < 3 / 23 + 0.01
     assert "data.skip_bad_limit" not in advised(scenes(250, 9, 9), num_broken=1)
+    unread = advised(scenes(20), left_out=(LeftOut("gone.png", "dead link"), LeftOut("x.txt", "other")))
+    assert unread["data.skip_bad"] is True
+    assert "data.skip_bad_limit" not in unread
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from ganlet.data.inspection.findings import CHECKS, find
 from ganlet.data.inspection.outliers import find_outliers
 from ganlet.data.inspection.survey import survey
 from ganlet.data.settings import DataConfig
-from ganlet.data.source import find_source
+from ganlet.data.source import find_source, open_source
 from ganlet.data.spec import Source, SourcePicture
+from ganlet.errors import DataError
 
 
 def scene(seed, height=40, width=40):
@@ -29,7 +30,7 @@ def found(pictures, labels=None, label_names=(), **data):
 
 def found_in(root, **data):
     """The findings about a folder, by kind."""
-    config = DataConfig(source=str(root))
+    config = DataConfig(source=str(root), **data)
     return by_kind(survey(find_source(config), config), **data)
 
 
@@ -133,12 +134,28 @@ class TestFiles:
         finding = found_in(write_folder({"a.png": SCENES[0], "b.png": b"", "c.png": SCENES[1]}))["broken"]
         assert (finding.severity, finding.lines) == ("problem", [("b.png", "empty file")])
         assert finding.title == "1 picture of 3 cannot be used."
+        assert finding.next.endswith("leave them out with --set data.skip_bad=true --set data.skip_bad_limit=0.34.")
 
     def test_ignored(self, write_folder):
         root = write_folder({"a.png": SCENES[0], "list.csv": b"", "x.csv": b"", "scan.heic": b"II*\0", "notes": b""})
-        finding = found_in(root)["ignored"]
+        finding = found_in(root, skip_bad_limit=0.5)["ignored"]
         assert (finding.severity, finding.count) == ("warning", 4)
         assert finding.lines == [(".csv", "2"), ("no suffix", "1"), (".heic (convert them to PNG or JPEG)", "1")]
+
+    def test_unread(self, write_folder):
+        """What training refuses is a problem, with the numbers that training names."""
+        files = {f"{number}.png": pixels for number, pixels in enumerate(SCENES[:9])}
+        root = write_folder({**files, "scan.heic": b"II*\0", "list.csv": b""})
+        (root / "gone.jpg").symlink_to("nowhere")
+        kinds = found_in(root)
+        finding = kinds["unread"]
+        assert (finding.severity, finding.count) == ("problem", 2)
+        assert finding.title == "2 of 11 files that claim to be pictures are not read."
+        assert finding.lines == [("gone.jpg", "link that leads nowhere"), ("scan.heic", ".heic is not read")]
+        assert kinds["ignored"].count == 1
+        with pytest.raises(DataError, match=finding.title.rstrip(".")):
+            open_source(DataConfig(source=str(root)))
+        assert "unread" not in found_in(root, skip_bad_limit=0.2)
 
     def test_ignored_files_that_are_none(self, write_folder):
         assert found_in(write_folder({"a.png": SCENES[0], "list.csv": b""}))["ignored"].severity == "note"
@@ -203,4 +220,4 @@ def test_nothing_is_said_about_files_where_there_are_none():
 
 
 def test_there_is_a_test_for_each_check():
-    assert len(CHECKS) == 19, "a new check needs a test here, and a line in docs/inspect.md"
+    assert len(CHECKS) == 18, "a new check needs a test here, and a line in docs/inspect.md"

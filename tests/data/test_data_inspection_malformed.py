@@ -94,4 +94,4 @@ def test_nothing_but_broken_files(write_folder):
         ("a.png", "empty file"),
         ("b.jpg", "not a PNG, JPEG, WebP, BMP, GIF, TIFF, AVIF, JPEG 2000, PNM or TGA picture"),
     ]
-    assert overview(seen) == {"found": 2, "usable": 0, "broken": 2, "ignored": {}}
+    assert overview(seen) == {"found": 2, "usable": 0, "broken": 2, "unread": 0, "ignored": {}}

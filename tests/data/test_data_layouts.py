@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from pathlib import Path
 
 import layouts
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ganlet.data.folder import open_folder
-from ganlet.data.leftovers import WORDS, left_out_line
+from ganlet.data.leftovers import WORDS, left_out_line, no_pictures
 from ganlet.data.spec import LeftOut
 from ganlet.errors import DataError
 from ganlet.paths import printable
@@ -83,3 +84,17 @@ def test_what_is_left_out_is_one_line_that_can_be_printed(left_out):
 
 def test_nothing_left_out_is_no_line():
     assert left_out_line(()) is None
+
+
+def test_many_links_and_many_other_files_take_no_time(tmp_path):
+    count = 4_000
+    (tmp_path / "set").mkdir()
+    (tmp_path / "real").mkdir()
+    for number in range(count):
+        (tmp_path / "real" / str(number)).mkdir()
+        (tmp_path / "set" / str(number)).symlink_to(tmp_path / "real" / str(number))
+    began = time.process_time()
+    with pytest.raises(DataError, match="There are no pictures here"):
+        open_folder(tmp_path / "set", 2**20)
+    no_pictures("here", [LeftOut(f"{number}.txt", "other") for number in range(count)], "pictures")
+    assert time.process_time() - began < 2

@@ -55,6 +55,14 @@ def decoded(data):
     return decode(data, MAX_PIXELS)
 
 
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_file_that_ends_at_its_beginning_is_broken(kind):
+    data = saved(kind, orientation=6)
+    for end in range(40):
+        with pytest.raises(BrokenPicture):
+            decoded(data[:end])
+
+
 @pytest.mark.parametrize("orientation", [1, 6])
 @pytest.mark.parametrize("compressed", [True, False])
 def test_a_png_with_much_text_is_read_and_stays_upright(orientation, compressed):

@@ -1,5 +1,6 @@
 import itertools
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -46,6 +47,18 @@ def test_parts_with_the_same_inside_are_splits(write_folder, train, tests, class
         others = set(files) - labelled(source).keys()
         assert {one.name for one in source.left_out if one.why == "part"} == others
         assert source.has_test
+
+
+def test_a_part_for_testing_must_be_there(write_folder):
+    for number, files in enumerate((["1.png", "2.png"], ["cat/1.png", "dog/1.png"])):
+        root = write_folder(dict.fromkeys(files, PIXEL), f"plain{number}")
+        with pytest.raises(DataError, match="no part for testing"):
+            open_folder(root, MAX_BYTES, Wanted("test"))
+        assert len(labelled(open_folder(root, MAX_BYTES, Wanted("all")))) == 2
+        assert len(labelled(open_folder(write_folder({f"test/{name}": PIXEL for name in files}, f"part{number}"),
+                                        MAX_BYTES, Wanted("test")))) == 2  # fmt: skip
+        assert len(labelled(open_folder(root.rename(root.with_name("val")), MAX_BYTES, Wanted("test")))) == 2
+        shutil.rmtree(root.with_name("val"))
 
 
 def test_classes_with_parts_in_each_of_them(write_folder):
@@ -164,6 +177,11 @@ class TestDatasetJson:
     def test_labels_of_more_pictures_and_with_backslashes(self, write_folder):
         pairs = [[name.replace("/", "\\"), 3] for name in self.NAMES] + [["else.png", 4]]
         assert self.opened(write_folder, {"labels": pairs}).label_names == ("3",)
+
+    def test_a_name_is_the_same_in_each_unicode_form(self, write_folder):
+        table = json.dumps({"labels": [["caf\u00e9.png", 1], ["b.png", 0]]}).encode()
+        root = write_folder({"cafe\u0301.png": PIXEL, "b.png": PIXEL, "dataset.json": table})
+        assert labelled(open_folder(root, MAX_BYTES)) == {"b.png": "0", "cafe\u0301.png": "1"}
 
     def test_without_labels_the_folders_are_storage(self, write_folder):
         assert self.opened(write_folder, {"labels": None}).label_names is None

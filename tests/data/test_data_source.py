@@ -4,13 +4,14 @@ import shutil
 import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from ganlet.data import smileys
-from ganlet.data.memory import hold
+from ganlet.data.memory import as_source, hold
 from ganlet.data.settings import DataConfig
 from ganlet.data.source import SOURCES, absolute_source, find_source, require_batch
 from ganlet.data.spec import Source, SourceKind, SourcePicture
@@ -325,6 +326,56 @@ def test_a_source_that_is_not_there(write_folder, monkeypatch, name, hint):
         find_source(DataConfig(source=name.format(root=root)))
     assert caught.value.where == name.format(root=root)
     assert caught.value.hint == hint.format(root=root)
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        (" pictures", "did you mean pictures?"),
+        ("'pictures' ", "did you mean pictures?"),
+        ("$ROOT/pictures", "did you mean {root}/pictures?"),
+        ("my\\ pictures", "did you mean my pictures?"),
+        (".\\my pictures\\1.zip", "did you mean ./my pictures/1.zip?"),
+        ("pictures/*.png", "give the folder: pictures"),
+        ("'~nosuchuser/x'", "ganlet list datasets"),
+    ],
+)
+def test_a_source_as_it_was_typed_without_a_shell(write_folder, monkeypatch, typed, hint):
+    root = write_folder({"a.png": grey()}).parent
+    (root / "my pictures").mkdir()
+    (root / "my pictures" / "1.zip").touch()
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("ROOT", str(root))
+    with pytest.raises(DataError, match="no such source") as caught:
+        find_source(DataConfig(source=typed))
+    assert caught.value.hint == hint.format(root=root)
+
+
+def test_an_address_of_a_file_is_its_path_and_others_are_to_be_downloaded(write_folder):
+    root = write_folder({"a.png": grey()}, "my pictures")
+    assert as_source(f"{root.as_uri()}") == as_source(f"file://localhost{root}") == str(root)
+    assert as_source(f"stacked:file://{root}") == f"stacked:{root}"
+    for address in ("https://example.org/" + "x" * 300, "s3://bucket/pictures"):
+        with pytest.raises(DataError, match="address") as caught:
+            as_source(address)
+        assert caught.value.hint.startswith("download it first")
+
+
+def test_what_is_there_and_no_source_is_not_asked_for_again(tmp_path):
+    (tmp_path / "link").symlink_to("nowhere")
+    for path, what in (("/dev/null", "a pipe, a socket or a device"), (tmp_path / "link", "a link that leads nowhere")):
+        with pytest.raises(DataError, match=f"The source is {what}") as caught:
+            find_source(DataConfig(source=str(path)))
+        assert caught.value.hint is None
+
+
+def test_a_source_that_is_not_there_where_nobody_may_look_around(tmp_path, monkeypatch):
+    def refuse(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(DataError, match="no such source"):
+        find_source(DataConfig(source=str(tmp_path / "nowhere")))
 
 
 def test_a_file_of_no_known_kind(write_folder):

@@ -69,9 +69,11 @@ BEYOND |= {
 def judged(history, info):
     """All verdicts on each signal alone; in short those on it in other runs and on some pairs; and all that is said."""
     alone, others, said = {}, {}, set()
+    runs = {name: info(settings, 500) for name, settings in SETTINGS.items()}
+    run = info()
 
     def brief(name, rows, settings):
-        verdicts = diagnose(rows, info(SETTINGS[settings], 500)).verdicts
+        verdicts = diagnose(rows, runs[settings]).verdicts
         said.update(
             (one.kind, one.severity, one.words, one.advice.words, one.command)
             for one in verdicts
@@ -82,7 +84,7 @@ def judged(history, info):
         )
 
     for name, (look, row) in BEYOND.items():
-        alone[name] = diagnose(history(look, row, onset=20_000), info()).as_json()["verdicts"]
+        alone[name] = diagnose(history(look, row, onset=20_000), run).as_json()["verdicts"]
         for settings in SETTINGS:
             brief(name, history(look, row), settings)
             brief(f"{name}, by the log", history(look, row, onset=40_000, looks=False), settings)

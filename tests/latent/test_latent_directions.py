@@ -13,7 +13,7 @@ from ganlet.latent import unsupervised
 from ganlet.latent.directions import LabelChange, conditioned, moved, reached
 from ganlet.latent.space import Points, Space
 from ganlet.latent.spread import Spread, shared
-from ganlet.latent.supervised import direction_along, from_groups, from_label, from_scores, from_verdicts
+from ganlet.latent.supervised import direction_along, from_groups, from_label, from_scores, from_verdicts, value_name
 from ganlet.latent.unsupervised import factorised, principal, responding
 
 
@@ -65,6 +65,14 @@ def test_a_value_between_others_is_reached_though_no_step_leads_there():
     share = (judge(space.pictures(reached(space, others, middle, 1.0)))[:, 1] == 1).mean()
     assert share > 0.9
     assert (judge(space.pictures(moved(space, others, [(middle, 2.0)])))[:, 1] == 1).mean() < 0.6
+
+
+def test_values_are_called_by_words_of_their_own():
+    attributes = {"face_colour": ("red", "blue"), "hat": ("none", "red"), "class": ("1", "2")}
+    named = [
+        value_name(attributes, *pair) for pair in (("face_colour", "red"), ("face_colour", "blue"), ("hat", "none"))
+    ]
+    assert [*named, value_name(attributes, "class", "1")] == ["face colour red", "blue", "no hat", "class 1"]
 
 
 def test_directions_of_scores_follow_the_score():

@@ -11,7 +11,7 @@ import pytest
 import ganlet
 from ganlet.cli import main
 from ganlet.engine.loop import Hook
-from ganlet.workflows import training
+from ganlet.workflows import evaluating, training
 from ganlet.workflows.run import Run
 
 
@@ -39,6 +39,7 @@ class Told:
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing a report takes longer than all of these runs together; it has tests of its own."""
     monkeypatch.setattr(training, "redraw", lambda *_: None)
+    monkeypatch.setattr(evaluating, "redraw", lambda *_, **__: None)
 
 
 @pytest.fixture(scope="session")

@@ -169,10 +169,13 @@ def test_kinds_that_a_run_does_not_allow_are_refused(lab, kind, words):
 
 def test_names_of_any_letters_are_kept_and_found(lab):
     (known,) = find_directions(lab, ["factorisation"], num=1)
-    odd = replace(known, direction=replace(known.direction, name="a/b, c: ../d"))
-    path = keep(lab, odd)
-    assert path.parent == lab.path / "directions"
-    assert load(lab, "a/b, c: ../d").name == "a/b, c: ../d"
+    names = ["a/b, c: ../d", "7", "b.png", "class of " + 70 * "x" + "1", "class of " + 70 * "x" + "2", "lächeln", "-"]
+    for name in names:
+        path = keep(lab, replace(known, direction=replace(known.direction, name=name)))
+        assert path.parent == lab.path / "directions"
+    assert [load(lab, name).name for name in names] == names
+    assert set(lab.directions) == {*names, "factor 1"}
+    assert load(lab, path.stem).name == "-"
 
 
 @pytest.mark.parametrize("kind", ["dcgan", "style"])

@@ -15,7 +15,9 @@ from ganlet.data.source import open_source
 from ganlet.errors import DataError
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.report import write_report
+from ganlet.workflows import inspecting
 from ganlet.workflows.inspecting import inspect
+from ganlet.workflows.inspection.cost import Cost
 from ganlet.workflows.inspection.words import as_text
 from ganlet.workflows.planning import plan
 
@@ -31,6 +33,12 @@ def write_pictures(folder, classes=("",), count=20, side=16):
 def found_by(run):
     data = json.loads(run.folder.environment_path.read_text())["data"]
     return data["num_found"], data["fingerprint"]
+
+
+@pytest.fixture(autouse=True)
+def not_timed(monkeypatch):
+    """Timing takes seconds; it has a test of its own."""
+    monkeypatch.setattr(inspecting, "measure_cost", lambda *_: Cost("cpu", 1_000.0, 90_000, 90.0, 2**20))
 
 
 @pytest.fixture

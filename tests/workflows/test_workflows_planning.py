@@ -5,7 +5,7 @@ import pytest
 from ganlet.config import parse_yaml, resolve, validate
 from ganlet.engine.estimate import estimate_memory
 from ganlet.engine.state import build_state
-from ganlet.errors import RunError
+from ganlet.errors import EnvironmentProblem, RunError
 from ganlet.games import Gan
 from ganlet.networks.zoo import parameter_count
 from ganlet.workflows.planning import plan
@@ -27,6 +27,11 @@ def test_a_plan_makes_no_folder_and_refuses_one_that_is_taken(tiny_config, strai
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(RunError, match="already"):
         plan(tiny_config(), straight.path, device="cpu")
+
+
+def test_a_plan_refuses_a_folder_that_cannot_be_made(tiny_config):
+    with pytest.raises(EnvironmentProblem):
+        plan(tiny_config(), "/proc/nowhere", device="cpu")
 
 
 def test_a_plan_tells_what_has_no_effect(tiny_config):

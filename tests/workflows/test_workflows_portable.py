@@ -37,13 +37,14 @@ def made(tmp_path_factory, tiny_config):
         patch.setattr(getpass, "getuser", lambda: USER)
         patch.setenv("HOME", str(home))
         patch.chdir(home)
-        patch.setattr(training, "redraw", finishing.redraw)
+        patch.setattr(training, "redraw", lambda *_: None)
         small = {"data.source": str(source), "data.num_images": None, "data.labels": "classes"}
         first = ganlet.train(tiny_config(small), home / "secret place" / "first", device="cpu")
         weights = home / "secret place" / "weights.safetensors"
         shutil.copy(_own_weights(), weights)
         changes = {**small, "train.init_from": str(first.path), "evaluate.extractor": f"ganlet={weights}"}
         changes |= {"health.every": 64, "evaluate.metric": "kd", "evaluate.every": 80, "evaluate.num_fakes": 256}
+        patch.setattr(training, "redraw", finishing.redraw)
         run = ganlet.train(tiny_config(changes), home / "secret place" / "run", device="cpu")
         run.evaluate(64, extractor="pixels")
         os.rename(run.path, home / "run")

@@ -59,7 +59,7 @@ def together(task):
 
 def _one_rank(task, environment):
     os.environ.update(environment)
-    training.finish = lambda session, state: None
+    training.redraw = lambda *_: None
     task(int(environment["RANK"]))
 
 
@@ -116,8 +116,6 @@ def test_all_reduce_at_once_and_end_at_once_and_resume_exactly(tmp_path, tiny_co
     assert unsound(straight) == []
     stop_and_resume(config, tmp_path / "stopped", [], values, 100)
     assert differences(straight, tmp_path / "stopped") == []
-    assert together(partial(play, config, tmp_path / "stopped", [], values)) == [0, 0]
-    assert differences(straight, tmp_path / "stopped") == []
 
 
 def spoil(rank, at_call):
@@ -138,7 +136,9 @@ def with_spoiled_numbers(config, path, values, rank):
     play(config, path, [], values, rank)
 
 
-@pytest.mark.parametrize("trouble", ["a wish of one process", "numbers of one process"])
+@pytest.mark.parametrize(
+    "trouble", [pytest.param("a wish of one process", marks=pytest.mark.slow), "numbers of one process"]
+)
 def test_all_go_back_together(tmp_path, tiny_config, trouble):
     changes = {**CHANGES, "health.action": "rollback"}
     config, values, path = tiny_config(changes), (2.0, 1.0, 1.5, 1.5, 1.5, 1.5, 1.5), tmp_path / "run"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from ganlet.cli.printing import show
 from ganlet.errors import ConfigError, nearest
 
+LISTED = 3  # sources of the same pictures
 ACTIONS = ("list", "clean")
 
 
@@ -47,8 +49,8 @@ def cache(
         rows = [_as_json(kept) for kept in found]
         show(json.dumps(rows, indent=2) if as_json else _table(rows, str(cache_folder())))
         return
-    old = [kept for kept in found if older_than is not None and age_in_days(kept) >= older_than]
-    wanted = [kept for kept in found if everything or kept in old or (gone and kept.gone)]
+    days = math.inf if older_than is None else older_than
+    wanted = [kept for kept in found if everything or age_in_days(kept) >= days or (gone and kept.gone)]
     removed, used = remove(wanted)
     freed = sum(kept.size for kept in removed)
     if as_json:
@@ -77,7 +79,9 @@ def _table(rows: list[dict[str, Any]], folder: str) -> str:
 
     lines = [["pictures", "size", "last used (UTC)", "source"]]
     for row in rows:
-        sources = ", ".join(map(printable, row["sources"])) or "unknown"
+        more = len(row["sources"]) - LISTED
+        sources = ", ".join(map(printable, row["sources"][:LISTED])) or "unknown"
+        sources += f" and {more:,} more" if more > 0 else ""
         used = row["last_used"][:16].replace("T", " ")
         lines.append([row["fingerprint"][:12], in_words(row["bytes"]), used, sources + " (gone)" * row["gone"]])
     limit = cache_limit()

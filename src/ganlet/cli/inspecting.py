@@ -12,7 +12,6 @@ import typer
 
 from ganlet.cli.options import Device, Overrides, overrides_tree
 from ganlet.cli.printing import show, tell
-from ganlet.config.tree import merge
 from ganlet.paths import printable
 from ganlet.workflows.configuring import make_config
 from ganlet.workflows.reporting import choose_reporter
@@ -36,9 +35,7 @@ def inspect(
 
     Ends with 0 whatever is found, and with 2 when not a single picture can be used.
     """
-    changes = overrides_tree(overrides)
-    if size is not None:
-        changes = merge(changes, {"data": {"size": int(size) if size.isdigit() else size}}, None)
+    changes = overrides_tree([*overrides, *([] if size is None else [f"data.size={size}"])])
     make_config(None, source, overrides=changes)  # mistyped settings are found before anything is read
     from ganlet.workflows import inspecting
     from ganlet.workflows.inspection.words import as_text

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ganlet.data.decode import BrokenPicture
 from ganlet.data.layout import Arrangement, Wanted, arranged
-from ganlet.data.spec import Source, SourceKind, state_text
+from ganlet.data.spec import Source, SourceKind, path_of, state_text
 from ganlet.data.tar import LINKS, Member, OpenedTar, holds_tar
 from ganlet.data.tree import Child, Entry, walk
 from ganlet.errors import DataError
@@ -28,6 +28,7 @@ MAX_ARCHIVE_BYTES = 64 * 2**30
 MAX_RATIO = 2_000  # deflate cannot do better than 1032, so more is a trick
 MAX_FOLDERS, MAX_NAME = 500_000, 1_024  # a name of few bytes may stand for many folders
 START_BYTES = 16
+ZIP_START = b"PK\x03\x04"
 UTF8_FLAG = 0x800
 WINDOWS = 0  # what made the archive, by zip's number
 
@@ -75,8 +76,16 @@ def open_zip(path: Path, max_bytes: int, wanted: Wanted | None = None) -> Source
     try:
         state = path.stat()
         archive = zipfile.ZipFile(path)
-    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
+    except OSError as error:
         raise DataError("The zip archive cannot be opened.", where=printable(path), got=printable(error)) from error
+    except (ValueError, NotImplementedError, zipfile.BadZipFile) as error:
+        ended = zipfile.is_zipfile(path)  # its list of members stands at its end
+        raise DataError(
+            "The zip archive is damaged.",
+            where=printable(path),
+            got=printable(error) if ended else "it ends without the list of its members, so it may have been cut off",
+            hint="copy it again, or unpack what is left of it and give the folder",
+        ) from error
     try:
         root, infos = ArchiveFolder(), archive.infolist()
         _require_count(path, len(infos))
@@ -183,7 +192,7 @@ def _add(path: Path, root: ArchiveFolder, name: str, entry: Entry | None) -> Non
 
 
 def _refused(path: Path, got: str, expected: str) -> DataError:
-    kind = "zip" if zipfile.is_zipfile(path) else "tar"
+    kind = "tar" if holds_tar(path) else "zip"
     return DataError(
         f"The {kind} archive is refused.",
         where=printable(path),
@@ -220,17 +229,21 @@ def _read_part(archive: OpenedTar, member: Member, max_bytes: int) -> bytes:
     return data
 
 
-def _path(text: str) -> Path:
-    return Path(text).expanduser()
+def _is_zip(path: Path) -> bool:
+    """Whether a file is a zip archive, or the beginning of one."""
+    if zipfile.is_zipfile(path):
+        return True
+    with open(path, "rb") as file:
+        return file.read(len(ZIP_START)) == ZIP_START
 
 
 ZIP = SourceKind(
     "a zip archive of such files, read in place",
-    matches=lambda text: _path(text).is_file() and zipfile.is_zipfile(_path(text)),
-    open=lambda config: open_zip(_path(config.source), config.max_bytes, Wanted.by(config)),
+    matches=lambda text: path_of(text).is_file() and _is_zip(path_of(text)),
+    open=lambda config: open_zip(path_of(config.source), config.max_bytes, Wanted.by(config)),
 )
 TAR = SourceKind(
     "a tar archive of such files, plain or compressed by gzip, bzip2 or xz",
-    matches=lambda text: _path(text).is_file() and holds_tar(_path(text)),
-    open=lambda config: open_tar(_path(config.source), config.max_bytes, Wanted.by(config)),
+    matches=lambda text: path_of(text).is_file() and holds_tar(path_of(text)),
+    open=lambda config: open_tar(path_of(config.source), config.max_bytes, Wanted.by(config)),
 )

@@ -2,7 +2,7 @@
 
 - `attributes.csv`, or `list_attr_celeba.csv` as Kaggle has it: a line of names, of which the first is that of the
   column of files, then a line for each picture; between commas, semicolons, tabs or bars, in UTF-8 or UTF-16, as
-  spreadsheets write it;
+  spreadsheets write it; a first column without a name that numbers the rows, as pandas writes it, is left out;
 - `list_attr_celeba.txt`, as CelebA (Liu et al. 2015) has it: the number of pictures, the names, then the pictures.
 
 Files are paths within the source, or within the folder of the table or the one that all pictures share. A picture has
@@ -23,9 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ganlet.data.decode import BrokenPicture
+from ganlet.data.formats import claims
 from ganlet.data.parts import above
 from ganlet.errors import DataError
-from ganlet.paths import printable
+from ganlet.paths import finder, printable
 
 VALUES = {"1": 1, "1.0": 1, "true": 1, "yes": 1, "0": 0, "0.0": 0, "-1": 0, "-1.0": 0, "false": 0, "no": 0}
 DELIMITERS = ",;\t|"
@@ -78,11 +79,13 @@ def read_table(root: Path, table: str | None, names: Sequence[str], read: Callab
     except BrokenPicture as error:
         raise _unreadable(where, str(error)) from error
     except UnicodeDecodeError as error:
-        raise _unreadable(where, f"byte {error.start} is not UTF-8 text") from error
+        hint = "save it as UTF-8: in a spreadsheet, as 'CSV UTF-8'"
+        raise _unreadable(where, f"byte {error.start} is not UTF-8 text", hint) from error
     cells = TABLES[posixpath.basename(table)](text, where)
-    attribute_names = _header(*next(cells), where)
+    line, header = next(cells)
+    attribute_names = _header(line, header, where, text.split("\n")[line - 1 : line])
     folders = ["", posixpath.dirname(table), above(names)[-1]]
-    found, unused = _values(cells, len(attribute_names), set(names), folders, where)
+    found, unused = _values(cells, len(attribute_names), names, folders, where)
     missing = [name for name in names if name not in found]
     if missing:
         unknown = f"; there is one for {_short(unused[0])}, which is no picture here" if unused else ""
@@ -96,10 +99,11 @@ def read_table(root: Path, table: str | None, names: Sequence[str], read: Callab
     return Rows(attribute_names, [found[name] for name in names], len(unused))
 
 
-def _header(line: int, names: list[str], where: str) -> tuple[str, ...]:
-    """The names of the attributes, which are there, not empty, and different."""
+def _header(line: int, names: list[str], where: str, read: Sequence[str]) -> tuple[str, ...]:
+    """The names of the attributes, which are there, not empty, and different; `read` is the line that they stand in."""
     if not names:
-        raise _wrong(where, line, "no names of attributes", "the name of each column")
+        told = "".join(f": {_short(text.strip())}" for text in read if text.strip())
+        raise _wrong(where, line, f"no names of attributes{told}", "the name of each column, such as file,hat,glasses")
     if "" in names:
         raise _wrong(where, line, f"column {names.index('') + 2} without a name", "a name for each column")
     name, count = Counter(names).most_common(1)[0]
@@ -109,17 +113,18 @@ def _header(line: int, names: list[str], where: str) -> tuple[str, ...]:
 
 
 def _values(
-    cells: Cells, num: int, names: set[str], folders: Sequence[str], where: str
+    cells: Cells, num: int, names: Sequence[str], folders: Sequence[str], where: str
 ) -> tuple[dict[str, bytes], list[str]]:
     """The attributes of each picture that has a line, and the files of the lines that are about no picture."""
     found: dict[str, bytes] = {}
     unused: list[str] = []
     negatives: set[str] = set()
+    find = finder(names)
     for line, (file, *texts) in cells:
         if len(texts) != num:
             raise _wrong(where, line, f"{len(texts)} value{'s' * (len(texts) != 1)}", f"{num}, one for each attribute")
         tidy = posixpath.normpath(file.strip().replace("\\", "/"))
-        name = next((path for folder in folders if (path := posixpath.join(folder, tidy)) in names), None)
+        name = next(filter(None, (find(posixpath.join(folder, tidy)) for folder in folders)), None)
         if name is None:
             unused.append(file.strip())
             continue
@@ -147,26 +152,50 @@ def _csv_cells(text: str, where: str) -> Cells:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
     try:
         names = [name.strip() for name in next(reader, [])]
+        _require_names(names, where, max(reader.line_num, 1) + before, delimiter)
         width, line = len(names), max(reader.line_num, 1) + before
         while len(names) > 1 and not names[-1]:
             names.pop()
+        rows, numbered = ((reader.line_num + before, cells) for cells in reader), False
+        if names[:1] == [""] and len(names) > 2:
+            rows = list(rows)
+            numbered = _is_numbered([cells for _, cells in rows])
+        names, width = names[numbered:], width - numbered
         yield line, names[1:] or [""] * (width > 1)
-        for cells in reader:
+        for number, row in rows:
+            cells = row[numbered:]
             while len(cells) > len(names) and not cells[-1].strip():
                 cells.pop()
             if len(names) < len(cells) <= width:
                 raise _wrong(where, line, f"column {len(names) + 1} without a name", "a name for each column")
             if any(cell.strip() for cell in cells):
-                yield reader.line_num + before, cells
+                yield number, cells
     except csv.Error as error:
         line = reader.line_num + before
         raise _wrong(where, line, str(error), "lines of values between commas") from error
+
+
+def _require_names(names: Sequence[str], where: str, line: int, delimiter: str) -> None:
+    """Raise DataError where the first line of a table is about a picture already."""
+    if names and claims(names[0]):
+        read = _short(delimiter.join(names))
+        expected = "a first line with the name of each column, such as file,hat,glasses"
+        raise _wrong(where, line, f"a picture in place of names: {read}", expected)
+
+
+def _is_numbered(rows: Sequence[list[str]]) -> bool:
+    """Whether the first column merely numbers the rows, as pandas writes it, and files stand in the second."""
+    rows = [cells for cells in rows if any(cell.strip() for cell in cells)]
+    numbered = all(cells[0].strip().isdecimal() for cells in rows)
+    return numbered and not all(len(cells) > 1 and cells[1].strip().lower() in VALUES for cells in rows)
 
 
 def _celeba_cells(text: str, where: str) -> Cells:
     """Values stand between spaces; the name of a file may hold spaces too."""
     count, _, rest = text.partition("\n")
     names, _, rest = rest.partition("\n")
+    if count.strip().isdecimal():
+        _require_names(names.split(), where, 2, " ")
     yield 2, names.split()
     lines = [(number, line) for number, line in enumerate(rest.split("\n"), start=3) if line.strip()]
     if count.strip() != str(len(lines)):
@@ -179,8 +208,8 @@ def _short(text: str) -> str:
     return printable(text)[:200]
 
 
-def _unreadable(where: str, got: str) -> DataError:
-    return DataError("The table of attributes cannot be read.", where=where, got=got)
+def _unreadable(where: str, got: str, hint: str | None = None) -> DataError:
+    return DataError("The table of attributes cannot be read.", where=where, got=got, hint=hint)
 
 
 def _wrong(where: str, line: int, got: str, expected: str, hint: str | None = None) -> DataError:

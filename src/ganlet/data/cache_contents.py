@@ -18,9 +18,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ganlet.data.cache import NO_LOCKS, cache_folder
+from ganlet.data.cache import NO_LOCKS, cache_folder, cache_problems
 from ganlet.data.pack import pack_path
+from ganlet.data.stacked import STACKED
 from ganlet.errors import ConfigError
+from ganlet.paths import require_makeable
 
 try:
     import fcntl
@@ -49,7 +51,7 @@ class Kept:
     @property
     def gone(self) -> bool:
         """Whether none of its sources is there any more; False where that cannot be told."""
-        paths = [Path(source.removeprefix("stacked:")) for source in self.sources]
+        paths = [Path(source.removeprefix(STACKED)) for source in self.sources]
         return bool(paths) and not any(not path.is_absolute() or os.path.lexists(path) for path in paths)
 
     def add(self, path: Path) -> None:
@@ -77,8 +79,10 @@ def note_use(fingerprint: str, source: str) -> None:
 
 
 def contents() -> list[Kept]:
-    """What is in the cache, by set of pictures, the last used first."""
+    """What is in the cache, by set of pictures, the last used first. Raises what `cache_problems` does."""
     cache, found = cache_folder(), dict[str, Kept]()
+    with cache_problems(cache, 0):
+        require_makeable(cache)
 
     def of(fingerprint: str) -> Kept:
         return found.setdefault(fingerprint, Kept(fingerprint))
@@ -104,7 +108,7 @@ def contents() -> list[Kept]:
         if known := _sources(note):  # better than what keys have, which may be relative to any folder
             kept.sources = known
             kept.add(note)
-        kept.sources = list(dict.fromkeys(kept.sources))
+        kept.sources = list(dict.fromkeys(map(_plain, kept.sources)))
     return sorted(found.values(), key=lambda kept: kept.last_used, reverse=True)
 
 
@@ -201,6 +205,17 @@ def _lock_pack(path: Path, stack: ExitStack) -> bool:
     except OSError:  # somebody uses it, or it cannot be told
         return False
     return True
+
+
+def _plain(source: str) -> str:
+    """A source without the detours in its path, of which another one may have none: `a/../b` is `b`, unless `a` is a
+    link to elsewhere."""
+    prefix = STACKED if source.startswith(STACKED) else ""
+    path = source.removeprefix(prefix)
+    plain = os.path.normpath(path)
+    if plain == path or not os.path.isabs(path) or os.path.realpath(plain) != os.path.realpath(path):
+        return source
+    return prefix + plain
 
 
 def _sources(note: Path) -> list[str]:

@@ -17,7 +17,7 @@ from ganlet.data.parts import above
 from ganlet.data.spec import name_bytes
 from ganlet.data.tree import Entry
 from ganlet.errors import DataError
-from ganlet.paths import printable
+from ganlet.paths import finder, printable
 
 FILE_NAME = "dataset.json"
 LISTED = 10
@@ -74,6 +74,7 @@ def _checked(
     if content["labels"] is None:
         return Labels(path, None)
     found: dict[str, str | int] = {}
+    find = finder(names)
     wrong = None
     for name, label in content["labels"]:
         kept = _label(label)
@@ -81,6 +82,7 @@ def _checked(
             wrong = printable(f"{name}: {label}")[:200]
             continue
         name = posixpath.normpath(posixpath.join(folder, name.replace("\\", "/")))
+        name = find(name) or name
         if found.setdefault(name, kept) != kept:
             wrong = f"{printable(name)} with several labels"
     missing = [name for name in names if name not in found]

@@ -42,7 +42,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from ganlet.data.formats import FORMAT_NAMES, FORMATS, is_tga, looks_like_picture, pointer
+from ganlet.data.formats import FORMAT_NAMES, FORMATS, is_tga, looks_like_picture, stand_in
 from ganlet.data.metadata import without_metadata
 from ganlet.paths import printable
 
@@ -259,7 +259,8 @@ def _upright(pixels: np.ndarray, image: Image.Image) -> np.ndarray:
 
 def _reason(error: Exception, data: bytes, max_pixels: int) -> str:
     if isinstance(error, Image.UnidentifiedImageError):
-        return pointer(data) or f"not a {FORMAT_NAMES} picture"
+        known = stand_in(data)
+        return f"{known[0]}, not the picture" if known else f"not a {FORMAT_NAMES} picture"
     if isinstance(error, Image.DecompressionBombWarning | Image.DecompressionBombError):
         return f"more pixels than data.max_pixels = {max_pixels}"
     return f"damaged: {printable(error)[:100] or type(error).__name__}"

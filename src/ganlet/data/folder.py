@@ -14,7 +14,7 @@ from ganlet.data.decode import BrokenPicture
 from ganlet.data.formats import FORMAT_NAMES
 from ganlet.data.layout import Wanted, arranged
 from ganlet.data.settings import DataConfig
-from ganlet.data.spec import LeftOut, Source, SourceKind, name_bytes, state_text
+from ganlet.data.spec import LeftOut, Source, SourceKind, name_bytes, path_of, state_text
 from ganlet.data.tree import Child, Entry, Found, walk, why_not_read
 from ganlet.errors import DataError
 from ganlet.paths import printable
@@ -77,13 +77,6 @@ class DiskFolder:
 def open_folder(root: Path, max_bytes: int, wanted: Wanted | None = None) -> Source:
     """The pictures in a folder and its sub-folders, sorted by the bytes of their paths."""
     found = _walked(root, max_bytes)
-    if found.is_run:
-        raise DataError(
-            "This is the folder of a run, not of pictures.",
-            where=printable(root),
-            expected="a folder of pictures",
-            hint=f"what the run has drawn is in {printable(root / 'samples')}",
-        )
     arrangement = arranged(root, found, wanted or Wanted())
     identity = hashlib.blake2b(digest_size=16)
     for entry in [*found.pictures, *(found.others[name] for name in arrangement.used)]:
@@ -139,16 +132,12 @@ def _read_file(path: str, max_bytes: int) -> bytes:
         raise BrokenPicture(f"cannot be read: {error.strerror}") from error
 
 
-def _path(text: str) -> Path:
-    return Path(text).expanduser()
-
-
 def _open(config: DataConfig) -> Source:
-    return open_folder(_path(config.source), config.max_bytes, Wanted.by(config))
+    return open_folder(path_of(config.source), config.max_bytes, Wanted.by(config))
 
 
 KIND = SourceKind(
     f"a folder of {FORMAT_NAMES} files; sub-folders are labels",
-    matches=lambda text: _path(text).is_dir(),
+    matches=lambda text: path_of(text).is_dir(),
     open=_open,
 )

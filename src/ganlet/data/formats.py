@@ -7,6 +7,7 @@ never goes missing without a word. What is read is decided by content, never by 
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Callable
 
 from PIL import features
@@ -78,7 +79,13 @@ STARTS = {
     "JPEG2000": (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n"),
 }
 TGA_FOOTER, TGA_HEADER = b"TRUEVISION-XFILE.\0", 18
-POINTERS = {b"version https://git-lfs": "a Git LFS pointer, not the picture", b"/annex/objects/": "a git-annex pointer"}
+# Files that only stand for another one, or have come in its place: how they begin, what they are, and what to do.
+STAND_INS = (
+    (re.compile(rb"version https://git-lfs"), "a Git LFS pointer", "fetch the files themselves: git lfs pull"),
+    (re.compile(rb"/annex/objects/"), "a git-annex pointer", "fetch the files themselves: git annex get"),
+    (re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype\s+html|html|head)\b", re.IGNORECASE), "a web page",
+     "download it again: the page of a web site was saved in its place"),
+)  # fmt: skip
 
 
 def suffix_of(name: str) -> str:
@@ -127,9 +134,9 @@ def is_tga(data: bytes) -> bool:
     return data[2] < 9 and depth in (8, 16, 24, 32) and needed == len(data)
 
 
-def pointer(data: bytes) -> str | None:
-    """What a file is that only stands for a picture; None where it is none of these."""
-    return next((words for start, words in POINTERS.items() if data.startswith(start)), None)
+def stand_in(data: bytes) -> tuple[str, str] | None:
+    """What a file is that is there in place of another, by how it begins, and what to do; None where it is no such."""
+    return next(((words, advice) for begins, words, advice in STAND_INS if begins.match(data)), None)
 
 
 def _is_pnm(start: bytes) -> bool:

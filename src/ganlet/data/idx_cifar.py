@@ -21,7 +21,7 @@ from typing import IO, cast
 import numpy as np
 
 from ganlet.data.folder import beside
-from ganlet.data.spec import Source, SourceKind, SourcePicture, state_text
+from ganlet.data.spec import Source, SourceKind, SourcePicture, path_of, state_text
 from ganlet.data.tar import unpacked_start
 from ganlet.errors import DataError
 from ganlet.paths import printable
@@ -103,15 +103,17 @@ def open_idx(path: Path, split: str, max_pixels: int) -> Source:
 
     used = [found for file in files for found in (file.path, _labels_path(file.path)) if found]
     identity = " | ".join(state_text(found.stat()) for found in used)
-    left_out = () if path.is_file() else beside(path, lambda name: IDX_NAME.fullmatch(_as_pictures(name)))
+    left_out = () if path.is_file() else beside(path, _is_known)
     count = sum(file.count for file in files)
     has_test = path.is_dir() and has_test_files(path)
     return Source("idx", identity, count, pictures, label_names, channels=1, left_out=left_out, has_test=has_test)
 
 
-def _as_pictures(name: str) -> str:
-    """The name of an idx file, as it would be if it were one of pictures."""
-    return posixpath.basename(name).replace("labels", "images").replace("idx1", "idx3")
+def _is_known(path: str) -> bool:
+    """Whether a path in a folder is that of idx pictures or labels, where `_idx_files` looks for them."""
+    folder, name = posixpath.split(path)
+    as_pictures = name.replace("labels", "images").replace("idx1", "idx3")
+    return folder in ("", name) and IDX_NAME.fullmatch(as_pictures) is not None
 
 
 def _numbered(values: list[np.ndarray | None]) -> tuple[list[list[int] | None], tuple[str, ...] | None]:
@@ -134,7 +136,7 @@ def find_cifar(folder: Path) -> Path | None:
 
 def open_cifar(folder: Path, split: str) -> Source:
     """The pictures of a split of CIFAR-10, with its labels, from its folder or the one around it."""
-    folder = find_cifar(folder) or folder
+    root, folder = folder, find_cifar(folder) or folder
     paths = [folder / name for part in _parts(split) for name in CIFAR_PARTS[part]]
     for path in paths:
         if not path.is_file():
@@ -162,7 +164,7 @@ def open_cifar(folder: Path, split: str) -> Source:
 
     count = sum(path.stat().st_size for path in paths) // CIFAR_RECORD
     identity = " | ".join(state_text(path.stat()) for path in paths)
-    left_out = beside(folder, CIFAR_KNOWN.__contains__)
+    left_out = beside(root, {(folder / name).relative_to(root).as_posix() for name in CIFAR_KNOWN}.__contains__)
     has_test = has_test_files(folder)
     return Source("cifar10", identity, count, pictures, label_names, channels=3, left_out=left_out, has_test=has_test)
 
@@ -172,11 +174,16 @@ def _parts(split: str) -> tuple[str, ...]:
 
 
 def _idx_paths(folder: Path, split: str) -> list[Path]:
-    """The picture files of a split in a folder; of a plain and a compressed copy, the plain one."""
+    """The picture files of a split in a folder; of a plain and a compressed copy, the plain one.
+
+    Kaggle has two copies of each: `train-images.idx3-ubyte`, and `train-images-idx3-ubyte` in a folder of that name.
+    """
     found: dict[str, dict[str, Path]] = {"train": {}, "test": {}}
     for path in reversed(list(_idx_files(folder))):
         if match := IDX_NAME.fullmatch(path.name):
-            found["train" if match["part"] == "train" else "test"][path.name.removesuffix(".gz")] = path
+            found["train" if match["part"] == "train" else "test"][
+                path.name.removesuffix(".gz").replace(".idx3", "-idx3")
+            ] = path
     paths = []
     for part in _parts(split):
         names = [path.name for path in found[part].values()]
@@ -236,7 +243,12 @@ def _idx_pictures(file: IdxFile) -> Iterator[np.ndarray]:
 def _labels_path(path: Path) -> Path | None:
     """The file of labels that belongs to a file of pictures."""
     name = path.name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1")
-    for candidate in (path.with_name(name), path.with_name(name + ".gz")):
+    own = path.parent.parent / name / name  # where pictures and labels have a folder each
+    for candidate in (
+        path.with_name(name),
+        path.with_name(name + ".gz"),
+        *([own] if path.parent.name == path.name else []),
+    ):
         if candidate != path and candidate.is_file():
             return candidate
     return None
@@ -298,12 +310,8 @@ def _cifar_label_names(folder: Path) -> tuple[str, ...]:
     return lines if len(lines) == len(set(lines)) == len(CIFAR_LABELS) else CIFAR_LABELS
 
 
-def _path(text: str) -> Path:
-    return Path(text).expanduser()
-
-
 def _is_idx(text: str) -> bool:
-    path = _path(text)
+    path = path_of(text)
     if not path.is_file():
         return path.is_dir() and has_idx(path)
     return holds_idx(path)
@@ -311,11 +319,11 @@ def _is_idx(text: str) -> bool:
 
 CIFAR = SourceKind(
     "a folder with the binary files of CIFAR-10",
-    matches=lambda text: _path(text).is_dir() and find_cifar(_path(text)) is not None,
-    open=lambda config: open_cifar(_path(config.source), config.split),
+    matches=lambda text: path_of(text).is_dir() and find_cifar(path_of(text)) is not None,
+    open=lambda config: open_cifar(path_of(config.source), config.split),
 )
 IDX = SourceKind(
     "MNIST-style idx files, plain or gzip-compressed: a folder of them or one file",
     matches=_is_idx,
-    open=lambda config: open_idx(_path(config.source), config.split, config.max_pixels),
+    open=lambda config: open_idx(path_of(config.source), config.split, config.max_pixels),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import logging
+import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ganlet.data.decode import BrokenPicture, Decoded, colour_and_alpha, decode, is_transparent
+from ganlet.data.formats import STAND_INS
 from ganlet.data.notes import HALF, size_notes, value_notes
 from ganlet.data.resize import fit, packed_size, parse_colour
 from ganlet.data.settings import DataConfig
@@ -36,8 +38,7 @@ ADVICE = {
     "data.max_pixels": "--set data.max_pixels=... allows more, up to 1000000000; or make them smaller",
     "data.max_bytes": f"--set data.max_bytes=... allows more, up to {2**40}; or make them smaller",
     "data.white": "--set data.white=... says which value is white",
-    "Git LFS": "fetch the pictures themselves: git lfs pull",
-    "git-annex": "fetch the pictures themselves: git annex get",
+    **{words: advice for _, words, advice in STAND_INS},
 }
 
 Progress = Callable[[int, int], None]
@@ -183,16 +184,28 @@ def check_broken(stock: Stock, source: Source, config: DataConfig, where: str) -
     listed = [f"{printable(broken.name)}: {broken.reason}" for broken in stock.broken[:LISTED]]
     if count > LISTED:
         listed.append(f"and {count - LISTED} more")
-    advice = _advice(stock.broken)
     if config.skip_bad:
         what = f"{count} of {source.count} pictures ({share:.1%}) cannot be used, more than may be skipped."
-        expected, hint = f"at most data.skip_bad_limit = {config.skip_bad_limit:.1%} (0 to 1)", advice
+        expected = f"at most data.skip_bad_limit = {config.skip_bad_limit:.1%} (0 to 1)"
     else:
         what = f"{count} of {source.count} pictures cannot be used."
-        expected, hint = None, advice
-        if count < source.count:
-            hint += ", or leave them out with --set data.skip_bad=true"
+        expected = None
+    hint = _advice(stock.broken)
+    if count < source.count:
+        hint += f", or leave them out with {skipping(count, source.count, config)}"
     raise DataError(what, where=where, got="\n            ".join(listed), expected=expected, hint=hint)
+
+
+def skipping(count: int, total: int, config: DataConfig) -> str:
+    """What to type to leave out so many broken pictures of all."""
+    over = count / total > config.skip_bad_limit
+    limit = f" --set data.skip_bad_limit={sufficient_limit(count, total):g}" if over else ""
+    return f"--set data.skip_bad=true{limit}"
+
+
+def sufficient_limit(count: int, total: int) -> float:
+    """A `data.skip_bad_limit` of two digits that lets so many broken pictures be skipped."""
+    return math.ceil(100 * count / total) / 100
 
 
 def _advice(broken: Sequence[Broken]) -> str:

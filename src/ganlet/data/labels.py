@@ -17,7 +17,7 @@ from ganlet.data.layout import beside_classes
 from ganlet.data.settings import DataConfig
 from ganlet.data.spec import Pack
 from ganlet.errors import DataError, nearest
-from ganlet.paths import printable, same_form
+from ganlet.paths import finder, printable
 
 LISTED = 10
 IMBALANCE = 10  # times as many pictures in one class as in another
@@ -94,8 +94,8 @@ def label_vectors(pack: Pack, config: DataConfig) -> LabelVectors | None:
 
 def in_known_forms(names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
     """`names` as they are spelled among `known`, where the same one is there in another Unicode form."""
-    forms = {same_form(name): name for name in known}
-    return tuple(name if name in known else forms.get(same_form(name), name) for name in names)
+    find = finder(known)
+    return tuple(find(name) or name for name in names)
 
 
 def label_fingerprint(pack: Pack, config: DataConfig) -> str | None:

@@ -18,10 +18,11 @@ from ganlet.data.attributes import Rows, find_table, read_table
 from ganlet.data.dataset_json import find_labels
 from ganlet.data.formats import FORMAT_NAMES, suffix_of
 from ganlet.data.leftovers import no_pictures
-from ganlet.data.parts import above, find_parts, folders_of
+from ganlet.data.parts import above, find_parts, folders_of, require_test_part
 from ganlet.data.settings import DataConfig
 from ganlet.data.spec import LeftOut, Source, SourcePicture, name_bytes
 from ganlet.data.tree import Entry, Found, why_not_read
+from ganlet.errors import DataError
 from ganlet.paths import printable
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".json", ".jsonl")
@@ -82,15 +83,24 @@ class Arrangement:
 def arranged(root: Path, found: Found, wanted: Wanted) -> Arrangement:
     """Arrange what was found at `root`.
 
-    Raises DataError where there are no pictures, where sub-folders look like parts and are none, and for whatever is
-    wrong with labels that are asked for.
+    Raises DataError for a run of ganlet, where there are no pictures, where sub-folders look like parts and are none,
+    and for whatever is wrong with labels that are asked for.
     """
+    if found.is_run:
+        raise DataError(
+            "This is the folder of a run, not of pictures.",
+            where=printable(root),
+            expected="a folder of pictures",
+            hint=f"what the run has drawn is in {printable(root / 'samples')}",
+        )
     if not found.pictures:
         others = [LeftOut(name, why_not_read(name)) for name in found.others]
         expected = f"at least 2 {FORMAT_NAMES} files, in sub-folders if they have labels"
         raise no_pictures(printable(root), [*others, *found.left_out], expected)
     names = everything = [entry.name for entry in found.pictures]
     parts = find_parts(root, names)
+    if wanted.split == "test":
+        require_test_part(root, names, parts)
     stored = find_labels(root, names, found.others, needed=wanted.classes)
     labels, label_names = stored.of(names) if stored else labels_from_paths(parts.without(names) if parts else names)
     pictures, others = found.pictures, list[str]()

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from ganlet.data.formats import CLAIMED, CONTAINERS, suffix_of
 from ganlet.data.parts import part_of
 from ganlet.data.settings import DataConfig
-from ganlet.data.spec import LeftOut, Source
+from ganlet.data.spec import BY_SUFFIX, LeftOut, Source
 from ganlet.data.tree import claiming
 from ganlet.errors import DataError
 from ganlet.paths import printable
@@ -29,9 +29,7 @@ WORDS = {
     "part": ("picture of another part (data.split)", "pictures of other parts (data.split)"),
     "system": ("of the system or another program", "of the system or other programs"),
     "hidden": ("hidden", "hidden"),
-    "format": ("", ""),  # these three by suffix
-    "container": ("", ""),
-    "other": ("", ""),
+    **dict.fromkeys(BY_SUFFIX, ("", "")),
 }
 
 
@@ -53,25 +51,34 @@ def left_out_line(left_out: Sequence[LeftOut]) -> str | None:
 
 def check_left_out(source: Source, config: DataConfig, where: str) -> None:
     """Stop where more than `data.skip_bad_limit` of what claims to be a picture is not read, unless that is wanted."""
-    claimed = claiming(source.left_out)
-    total = source.count + len(claimed)
-    if config.skip_bad or len(claimed) <= config.skip_bad_limit * total:
+    claimed = too_many(source, config)
+    if config.skip_bad or not claimed:
         return
     advice = _advice(claimed)
+    total = source.count + len(claimed)
+    got = [f"{printable(one.name)}: {why_not(one)}" for one in claimed[:LISTED]]
+    if source.count:
+        got.append(f"what is in the other {source.count:,} has not been looked at yet")
     raise DataError(
         f"{len(claimed):,} of {total:,} files that claim to be pictures are not read.",
         where=where,
-        got="\n            ".join([*map(_told, claimed[:LISTED]), *_more(len(claimed) - LISTED)]),
+        got="\n            ".join([*got[:LISTED], *_more(len(claimed) - LISTED), *got[LISTED:]]),
         expected=f"at most data.skip_bad_limit = {config.skip_bad_limit:.1%} (0 to 1)",
         hint=f"{advice}, or leave them out with --set data.skip_bad=true",
     )
 
 
+def too_many(source: Source, config: DataConfig) -> list[LeftOut]:
+    """What claims to be pictures and is not read, where that is more than `data.skip_bad_limit` of all that does."""
+    claimed = claiming(source.left_out)
+    return claimed if len(claimed) > config.skip_bad_limit * (source.count + len(claimed)) else []
+
+
 def no_pictures(where: str, left_out: Sequence[LeftOut], expected: str) -> DataError:
     """An error that says what there is instead."""
-    ignored = [one for one in left_out if one.why in ("format", "container", "other")]
+    ignored = [one for one in left_out if one.why in BY_SUFFIX]
     got = f"{len(ignored)} other files ({_counted([one.name for one in ignored], 5)})" if ignored else "no files"
-    line = left_out_line([one for one in left_out if one not in ignored])
+    line = left_out_line([one for one in left_out if one.why not in BY_SUFFIX])
     claimed = [one for one in ignored if one.why in ("format", "container")]
     return DataError(
         "There are no pictures here.",
@@ -88,9 +95,9 @@ def _advice(claimed: Sequence[LeftOut]) -> str:
     return known.most_common(1)[0][0]
 
 
-def _told(one: LeftOut) -> str:
-    words = f"{suffix_of(one.name)} is not read" if one.why == "format" else WORDS[one.why][0]
-    return f"{printable(one.name)}: {words}"
+def why_not(one: LeftOut) -> str:
+    """Why a file that claims to be a picture is not read."""
+    return f"{suffix_of(one.name)} is not read" if one.why == "format" else WORDS[one.why][0]
 
 
 def _more(count: int) -> list[str]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import operator
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 import numpy as np
 from PIL import Image
@@ -18,9 +20,10 @@ from ganlet.data.settings import DataConfig
 from ganlet.data.spec import Source, SourceKind, SourcePicture
 from ganlet.data.stacked import STACKED
 from ganlet.errors import DataError
-from ganlet.paths import as_text, given, printable
+from ganlet.paths import as_text, given, printable, shortened
 
 KNOWN_MODES = {"1", "L", "LA", "I;16", *COLOUR_MODES}  # wider ones come as arrays, whose scale is told for all of them
+ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 MEMORY = "memory:"  # and the digest of the pictures
 CHANNELS = (1, 3, 4)
 IMAGE_KEYS, LABEL_KEYS = ("image", "img", "pixel_values", "images"), ("label", "labels", "fine_label")
@@ -48,12 +51,24 @@ def hold(dataset: Any) -> str:
 
 
 def as_source(path: str | os.PathLike[str]) -> str:
-    """The `data.source` that a person means; names of sources stay what they are. Raises `ConfigError`."""
+    """The `data.source` that a person means; names of sources stay what they are, and file:///... is a path.
+
+    Raises `ConfigError`, and `DataError` for an address on the net.
+    """
     text = as_text(path, "data.source")
     prefix = STACKED if text.startswith(STACKED) else ""
     named = text.removeprefix(prefix)
+    if address := ADDRESS.match(named):
+        if address[1].lower() != "file":
+            raise DataError(
+                "The source is an address, and pictures are read from the disk.",
+                where=shortened(printable(named)),
+                expected="a folder, a zip or tar archive or an idx file",
+                hint="download it first, and give the path of what was downloaded",
+            )
+        named = unquote(named[address.end() :].removeprefix("localhost"), errors="surrogateescape")
     meant = given(named, "data.source")
-    return text if meant == Path(named) else f"{prefix}{meant}"
+    return f"{prefix}{named if meant == Path(named) else meant}"
 
 
 class Held:

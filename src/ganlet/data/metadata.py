@@ -86,7 +86,8 @@ def _webp(data: bytes, keep_exif: bool) -> bytes:
             parts.append(data[place:end])
         place = end
     content = bytearray(b"WEBP" + b"".join([*parts, data[place:]]))
-    content[12] &= ~flags & 0xFF  # the flags of VP8X, the first chunk
+    if len(content) > 12:  # else it is cut off before them
+        content[12] &= ~flags & 0xFF  # the flags of VP8X, the first chunk
     return b"RIFF" + struct.pack("<I", len(content)) + bytes(content)
 
 

@@ -76,6 +76,20 @@ def find_parts(root: Path, names: Sequence[str]) -> Parts | None:
     return None
 
 
+def require_test_part(root: Path, names: Sequence[str], parts: Parts | None) -> None:
+    """Raise DataError where there is no part for `data.split=test`: neither beside one for training nor alone."""
+    if parts is not None or part_of(root.name) == "test":
+        return
+    if not all(any(part_of(folder) == "test" for folder in name.split("/")[:-1]) for name in names):
+        raise DataError(
+            "The source has no part for testing.",
+            where=printable(root),
+            got="data.split = test",
+            expected="sub-folders such as train and test with the same classes, or train, val",
+            hint="give the folder of the test pictures, or --set data.split=train",
+        )
+
+
 def _kinds(folders: Sequence[Sequence[str]], depth: int) -> dict[str | None, str]:
     """The kinds of parts at a depth, each with a folder of it; None where one has no such folder or is no part."""
     named = {folder[depth] if len(folder) > depth else None for folder in folders}

@@ -5,17 +5,23 @@ A kind of source is one file with a `SourceKind`, and a line in `SOURCES` at the
 
 from __future__ import annotations
 
+import os
+import re
+from contextlib import suppress
 from pathlib import Path
 
 from ganlet.data import archive, folder, idx_cifar, memory, ring, smiley_source, stacked
-from ganlet.data.formats import CONTAINERS, suffix_of
+from ganlet.data.formats import CONTAINERS, stand_in, suffix_of
 from ganlet.data.ingest import Progress
 from ganlet.data.pack import open_or_build
 from ganlet.data.settings import DataConfig
-from ganlet.data.spec import Pack, Source, SourceKind
+from ganlet.data.spec import Pack, Source, SourceKind, path_of
 from ganlet.data.split import training_part
 from ganlet.errors import DataError, nearest
 from ganlet.paths import printable
+
+PATTERN = re.compile(r"[*?\[]")  # of names, which a shell fills in
+START_BYTES = 512
 
 
 def open_source(config: DataConfig, progress: Progress | None = None) -> Pack:
@@ -39,7 +45,7 @@ def absolute_source(source: str) -> str:
         kind = _kind(source)
     except OSError:  # a path, of which nobody can tell what is there
         kind = None
-    return str(Path(source).expanduser().absolute()) if kind is None else kind.absolute(source)
+    return str(path_of(source).absolute()) if kind is None else kind.absolute(source)
 
 
 def require_batch(pack: Pack, batch_size: int, allow_few: bool) -> None:
@@ -73,7 +79,7 @@ def _kind(source: str) -> SourceKind | None:
 
 
 def _path(source: str) -> Path:
-    return Path(source.removeprefix(stacked.STACKED)).expanduser()
+    return path_of(source.removeprefix(stacked.STACKED))
 
 
 def _instead(path: Path) -> str:
@@ -86,22 +92,47 @@ def _instead(path: Path) -> str:
 def _missing(source: str) -> DataError:
     """An error that names the source meant, if a name like it is there."""
     prefix, path = stacked.STACKED if source.startswith(stacked.STACKED) else "", _path(source)
+    expected = "a folder, a zip or tar archive or an idx file"
     if path.is_file():
-        return DataError(
-            "The source is a file of no known kind.",
-            where=printable(path),
-            expected="a folder, a zip or tar archive or an idx file",
-            hint=_instead(path),
-        )
-    siblings = {sibling.name: sibling for sibling in path.parent.iterdir()} if path.parent.is_dir() else {}
-    named = [] if prefix else [name for name, kind in SOURCES.items() if kind.matches(name)]
-    near = nearest(path.name, [*siblings, *named])
+        return _no_known_file(path, expected)
+    if os.path.lexists(path):
+        what = "a pipe, a socket or a device" if path.exists() else "a link that leads nowhere"
+        return DataError(f"The source is {what}.", where=printable(path), expected=expected)
     return DataError(
         "There is no such source of pictures.",
         where=printable(path),
-        expected="smileys, ring, stacked:FOLDER, a folder, a zip or tar archive or an idx file",
-        hint=f"did you mean {prefix}{printable(siblings.get(near, near))}?" if near else "ganlet list datasets",
+        expected=f"smileys, ring, stacked:FOLDER, {expected}",
+        hint=_near(source.removeprefix(prefix), path, prefix) or "ganlet list datasets",
     )
+
+
+def _no_known_file(path: Path, expected: str) -> DataError:
+    with open(path, "rb") as file:
+        known = stand_in(file.read(START_BYTES))
+    what, hint = known or ("a file of no known kind", _instead(path))
+    return DataError(f"The source is {what}.", where=printable(path), expected=expected, hint=hint)
+
+
+def _near(text: str, path: Path, prefix: str) -> str | None:
+    """What was meant by a text that names nothing: one without what a shell would have taken away, a folder of which
+    files are named by a pattern, or a name that is much like it."""
+    plain = os.path.expandvars(text.strip().strip("'\"").strip())
+    for meant in (plain, plain.replace("\\ ", " "), plain.replace("\\", "/")):
+        if meant not in ("", text):
+            with suppress(RuntimeError):  # a home of nobody
+                if os.path.lexists(path_of(meant)):
+                    return f"did you mean {prefix}{printable(meant)}?"
+    if PATTERN.search(plain):
+        folder = Path(plain)
+        while PATTERN.search(str(folder)):
+            folder = folder.parent
+        return f"give the folder: {prefix}{printable(folder)}" if path_of(str(folder)).is_dir() else None
+    siblings: dict[str, Path] = {}
+    with suppress(OSError):  # where nobody may look around
+        siblings = {sibling.name: sibling for sibling in path.parent.iterdir()}
+    named = [] if prefix else [name for name, kind in SOURCES.items() if kind.matches(name)]
+    near = nearest(path.name, [*siblings, *named])
+    return f"did you mean {prefix}{printable(siblings.get(near, near))}?" if near else None
 
 
 # In the order in which they are asked whether a source is theirs.
@@ -112,7 +143,7 @@ SOURCES: dict[str, SourceKind] = {
     "stacked": stacked.KIND,
     "cifar10": idx_cifar.CIFAR,
     "idx": idx_cifar.IDX,
+    "tar": archive.TAR,  # before zip: a tar archive whose last member is a zip archive ends as one
     "zip": archive.ZIP,
-    "tar": archive.TAR,
     "folder": folder.KIND,
 }

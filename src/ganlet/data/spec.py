@@ -30,6 +30,9 @@ class SourcePicture:
     attributes: bytes | None = None
 
 
+BY_SUFFIX = ("format", "container", "other")  # why files are left out that are told of by their suffixes
+
+
 @dataclass(frozen=True)
 class LeftOut:
     """A file or folder of a source that is not read, by its path within the source, and why: a key of
@@ -68,8 +71,13 @@ class Source:
     @property
     def ignored(self) -> Mapping[str, int]:
         """How many files there are that are no pictures, or in a format that is not read, by suffix."""
-        names = (one.name for one in self.left_out if one.why in ("format", "container", "other"))
+        names = (one.name for one in self.left_out if one.why in BY_SUFFIX)
         return Counter(map(suffix_of, names))
+
+
+def path_of(text: str) -> Path:
+    """The path that a `data.source` stands for, where it is one."""
+    return Path(text).expanduser()
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,7 @@ class SourceKind:
     text: str
     matches: Callable[[str], bool]
     open: Callable[[DataConfig], Source]
-    absolute: Callable[[str], str] = lambda text: str(Path(text).expanduser().absolute())
+    absolute: Callable[[str], str] = lambda text: str(path_of(text).absolute())
 
 
 @dataclass(frozen=True, eq=False)

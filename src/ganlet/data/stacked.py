@@ -13,7 +13,7 @@ import numpy as np
 
 from ganlet.data.idx_cifar import has_idx, holds_idx, open_idx
 from ganlet.data.settings import DataConfig
-from ganlet.data.spec import Source, SourceKind, SourcePicture
+from ganlet.data.spec import Source, SourceKind, SourcePicture, path_of
 from ganlet.errors import DataError
 from ganlet.paths import printable
 from ganlet.randomness import numpy_generator
@@ -93,7 +93,7 @@ def _in_memory(digits: Source, path: Path) -> tuple[np.ndarray, np.ndarray | Non
 
 
 def _path(text: str) -> Path:
-    return Path(text.removeprefix(STACKED)).expanduser()
+    return path_of(text.removeprefix(STACKED))
 
 
 def _open(config: DataConfig) -> Source:

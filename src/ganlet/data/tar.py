@@ -10,6 +10,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import re
 import tarfile
 import tempfile
 import threading
@@ -36,6 +37,8 @@ LINKS = {
 }
 WITHOUT_CONTENT = {kind for kind in (*LINKS, tarfile.DIRTYPE) if kind != tarfile.GNUTYPE_SPARSE}
 FACTS = (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE)
+EXTENDED = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XGLTYPE, *FACTS)
+FACT_LENGTH = re.compile(rb"(\d{1,7}) ")
 OPENERS: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
 UNPACKING = (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
 
@@ -98,23 +101,30 @@ class OpenedTar:
         return self._at(member.offset, min(count, member.size))
 
     def members(self) -> Iterator[Member]:
-        """All members, in their order."""
+        """All members, in their order, of each archive where several are written one behind the other."""
         facts: dict[str, str] = {}
+        ended = False
         place, end = 0, self._file.seek(0, 2)
         while place < end:
             block = self._at(place, BLOCK)
-            if not any(block):
-                return
+            ended = not any(block)
+            if ended:
+                place += BLOCK
+                continue
             try:
                 info = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+                if info.type not in EXTENDED:
+                    info.size = int(facts.get("size", info.size))
             except tarfile.HeaderError as error:
                 raise self._damaged(f"{printable(error)} at byte {place}") from error
+            except ValueError as error:
+                raise self._damaged(f"a size that is no number at byte {place}") from error
+            if info.size < 0:
+                raise self._damaged(f"a member of {info.size} bytes at byte {place}")
             place += BLOCK
-            if info.type in (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XGLTYPE, *FACTS):
+            if info.type in EXTENDED:
                 facts |= self._extended(info, place)
             else:
-                if facts.get("size", "").isdecimal():
-                    info.size = int(facts["size"])
                 if info.type in WITHOUT_CONTENT:
                     info.size = 0
                 sparse = any(key.startswith("GNU.sparse") for key in facts)
@@ -122,7 +132,8 @@ class OpenedTar:
                 yield Member(facts.get("path", info.name), kind, place, info.size)
                 facts = {}
             place += -(-info.size // BLOCK) * BLOCK
-        raise self._damaged("it ends without the mark of its end, so it may have been cut off")
+        if not ended:
+            raise self._damaged("it ends without the mark of its end, so it may have been cut off")
 
     def _extended(self, info: tarfile.TarInfo, place: int) -> dict[str, str]:
         """Facts about the next member that have no room in its header; those about all members do not matter here."""
@@ -133,12 +144,12 @@ class OpenedTar:
             return {"path": data.rstrip(b"\0").decode("utf-8", "surrogateescape")}
         found = {}
         while info.type in FACTS and data:
-            length, _, rest = data.partition(b" ")
-            if not length.isdigit() or not len(length) < int(length) <= len(data):
+            length = FACT_LENGTH.match(data)
+            if length is None or not length.end() <= int(length[1]) <= len(data):
                 raise self._damaged("facts about a member that cannot be read")
-            key, _, value = rest[: int(length) - len(length) - 1].rstrip(b"\n").partition(b"=")
+            key, _, value = data[length.end() : int(length[1])].rstrip(b"\n").partition(b"=")
             found[key.decode("utf-8", "replace")] = value.decode("utf-8", "surrogateescape")
-            data = data[int(length) :]
+            data = data[int(length[1]) :]
         return found
 
     def _at(self, place: int, count: int) -> bytes:

@@ -7,6 +7,7 @@ are followed, but each real folder is read once, by the name under which it real
 
 from __future__ import annotations
 
+import heapq
 import os
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
@@ -86,12 +87,11 @@ def walk(root: Folder) -> Found:
     """Look at everything below a folder."""
     found, seen = Found(), {root.key}
     pending: list[Folder] = [root]
-    links: list[Folder] = []
+    links: list[tuple[bytes, Folder]] = []  # a heap by their names, of which no two are the same
     walked: list[str] = []
     while pending or links:
         if not pending:  # what really lies in the source has been seen
-            links.sort(key=lambda folder: name_bytes(folder.name), reverse=True)
-            link = links.pop()
+            _, link = heapq.heappop(links)
             if link.key in seen:
                 found.left_out.append(LeftOut(link.name, "linked twice", is_folder=True))
                 continue
@@ -120,7 +120,7 @@ def walk(root: Folder) -> Found:
                     found.others[name] = child.file
             elif child.is_link:
                 assert child.folder is not None
-                links.append(child.folder)
+                heapq.heappush(links, (name_bytes(name), child.folder))
             elif child.folder is not None and child.folder.key not in seen:
                 seen.add(child.folder.key)
                 pending.append(child.folder)

@@ -134,12 +134,12 @@ def _on_points(
 
 
 def value_name(attributes: Mapping[str, Sequence[str]], attribute: str, value: str) -> str:
-    """A value in words that are its own: alone where no other attribute has one of that name."""
+    """A value in words that are its own: alone where no other attribute has one of that name, and it is no number."""
     spoken = attribute.replace("_", " ")
     if value == "none":
         return f"no {spoken}"
     unique = sum(value in values for values in attributes.values()) == 1
-    return value if unique else f"{spoken} {value}"
+    return value if unique and not value.isdigit() else f"{spoken} {value}"
 
 
 def from_groups(

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from ganlet import paths
 from ganlet.caller import is_command_line
 from ganlet.errors import EnvironmentProblem, RunError, nearest
 from ganlet.paths import given, printable
@@ -158,6 +159,12 @@ def handed_in(environment: Mapping[str, Any]) -> dict[str, str]:
         for name, kind in given.items()
         if name != "dataset" or kind not in ("str", "PosixPath", "WindowsPath")
     }
+
+
+def require_makeable(path: Path) -> None:
+    """Raise what `create` would raise where the folder of a new run cannot be made, to be told early."""
+    with os_errors_explained(path):
+        paths.require_makeable(path)
 
 
 def is_run(path: Path) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from ganlet.images import opaque
 from ganlet.runs.pictures import ACCENT, PAPER, PAPER_INK, scaled
 
 COOL, DARKEST = (63, 110, 168), (58, 26, 8)
@@ -85,6 +86,21 @@ def labelled_rows(
         for column, picture in enumerate(pictures):
             canvas.paste(Image.fromarray(picture), (left + column * step, y))
     return np.asarray(canvas)
+
+
+def with_row_names(
+    sheet: np.ndarray, boxes: np.ndarray, names: Sequence[str], columns: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """A sheet (H, W, C) as (H, W', 3) with a name left of each row of cells, and where its boxes (N, 4) are now."""
+    font = ImageFont.load_default(SMALL)
+    left = math.ceil(max(font.getlength(name) for name in names)) + MARGIN
+    canvas = Image.new("RGB", (left + sheet.shape[1], len(sheet)), PAPER)
+    canvas.paste(Image.fromarray(opaque(sheet)), (left, 0))
+    draw, tops = ImageDraw.Draw(canvas), boxes[::columns, 1]
+    step = (tops[1] - tops[0]) if len(tops) > 1 else len(sheet)
+    for name, top in zip(names, tops, strict=True):
+        draw.text((left - 8, int(top + step / 2)), name, PAPER_INK, font=font, anchor="rm")
+    return np.asarray(canvas), boxes + np.array([0, 0, left, 0])
 
 
 def side_by_side(pictures: Sequence[np.ndarray], gap: int = BETWEEN) -> np.ndarray:

@@ -22,6 +22,7 @@ from ganlet.paths import printable
 from ganlet.runs.certificate import Certificate, pixels_hash
 
 STILL, FILMS = ".png", (".webp", ".gif", ".mp4")
+LOSSY = ".mp4"
 FORMATS = ["PNG", "WEBP", "GIF"]
 KEY = "ganlet"  # of the text in a PNG
 EXIF_DESCRIPTION = 0x010E
@@ -32,9 +33,12 @@ def certified(frames: np.ndarray, suffix: str, certificate: Certificate | None, 
     """A file of frames, see `encode`, with a certificate that also knows its pixels."""
     if certificate is None:
         return encode(frames, suffix, None, frame_ms)
-    # A film comes back otherwise than it went in: fewer colours, equal frames as one.
-    back = frames if suffix == STILL else decode(encode(frames, suffix, None, frame_ms), suffix)[0]
-    return encode(frames, suffix, replace(certificate, pixels=pixels_hash(back)).to_text(), frame_ms)
+    if suffix == STILL:
+        return encode(frames, suffix, replace(certificate, pixels=pixels_hash(frames)).to_text())
+    # A film comes back otherwise than it went in: fewer colours, equal frames as one, in an MP4 less detail.
+    data = encode(frames, suffix, None, frame_ms)
+    text = replace(certificate, pixels=pixels_hash(decode(data, suffix)[0])).to_text()
+    return _with_text(data, text) if suffix == LOSSY else encode(frames, suffix, text, frame_ms)
 
 
 def encode(frames: np.ndarray, suffix: str, text: str | None = None, frame_ms: int = FRAME_MS) -> bytes:
@@ -42,8 +46,9 @@ def encode(frames: np.ndarray, suffix: str, text: str | None = None, frame_ms: i
 
     `text` is the certificate. Raises `EnvironmentProblem` where what the format needs is not installed.
     """
-    if suffix == ".mp4":
-        return _encode_mp4(frames, text, frame_ms)
+    if suffix == LOSSY:
+        data = _encode_mp4(frames, frame_ms)
+        return data if text is None else _with_text(data, text)
     buffer, said = io.BytesIO(), described(suffix[1:], text)
     if suffix == ".png":
         to_pil(frames[0]).save(buffer, "PNG", **said)
@@ -90,15 +95,15 @@ def read(path: Path) -> tuple[np.ndarray, str | None]:
 def certificate_text(path: Path) -> str | None:
     """The text of the certificate of a picture or film; None where it has none. Raises as `read` does."""
     with _errors_explained(path):
-        if path.suffix.lower() == ".mp4":
-            return decode(path.read_bytes(), ".mp4")[1]
+        if path.suffix.lower() == LOSSY:
+            return decode(path.read_bytes(), LOSSY)[1]
         with Image.open(path, formats=FORMATS) as image:
             return _text_of(image)
 
 
 def decode(data: bytes, suffix: str) -> tuple[np.ndarray, str | None]:
     """What `encode` gave, as it comes back: frames and text. Raises OSError, SyntaxError or ValueError."""
-    if suffix == ".mp4":
+    if suffix == LOSSY:
         return _decode_mp4(data)
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         text = _text_of(image)
@@ -141,11 +146,9 @@ def _coloured(frame: np.ndarray) -> Image.Image:
     return to_pil(opaque(frame))
 
 
-def _encode_mp4(frames: np.ndarray, text: str | None, frame_ms: int) -> bytes:
+def _encode_mp4(frames: np.ndarray, frame_ms: int) -> bytes:
     av, buffer = _av(), io.BytesIO()
-    with av.open(buffer, "w", format="mp4", options={"movflags": "use_metadata_tags"}) as container:
-        if text is not None:
-            container.metadata["comment"] = text
+    with av.open(buffer, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=Fraction(1000, frame_ms))
         height, width = (side + side % 2 for side in frames.shape[1:3])  # the codec halves the colours' resolution
         stream.width, stream.height, stream.pix_fmt, stream.options = width, height, "yuv420p", {"crf": "16"}
@@ -153,6 +156,22 @@ def _encode_mp4(frames: np.ndarray, text: str | None, frame_ms: int) -> bytes:
             even = np.pad(opaque(frame), ((0, height - frame.shape[0]), (0, width - frame.shape[1]), (0, 0)), "edge")
             container.mux(stream.encode(av.VideoFrame.from_ndarray(even, format="rgb24")))
         container.mux(stream.encode())
+    return buffer.getvalue()
+
+
+def _with_text(data: bytes, text: str) -> bytes:
+    """The same MP4 with a text: its stream is copied, for the codec gives other bits each time it is asked."""
+    av, buffer = _av(), io.BytesIO()
+    with (
+        av.open(io.BytesIO(data)) as there,
+        av.open(buffer, "w", format="mp4", options={"movflags": "use_metadata_tags"}) as container,
+    ):
+        container.metadata["comment"] = text
+        stream = container.add_stream_from_template(there.streams.video[0])
+        for packet in there.demux(video=0):
+            if packet.dts is not None:  # the last one is empty
+                packet.stream = stream
+                container.mux(packet)
     return buffer.getvalue()
 
 

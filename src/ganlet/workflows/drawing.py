@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ganlet.latent.space import Points, Space
 from ganlet.runs.cells import compose, film_boxes, grid_boxes
 from ganlet.runs.certificate import Certificate, Maker
 from ganlet.runs.files import os_errors_explained, write_atomic
+from ganlet.runs.panels import with_row_names
 from ganlet.runs.picture_files import FILMS, FRAME_MS, STILL, certified
 
 # What names of files end with that are no pictures: no folder is meant by them.
@@ -69,6 +70,12 @@ class Drawing:
         height, width = self.pictures.shape[1:3]
         boxes = grid_boxes(len(self), (height, width), self.columns)
         return compose(self.pictures, boxes), boxes
+
+    def with_row_names(self, names: Sequence[str]) -> Drawing:
+        """The same with a name left of each row of its sheet."""
+        frames, boxes = self.still()
+        sheet, boxes = with_row_names(frames[0], boxes, names, len(self) // len(names))
+        return replace(self, sheet=sheet, boxes=boxes)
 
     def film(self) -> tuple[np.ndarray, np.ndarray]:
         """The frames (F, H, W, C) of a film, and the boxes of its cells."""

@@ -19,7 +19,7 @@ from ganlet.config.tree import Tree, flatten, merge
 from ganlet.data.formats import FORMAT_NAMES
 from ganlet.data.inspection.advice import Advice, advise
 from ganlet.data.inspection.examination import Examination, examine, overview
-from ganlet.data.inspection.file_checks import broken_files
+from ganlet.data.inspection.file_checks import refused_files
 from ganlet.data.inspection.finding import Finding
 from ganlet.data.inspection.findings import find
 from ganlet.data.inspection.survey import Survey, pictures_at, survey
@@ -118,8 +118,7 @@ def inspect(
     with closing(find_source(data)) as opened:
         seen = survey(opened, data, lambda done, total: reporter.progress("looking at pictures", done, total))
     if not len(seen):
-        nothing = [finding for finding in [broken_files(seen)] if finding]
-        return Inspection(seen, None, nothing, [], {}, None, None)
+        return Inspection(seen, None, refused_files(seen, data), [], {}, None, None)
     reporter.say("comparing them")
     examination = examine(seen)
     advice = advise(examination, flatten(given), has_gpu=chosen_device.type != "cpu")
@@ -129,7 +128,9 @@ def inspect(
     config = resolve(config, num_pictures=len(seen), channels=config.data.channels)
     reporter.say("timing the advised settings")
     cost = _cost(config, len(seen), chosen_device, reporter)
-    return Inspection(seen, examination, find(examination, config.data), advice, settings, config, cost)
+    return Inspection(
+        seen, examination, find(examination, _judged_by(config.data, data)), advice, settings, config, cost
+    )
 
 
 def page_path(out: str | os.PathLike[str], source: str) -> Path:
@@ -192,6 +193,11 @@ def require_usable(inspection: Inspection) -> None:
             got=f"{len(broken):,} broken ones, for example: {printable(broken[0].reason)}" if broken else "none at all",
             expected=f"at least 2 sound {FORMAT_NAMES} files",
         )
+
+
+def _judged_by(advised: DataConfig, given: DataConfig) -> DataConfig:
+    """How the pictures would be trained with, but for what is advised because of the broken ones among them."""
+    return advised.model_copy(update={name: getattr(given, name) for name in ("skip_bad", "skip_bad_limit")})
 
 
 def _settings(advice: list[Advice], given: Tree, source: str) -> Tree:

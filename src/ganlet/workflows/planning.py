@@ -13,7 +13,7 @@ from ganlet.engine.estimate import estimate_memory
 from ganlet.networks.zoo import parameter_count
 from ganlet.paths import given
 from ganlet.runs.environment import describe_environment
-from ganlet.runs.folder import require_new
+from ganlet.runs.folder import require_makeable, require_new
 from ganlet.settings import as_images
 from ganlet.workflows.given import Given
 from ganlet.workflows.prepare import prepare
@@ -33,7 +33,9 @@ def plan(
     Raises what `train` would raise before it starts.
     """
     if out is not None:
-        require_new(given(out, "--out"))
+        path = given(out, "--out")
+        require_new(path)
+        require_makeable(path)
     reporter = reporter or Silent()
     config, chosen, packs = prepare(config, Given(), device, reporter)
     pack = packs["real"]

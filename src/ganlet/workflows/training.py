@@ -27,7 +27,7 @@ from ganlet.randomness import callers_randomness_kept
 from ganlet.runs import checkpoint
 from ganlet.runs.checkpoint import Checkpoint
 from ganlet.runs.files import going_on_by
-from ganlet.runs.folder import RunFolder, require_new
+from ganlet.runs.folder import RunFolder, require_makeable, require_new
 from ganlet.workflows.arguments import require_callables, require_config, require_settings
 from ganlet.workflows.configuring import nested
 from ganlet.workflows.finishing import redraw
@@ -81,6 +81,7 @@ def train(
     paths.require_text(path, "--out")
     if out is not None:
         require_new(path)
+        require_makeable(path)
     config, chosen, packs = prepare(config, given, device, reporter)
     of_pictures = [*packs["real"].summary["notes"], *label_notes(packs["real"], config.data)]
     for note in [*without_effect(config), *of_pictures, *given.notes()]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,18 +15,20 @@ from ganlet.engine.devices import choose_device
 from ganlet.errors import CheckpointError, ConfigError
 from ganlet.games import Game
 from ganlet.games.drawn import BATCH
+from ganlet.images import opaque
 from ganlet.latent.space import Points, Space
 from ganlet.paths import printable
 from ganlet.runs import checkpoint
 from ganlet.runs.cells import compose, difference, fits
 from ganlet.runs.certificate import Certificate, pixels_hash
 from ganlet.runs.folder import RunFolder
-from ganlet.runs.picture_files import FILMS, decode, encode, read
+from ganlet.runs.picture_files import FILMS, LOSSY, decode, encode, read
 from ganlet.workflows.drawing import Drawing
 from ganlet.workflows.generators import Trained, open_generator, open_generator_file
 from ganlet.workflows.sampling import sampled_points
 
 ROUNDING = 1  # grey levels by which another machine may draw otherwise
+LOSS = 6  # grey levels on average that an MP4 may lose
 MOST = 1_000_000  # pictures of a seed that are drawn anew to find the batch of one
 
 
@@ -37,7 +40,8 @@ class Origin:
         certificate: what it says of itself.
         unchanged: whether its pixels are those that the certificate was written for.
         drawn: the same drawn again, where the weights were at hand.
-        difference: grey levels by which a pixel of it differs at most from that; 0 is bit-equal.
+        difference: grey levels by which a pixel of it differs at most from that, 0 is bit-equal; of an MP4, whose codec
+            loses detail, by which pixels differ on average.
     """
 
     path: Path
@@ -47,9 +51,14 @@ class Origin:
     difference: int | None = None
 
     @property
+    def lossy(self) -> bool:
+        """Whether pixels do not come back from such a file as they were drawn."""
+        return self.path.suffix.lower() == LOSSY
+
+    @property
     def verdict(self) -> str:
         """One word for programs: "same", "rounded", "changed", or "unchecked" without the weights."""
-        if not self.unchanged or (self.difference or 0) > ROUNDING:
+        if not self.unchanged or (self.difference or 0) > (LOSS if self.lossy else ROUNDING):
             return "changed"
         return {None: "unchecked", 0: "same"}.get(self.difference, "rounded")
 
@@ -66,8 +75,12 @@ class Origin:
             f"  pixels:   {'as they were drawn' if self.unchanged else 'CHANGED since they were drawn'}",
         ]
         if self.difference is not None:
-            said = {0: "the same in every bit", 1: "the same but for one grey level: another machine rounds otherwise"}
-            lines.append(f"  again:    {said.get(self.difference, f'up to {self.difference} grey levels APART')}")
+            rounded = "the same but for one grey level: another machine rounds otherwise"
+            if self.lossy:
+                rounded = f"the same but for what the format loses, {self.difference} grey levels on average"
+            apart = f"{'on average' if self.lossy else 'up to'} {self.difference} grey levels APART"
+            said = {"same": "the same in every bit", "rounded": rounded}
+            lines.append(f"  again:    {said.get(self.verdict, apart if self.difference else 'the same as before')}")
         return "\n".join(lines)
 
 
@@ -174,6 +187,11 @@ def _difference(frames: np.ndarray, drawn: Drawing, suffix: str) -> int:
         if not fits(frames, drawn.boxes, (size[0], size[1])):
             return 255
         return int(difference(frames, drawn.pictures, drawn.boxes).max())
+    if suffix == LOSSY:
+        expected = np.stack([opaque(frame) for frame in compose(drawn.pictures, drawn.boxes)])
+        height, width = expected.shape[1:3]
+        there = frames[:, :height, :width]
+        return 255 if there.shape != expected.shape else math.ceil(np.abs(expected.astype(int) - there).mean())
     # A film is compared as it comes back from its format, which drops colours, or frames that are equal.
     expected, _ = decode(encode(compose(drawn.pictures, drawn.boxes), suffix), suffix)
     if expected.shape != frames.shape:

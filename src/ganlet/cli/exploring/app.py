@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ganlet.cli.exploring import directions, inside, walking
+from ganlet.cli.exploring import directions, inside, inversion, walking
 from ganlet.cli.exploring.group import RunFirst
 from ganlet.cli.exploring.opening import Asked, opened_lab
 from ganlet.cli.options import Device
@@ -19,6 +19,8 @@ app.command("interpolate")(walking.interpolate)
 app.command("grid")(walking.grid)
 app.command("mix")(walking.mix)
 app.command("keep")(walking.keep)
+app.command("invert")(inversion.invert)
+app.command("paint")(inversion.paint)
 app.command("directions")(directions.directions)
 app.command("edit")(directions.edit)
 app.command("arithmetic")(directions.arithmetic)

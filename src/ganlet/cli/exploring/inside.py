@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ganlet.cli.exploring.opening import Seed, opened_lab
+from ganlet.cli.options import Certificate
 from ganlet.cli.printing import tell_result
 
 if TYPE_CHECKING:
@@ -33,12 +34,13 @@ def inside(
     num: Annotated[int, typer.Option("--num", "-n", help="How many pictures the network is shown.")] = 200,
     seed: Seed = 0,
     out: Page = None,
+    certificate: Certificate = True,
 ) -> None:
     """Look into both networks: layers, maps, what units wait for, filters, where the discriminator looks."""
     with opened_lab(context) as lab:
         target = _page_place(lab, out, "inside.png")
         sheet = lab.inside(network, layer, unit=unit, silence=silence or (), dissect=dissect, num=num, seed=seed)
-        sheet.save(target)
+        sheet.save(target, certificate=certificate)
         tell_result(target)
 
 
@@ -48,11 +50,12 @@ def space_map(
     num: Annotated[int, typer.Option("--num", "-n", help="Generated pictures, and as many training pictures.")] = 400,
     seed: Seed = 0,
     out: Page = None,
+    certificate: Certificate = True,
 ) -> None:
     """Lay generated and training pictures out as a map, and measure how smooth the space is."""
     with opened_lab(context) as lab:
         target = _page_place(lab, out, "map.png")
-        lab.map(method, num, seed).save(target)
+        lab.map(method, num, seed).save(target, certificate=certificate)
         tell_result(target)
 
 

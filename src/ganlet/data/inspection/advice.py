@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ganlet.data.ingest import sufficient_limit
 from ganlet.data.inspection.examination import Examination
 from ganlet.data.inspection.symmetry import MAX_ACCURACY
 from ganlet.data.notes import HALF, MUCH_CUT, white_level
@@ -153,11 +154,14 @@ def _flip(examination: Examination) -> Advice:
 
 
 def _for_broken(examination: Examination) -> list[Advice]:
-    broken, found = len(examination.survey.broken), examination.survey.num_found
-    if not broken:
+    survey = examination.survey
+    broken, found = len(survey.broken), survey.num_found
+    told = [f"{broken:,} broken"] if broken else []
+    told += [f"{len(survey.refused):,} not read"] if survey.refused else []
+    if not told:
         return []
-    advices = [Advice("data.skip_bad", True, f"{broken:,} broken pictures are left out.")]
-    limit = math.ceil(100 * broken / found) / 100
+    advices = [Advice("data.skip_bad", True, f"Left out, or else training stops at them: {', '.join(told)}.")]
+    limit = sufficient_limit(broken, found)
     if limit > DataConfig().skip_bad_limit:
         why = f"They are {broken / found:.1%} of all, more than is skipped otherwise: better mend or remove them."
         advices.append(Advice("data.skip_bad_limit", limit, why))

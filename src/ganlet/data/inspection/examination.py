@@ -50,9 +50,10 @@ def overview(survey: Survey) -> dict[str, Any]:
     """The numbers of a survey as plain JSON data: counts, sizes, shapes, modes, classes, values."""
     rows = survey.rows
     numbers: dict[str, Any] = {
-        "found": survey.num_found,
+        "found": survey.num_found + len(survey.unread),
         "usable": len(rows),
         "broken": len(survey.broken),
+        "unread": len(survey.unread),
         "ignored": dict(survey.ignored),
     }
     if not len(rows):

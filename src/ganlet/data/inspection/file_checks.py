@@ -8,41 +8,65 @@ import numpy as np
 
 from ganlet.data import decode
 from ganlet.data.formats import CLAIMED, CONTAINERS, FORMAT_NAMES, suffix_of
+from ganlet.data.ingest import skipping
 from ganlet.data.inspection.advice import SMALL_SET
 from ganlet.data.inspection.examination import Examination, class_counts
 from ganlet.data.inspection.finding import Finding, about, are, pictures
 from ganlet.data.inspection.survey import Survey
-from ganlet.data.leftovers import WORDS
+from ganlet.data.leftovers import WORDS, why_not
 from ganlet.data.settings import DataConfig
 from ganlet.data.spec import LeftOut
-from ganlet.data.tree import claiming
 
 IMBALANCE, FEW_IN_CLASS = 10, 50
 GREY_MODES = [mode.encode() for mode in decode.GREY_MODES]
 
 
-def broken_files(survey: Survey) -> Finding | None:
-    """Files that cannot be used, each with its reason."""
+def refused_files(survey: Survey, data: DataConfig) -> list[Finding]:
+    """Files at which training stops."""
+    return [finding for finding in (broken_files(survey, data), unread_files(survey)) if finding]
+
+
+def broken_files(survey: Survey, data: DataConfig) -> Finding | None:
+    """Pictures that cannot be used, each with its reason."""
     if not survey.broken:
         return None
     count = len(survey.broken)
+    leaving = f", or leave them out with {skipping(count, survey.num_found, data)}" if len(survey) else ""
     return Finding(
         "broken",
         "problem",
         f"{pictures(count)} of {survey.num_found:,} cannot be used.",
         "Training stops at broken files, so that none goes missing unnoticed.",
-        "Mend or remove them, or leave them out with --set data.skip_bad=true.",
+        f"Mend or remove them{leaving}.",
         count,
         lines=[(broken.name, broken.reason) for broken in survey.broken],
     )
 
 
+def unread_files(survey: Survey) -> Finding | None:
+    """Files that claim to be pictures and are not read, where they are too many, each with its reason."""
+    if not survey.refused:
+        return None
+    count = len(survey.refused)
+    return Finding(
+        "unread",
+        "problem",
+        f"{count:,} of {survey.num_found + count:,} files that claim to be pictures are not read.",
+        "Training stops where they are more than data.skip_bad_limit, so that none goes missing unnoticed.",
+        "Convert, mend or remove them, or leave them out with --set data.skip_bad=true.",
+        count,
+        lines=[(one.name, why_not(one)) for one in survey.refused],
+    )
+
+
 def ignored(examination: Examination, data: DataConfig) -> Finding | None:
     """Files and folders that are not read, with the reason."""
-    left_out = examination.survey.left_out
+    survey = examination.survey
+    refused = set(survey.refused)
+    left_out = [one for one in survey.left_out if one not in refused]
     if not left_out:
         return None
-    claimed = claiming(left_out)
+    claimed = [one for one in survey.unread if one not in refused]
     readable = claimed or any(one.why == "container" for one in left_out)
     counts = Counter(_reason(one) for one in left_out)
     meaning, advice = "They do not claim to be pictures, so they are left alone.", "Nothing, if that is what they are."

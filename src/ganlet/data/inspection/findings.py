@@ -13,11 +13,11 @@ from ganlet.data.settings import DataConfig
 def find(examination: Examination, data: DataConfig) -> list[Finding]:
     """All findings, the gravest first; `data` says how the pictures would be trained with."""
     found = [finding for check in CHECKS if (finding := check(examination, data))]
+    found = [*file_checks.refused_files(examination.survey, data), *found]
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
 CHECKS: tuple[Callable[[Examination, DataConfig], Finding | None], ...] = (
-    lambda examination, data: file_checks.broken_files(examination.survey),
     content_checks.values,
     file_checks.few,
     content_checks.contradictions,

@@ -17,9 +17,11 @@ import numpy as np
 from ganlet.data.decode import BrokenPicture, is_transparent, strict_pillow
 from ganlet.data.ingest import Broken, Progress, decode_picture, in_chunks
 from ganlet.data.inspection.hashing import SIDE, perceptual_hashes
+from ganlet.data.leftovers import too_many
 from ganlet.data.resize import Colour, fit, parse_colour, resize, to_channels
 from ganlet.data.settings import DataConfig
 from ganlet.data.spec import LeftOut, Source, SourcePicture
+from ganlet.data.tree import claiming
 
 CHUNK_PICTURES = 512
 SAMPLE = 4_096  # small pictures that are kept, evenly chosen
@@ -63,7 +65,8 @@ class Survey:
 
     `rows` is a structured array with a `ROW` for each picture that can be used, in the order of the source; `names` are
     their paths in the source, not escaped, or None where pictures are no files; `sample` holds some of them, evenly
-    chosen, as uint8 (M, 32, 32, 3). `num_found` counts the broken ones too.
+    chosen, as uint8 (M, 32, 32, 3). `num_found` counts the broken ones too; `unread` are files that claim to be
+    pictures and are not read, and `refused` are those, if they are so many that training stops at them.
     """
 
     source: str
@@ -77,6 +80,11 @@ class Survey:
     ignored: Mapping[str, int]
     left_out: Sequence[LeftOut] = ()
     notes: Sequence[str] = ()
+    refused: Sequence[LeftOut] = ()
+
+    @property
+    def unread(self) -> Sequence[LeftOut]:
+        return claiming(self.left_out)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -135,6 +143,7 @@ def survey(source: Source, config: DataConfig, progress: Progress | None = None)
         ignored={suffix or "no suffix": number for suffix, number in sorted(source.ignored.items())},
         left_out=source.left_out,
         notes=source.notes,
+        refused=too_many(source, config),
     )
 
 

@@ -24,7 +24,7 @@ def summary(inspection: Inspection) -> str:
     """What it is, how sound it is, and what to do with it, in two or three sentences."""
     survey, config = inspection.survey, inspection.config
     if config is None:
-        return f"None of {survey.num_found:,} pictures can be used."
+        return f"None of {survey.num_found + len(survey.unread):,} pictures can be used."
     numbers = overview(survey)
     kind = CHANNELS[int(config.data.channels)]
     classes = f" in {len(numbers['classes']):,} classes" if numbers["classes"] else ""

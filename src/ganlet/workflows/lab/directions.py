@@ -76,7 +76,7 @@ def strips(lab: Lab, known: Sequence[Known], seed: int = 0) -> Drawing:
     shown = known[:NUM_SHOWN]
     rows = [along(lab, lacking(lab, one.direction, 1, seed), [(one, None)], NUM_COLUMNS) for one in shown]
     how = {"verb": "directions", "rows": [one.name for one in shown], "seed": seed}
-    return lab.draw(joined(rows), how, columns=NUM_COLUMNS)
+    return lab.draw(joined(rows), how, columns=NUM_COLUMNS).with_row_names([one.name for one in shown])
 
 
 def _by_verdicts(lab: Lab, spread: Spread, seed: int, keep_others: bool, asked: bool) -> list[Direction]:

@@ -59,7 +59,7 @@ def overview(lab: Lab, network: str | None = None, num: int = 200, seed: int = 0
             panel, found = _looking_panel(lab, opened, seed)
             panels.append(panel)
             tensors |= found
-    return Sheet(page(f"Inside the {network or 'networks'}", panels), data, tensors, panels)
+    return Sheet(page(f"Inside the {network or 'networks'}", panels), data, lab.maker, tensors, panels)
 
 
 def _networks(lab: Lab, network: str | None, num: int, seed: int) -> list[Opened]:
@@ -173,7 +173,7 @@ def _way_panel(generator: Opened) -> Panel:
 
 
 def _selective_panel(networks: Sequence[Opened], units: dict[str, list[Unit]]) -> Panel:
-    sides = ("left ", "right ") if len(networks) > 1 else ("",)
+    sides = ("left: ", "right: ") if len(networks) > 1 else ("",)
     shown = "; ".join(f"{side}the {one.name}'s, of {one.shown_what}" for side, one in zip(sides, networks, strict=True))
     note = (
         f"The most selective units of each main layer, and the {TOP} pictures that they answer to most, lit where the "
@@ -193,7 +193,7 @@ def _filters_panel(networks: Sequence[Opened]) -> Panel:
             name, filters = first_filters(opened.inside)
             words.append(f"what the discriminator's first layer, {name}, looks for")
         sheets.append(_filter_sheet(filters))
-    note = f"Left {words[0]}; right {words[1]}." if len(words) > 1 else f"{words[0][0].upper()}{words[0][1:]}."
+    note = f"Left: {words[0]}. Right: {words[1]}." if len(words) > 1 else f"{words[0][0].upper()}{words[0][1:]}."
     return Panel("Filters", f"{note} Grey is 0.", side_by_side(sheets, 48))
 
 

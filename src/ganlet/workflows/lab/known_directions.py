@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -77,7 +78,8 @@ def keep(lab: Lab, known: Known) -> Path:
 
 def load(lab: Lab, name: str, option: str = "--along") -> Known:
     """A direction by its name. Raises `ConfigError` for a name that is not known, and one of other weights."""
-    path = lab.path / KIND / f"{file_name(name)}.safetensors"
+    stem = name if name in kept_names(lab, KIND) else file_name(name)
+    path = lab.path / KIND / f"{stem}.safetensors"
     command = f"ganlet explore {printable(lab.path.parent)} directions"
     if not path.is_file():
         known = kept_names(lab, KIND)
@@ -122,8 +124,11 @@ def load_all(lab: Lab) -> list[Known]:
 
 
 def file_name(name: str) -> str:
-    """A name as its file may be called."""
-    return re.sub(r"[^\w .+-]", "-", name)[:LONGEST]
+    """A name as its file may be called: itself, or what of it makes a name, and a few digits lest two become one."""
+    if re.fullmatch(rf"\w[\w +-]{{0,{LONGEST - 1}}}", name) and not name.isdigit():
+        return name
+    digits = hashlib.blake2b(name.encode(errors="surrogatepass"), digest_size=3).hexdigest()
+    return f"{re.sub(r'[^A-Za-z0-9_ +-]', '-', name)[:LONGEST].strip(' -') or 'direction'} {digits}"
 
 
 def _known(facts: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> Known:

@@ -31,7 +31,9 @@ from ganlet.workflows.reporting import Reporter, Silent
 from ganlet.workflows.training_pack import training_pack
 
 if TYPE_CHECKING:
+    from ganlet.latent.painting import Painting
     from ganlet.workflows.lab.arithmetic import Sum
+    from ganlet.workflows.lab.inversion import Inverted
     from ganlet.workflows.lab.known_directions import Known
 
 
@@ -199,6 +201,18 @@ class Lab:
         from ganlet.workflows.lab.arithmetic import arithmetic
 
         return arithmetic(self, plus, minus, to, **settings)
+
+    def invert(self, *pictures: Any, **settings: Any) -> Inverted:
+        """The points of pictures of any origin; see `inversion.invert`."""
+        from ganlet.workflows.lab.inversion import invert
+
+        return invert(self, pictures, **settings)
+
+    def paint(self, picture: Any = 0, **settings: Any) -> tuple[Drawing, Painting]:
+        """Pictures that fit a part of one; see `inversion.paint`."""
+        from ganlet.workflows.lab.inversion import paint
+
+        return paint(self, picture, **settings)
 
     def draw(self, points: Points, how: Mapping[str, Any] | None = None, **layout: Any) -> Drawing:
         """The pictures of points, which can be saved with their certificate; `layout` is that of `Drawing`."""

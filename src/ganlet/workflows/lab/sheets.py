@@ -14,8 +14,10 @@ import safetensors.torch
 import torch
 
 from ganlet.images import png_bytes
+from ganlet.runs.certificate import Certificate, Maker
 from ganlet.runs.files import os_errors_explained, write_atomic
 from ganlet.runs.panels import Panel
+from ganlet.runs.picture_files import certified
 from ganlet.workflows.drawing import picture_path
 
 
@@ -23,11 +25,12 @@ from ganlet.workflows.drawing import picture_path
 class Sheet:
     """One page: `picture` uint8 (H, W, 3), `data` as JSON takes it, and what is too much for that as `tensors`.
 
-    `panels` are the parts of the picture, where other pages take some of them.
+    `maker` is whose generator it is about. `panels` are the parts of the picture, where other pages take some of them.
     """
 
     picture: np.ndarray
     data: Mapping[str, Any]
+    maker: Maker
     tensors: Mapping[str, torch.Tensor] = field(default_factory=dict)
     panels: Sequence[Panel] = ()
 
@@ -37,7 +40,7 @@ class Sheet:
     def _repr_png_(self) -> bytes:
         return png_bytes(self.picture)
 
-    def save(self, out: str | os.PathLike[str]) -> list[Path]:
+    def save(self, out: str | os.PathLike[str], *, certificate: bool = True) -> list[Path]:
         """Write FILE.png, its data beside it as FILE.json, and FILE.safetensors where there are tensors.
 
         Into a folder they go under the name of the verb. Raises `ConfigError` for another kind of file, and else as
@@ -48,7 +51,8 @@ class Sheet:
             path = path / f"{self.data['verb']}.png"
         with os_errors_explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-        files = {path: png_bytes(self.picture)}
+        told = Certificate.without_points(self.maker, {"verb": self.data["verb"]}) if certificate else None
+        files = {path: certified(self.picture[None], path.suffix.lower(), told)}
         files[path.with_suffix(".json")] = (json.dumps(self.data, indent=1, ensure_ascii=False) + "\n").encode()
         if self.tensors:
             tensors = {name: tensor.contiguous() for name, tensor in self.tensors.items()}

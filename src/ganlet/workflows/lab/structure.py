@@ -86,7 +86,7 @@ def space_map(lab: Lab, method: str = "pca", num: int = 400, seed: int = 0, *, t
         panels.append(panel)
     panel, data["smoothness"] = _smoothness_panel(lab, seed)
     panels.append(panel)
-    return Sheet(page("The structure of the space", panels), data, tensors, panels)
+    return Sheet(page("The structure of the space", panels), data, lab.maker, tensors, panels)
 
 
 def _reference(lab: Lab) -> Reference | None:

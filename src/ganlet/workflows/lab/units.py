@@ -106,7 +106,7 @@ def _of_layer(lab: Lab, shown: Opened, layer: Layer, dissect: bool) -> Sheet:
         "answer to most" + (", lit where the unit is awake (above half of its range)." if layer.has_maps else ".")
     )
     panels.append(Panel("What its units wait for", note, rows_of_units(shown, units, SHOWN)))
-    return Sheet(page(f"{shown.name}: {layer.name}, {makes(layer)}", panels), data, tensors)
+    return Sheet(page(f"{shown.name}: {layer.name}, {makes(layer)}", panels), data, lab.maker, tensors)
 
 
 def _of_unit(lab: Lab, shown: Opened, layer: Layer, unit: int) -> Sheet:
@@ -131,7 +131,7 @@ def _of_unit(lab: Lab, shown: Opened, layer: Layer, unit: int) -> Sheet:
     if shown.name == "generator":
         panel, data["silenced"] = _silenced_panel(lab, shown, layer, [unit], chosen)
         panels.append(panel)
-    return Sheet(page(f"{shown.name}: {layer.name}, unit {unit}", panels), data, tensors)
+    return Sheet(page(f"{shown.name}: {layer.name}, unit {unit}", panels), data, lab.maker, tensors)
 
 
 def _without(lab: Lab, shown: Opened, layer: Layer, units: list[int]) -> Sheet:
@@ -140,7 +140,7 @@ def _without(lab: Lab, shown: Opened, layer: Layer, units: list[int]) -> Sheet:
     with shown.inside.silenced({layer.name: units}):
         tensors = {"images": shown.inside.outputs(shown.inputs[:SHOWN])}
     words = ", ".join(map(str, units[:12])) + (" ..." if len(units) > 12 else "")
-    return Sheet(page(f"generator: {layer.name} without {words}", [panel]), data, tensors)
+    return Sheet(page(f"generator: {layer.name} without {words}", [panel]), data, lab.maker, tensors)
 
 
 def _silenced_panel(
