@@ -132,3 +132,12 @@ def test_what_cannot_be_is_one_message(cli, straight, tmp_path, monkeypatch, arg
     assert (code, out) == (2, "")
     assert words in err
     assert "Traceback" not in err
+
+
+def test_without_pictures_some_that_training_never_saw_are_looked_for(cli, straight, tmp_path):
+    from ganlet.data.holdout import held_out
+
+    lab = Lab.open(straight.path, device="cpu")
+    found = lab.invert(search=QUICK)
+    np.testing.assert_array_equal(found.pictures, held_out(lab.pack, lab.trained.config.data, 4))
+    assert (found.errors > 0).all()

@@ -14,7 +14,10 @@ from ganlet.cli.printing import show, tell_result
 
 def invert(
     context: typer.Context,
-    pictures: Annotated[list[str], typer.Argument(metavar="PICTURE...", help="Picture files of any kind and size.")],
+    pictures: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PICTURE]...", help="Picture files of any kind; default: four that training never saw."),
+    ] = None,
     keep: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Keep what is found under a name; of several: NAME-1, NAME-2, ..."),
@@ -40,16 +43,15 @@ def invert(
 
     with opened_lab(context) as lab:
         target = place_for(lab, out, "invert.png")
-        names = (
-            [] if keep is None else [keep] if len(pictures) == 1 else [f"{keep}-{n + 1}" for n in range(len(pictures))]
-        )
-        for name in names:
-            kept_path(lab, "points", name)  # says what is wrong with it before anything takes long
+        if keep is not None:
+            kept_path(lab, "points", keep)  # says what is wrong with it before anything takes long
         search = Search(starts=starts, prior_weight=prior, features_weight=features)
-        found = lab.invert(*pictures, labels=label or (), search=search, encoder=encoder, seed=seed)
+        found = lab.invert(*(pictures or ()), labels=label or (), search=search, encoder=encoder, seed=seed)
         for line in found.lines():
             show(line)
-        for index, name in enumerate(names):
+        num = len(found.points) if keep is not None else 0
+        for index in range(num):
+            name = f"{keep}-{index + 1}" if num > 1 else str(keep)
             tell_result(lab.keep(name, found.points[index : index + 1]))
         written(found.drawing, target, certificate)
 

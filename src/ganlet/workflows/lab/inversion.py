@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ganlet.data.holdout import held_out
 from ganlet.errors import ConfigError, DataError, RunError
 from ganlet.latent import inversion, painting
 from ganlet.latent.inversion import Search, mean_errors, nearest_errors
@@ -25,6 +26,7 @@ from ganlet.workflows.lab.foreign import read_foreign, read_mask
 from ganlet.workflows.lab.lab import Lab
 
 SHADE = 127  # of what was not painted
+NUM_UNSEEN = 4  # pictures that are looked for where none are given
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +70,7 @@ class Inverted:
 
 def invert(
     lab: Lab,
-    pictures: Sequence[str | os.PathLike[str] | np.ndarray],
+    pictures: Sequence[str | os.PathLike[str] | np.ndarray] = (),
     *,
     labels: Sequence[str] = (),
     search: Search | None = None,
@@ -77,10 +79,12 @@ def invert(
 ) -> Inverted:
     """The points of pictures: files of any kind, pictures of ours with `#number`, or arrays uint8 (H, W, C).
 
+    Without any they are of some that training never showed, or else of training pictures.
     A picture that this generator drew and that says so is not searched for. `labels` are names of the classes or
     attributes that all the others show, where they are known; `encoder` trains one that is not there yet, for about a
     minute. Raises `ConfigError` or `DataError` for what is no picture.
     """
+    pictures = list(pictures) or _unseen(lab)
     known = [_own_points(lab, picture) for picture in pictures]
     shown = [
         _shown(lab, picture) if points is None else lab.space.pictures(points)[0]
@@ -103,7 +107,13 @@ def invert(
         for place, index in enumerate(searched):
             known[index] = found.points[place : place + 1]
     points = joined([each for each in known if each is not None])
-    return _told(lab, list(pictures), targets, points, np.array([index not in searched for index in range(len(known))]))
+    return _told(lab, pictures, targets, points, np.array([index not in searched for index in range(len(known))]))
+
+
+def _unseen(lab: Lab) -> list[np.ndarray]:
+    """A few real pictures, held-out ones where there are some."""
+    found = held_out(lab.pack, lab.trained.config.data, NUM_UNSEEN)
+    return list(lab.training_pictures[:NUM_UNSEEN] if found is None else found)
 
 
 def paint(
