@@ -12,6 +12,7 @@ import torch
 import ganlet
 from ganlet.data.source import open_source
 from ganlet.errors import ConfigError, EnvironmentProblem, MetricError
+from ganlet.games.drawn import generate
 from ganlet.metrics.accumulate import statistics_of
 from ganlet.metrics.distances import frechet_distance, kernel_distance
 from ganlet.metrics.features import extract, open_extractor
@@ -22,7 +23,6 @@ from ganlet.runs.history import read_history
 from ganlet.runs.weights import load_generator_file
 from ganlet.workflows import measuring
 from ganlet.workflows.generators import open_generator
-from ganlet.workflows.sampling import generate
 from kill_and_resume import differences
 
 MEASURED = {

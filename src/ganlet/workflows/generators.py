@@ -16,7 +16,6 @@ import torch
 from torch import nn
 
 from ganlet.config import RunConfig, validate
-from ganlet.config.resolve import portable
 from ganlet.engine.devices import choose_device
 from ganlet.engine.schedule import growth
 from ganlet.errors import ConfigError, RunError
@@ -204,7 +203,8 @@ def game_of(config: RunConfig, record: Mapping[str, Any], where: Path, game: Gam
 
 def run_fingerprint(config: RunConfig, data_fingerprint: str) -> str:
     """What runs share that began alike: the same networks, objective, seed and pictures, wherever they lie."""
-    tree = portable(config).model_dump(mode="json", include={"seed", "data", "generator", "discriminator", "objective"})
+    parts = {"seed", "data", "generator", "discriminator", "objective"}
+    tree = config.model_dump(mode="json", include=parts, exclude={"data": {"source"}})
     text = json.dumps([tree, data_fingerprint], sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 

@@ -16,7 +16,9 @@ def invert(
     context: typer.Context,
     pictures: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[PICTURE]...", help="Picture files of any kind; default: four that training never saw."),
+        typer.Argument(
+            metavar="[PICTURE]...", help="Picture files of any kind; default: four that training never saw."
+        ),
     ] = None,
     keep: Annotated[
         str | None,
