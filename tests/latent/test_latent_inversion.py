@@ -6,12 +6,13 @@ import torch
 from generator_kinds import KINDS
 
 from ganlet.errors import ConfigError
+from ganlet.latent import inversion
 from ganlet.latent.coordinates import Coordinates
 from ganlet.latent.inversion import Search, as_images, invert, mean_errors, nearest_errors
 from ganlet.latent.search import Objective, Wanted, _jacobian
 from ganlet.latent.space import Points, Space
 
-QUICK = Search(starts=4, steps=25, rounds=4)
+QUICK = Search(starts=4, steps=25, rounds=4, tries=1)
 
 
 def space_of(generator, labels=0):
@@ -158,3 +159,28 @@ def test_points_of_floats_are_those_of_bytes(generator_of):
     floats = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
     torch.testing.assert_close(as_images(space, pictures), floats)
     assert isinstance(invert(space, floats, search=Search(1, 1, rounds=0)).points, Points)
+
+
+def test_what_was_come_near_to_is_searched_anew_and_the_better_is_kept(generator_of, monkeypatch):
+    space = Space(generator_of())
+    wanted = space.sample(4, 3)
+    images = inversion.as_images(space, space.pictures(wanted))
+    far, near = space.sample(4, 9).values, wanted.values + 1e-3 * torch.sign(wanted.values)
+    errors = inversion.pixel_errors(space, Points(far), images)
+    first = Points(torch.stack([wanted.values[0], near[1] + 0.2, far[2], near[3] + 0.2]))
+    shown = inversion.pixel_errors(space, first, images)
+    monkeypatch.setattr(inversion, "NEAR", float(min(errors)))
+    monkeypatch.setattr(inversion, "FOUND", 0.01)
+    assert (shown[[1, 3]] > 0.01).all()
+    assert (shown[[1, 3]] < min(errors)).all()
+    answers, asked = [first, Points(torch.stack([wanted.values[1], far[3]])), Points(wanted.values[3:])], []
+
+    def searched(objective, images, labels, encoder, search, seed, progress=None):
+        asked.append((len(images), seed))
+        return answers[len(asked) - 1], [torch.zeros(len(images), 1)]
+
+    monkeypatch.setattr(inversion, "_searched_in_parts", searched)
+    found = inversion.invert(space, images, seed=5)
+    assert [num for num, _ in asked] == [4, 2, 1]
+    assert len({seed for _, seed in asked}) == 3
+    assert torch.equal(found.points.values, torch.stack([wanted.values[0], wanted.values[1], far[2], wanted.values[3]]))

@@ -15,12 +15,14 @@ from ganlet.latent.coordinates import Coordinates
 from ganlet.latent.pool import Pool
 from ganlet.latent.search import Features, Objective, Wanted, descend, polish
 from ganlet.latent.space import Points, Space, joined
+from ganlet.randomness import derive
 
 Encoder = Callable[[torch.Tensor], Points]
 """Float images (N, C, H, W) in [-1, 1] -> points near those that draw them."""
 Progress = Callable[[int, int], None]
 
 FOUND = 0.5  # grey levels, root mean square: rounding to whole ones alone gives 0.29
+NEAR = 9.0  # grey levels, mean absolute: what the generator cannot draw is mostly further off
 NOTHING_LEFT = 0.3  # below this a search ends at once
 COMPARED = 1_024  # pictures that are compared at once
 AT_ONCE = 8  # pictures that are searched for together
@@ -39,6 +41,8 @@ class Search:
         features_weight: how much features count beside pixels; see `search.Objective`.
         prior_weight: how much the prior counts: squared grey levels for a squared deviation.
         every_level: whether each level gets a style of its own in the end, where there are styles.
+        tries: searches, each from other starts, for a picture that was come near to (`NEAR`) but not found: it may be
+            one of the generator's own.
     """
 
     starts: int = 12
@@ -49,6 +53,7 @@ class Search:
     features_weight: float = 0.0
     prior_weight: float = 0.1
     every_level: bool = True
+    tries: int = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +99,32 @@ def invert(
         features=features,
         features_weight=search.features_weight,
     )
+    points, traces = _searched_in_parts(objective, images, labels, encoder, search, seed, progress)
+    errors = pixel_errors(space, points, images)
+    for attempt in range(1, search.tries):
+        again = torch.from_numpy(((errors >= FOUND) & (errors < NEAR)).nonzero()[0])
+        if not len(again):
+            break
+        given = None if labels is None else labels[again]
+        others, _ = _searched_in_parts(objective, images[again], given, None, search, derive(seed, "again", attempt))
+        better = torch.from_numpy(pixel_errors(space, others, images[again]) < errors[again.numpy()])
+        points = points.replaced(again[better], others[better])
+        errors = pixel_errors(space, points, images)
+    distances = None if features is None else feature_distances(space, points, images, features)
+    return Inversion(points, errors, distances, _padded(traces))
+
+
+def _searched_in_parts(
+    objective: Objective,
+    images: torch.Tensor,
+    labels: torch.Tensor | None,
+    encoder: Encoder | None,
+    search: Search,
+    seed: int,
+    progress: Progress | None = None,
+) -> tuple[Points, list[torch.Tensor]]:
+    """The best points of all pictures, some at a time, and the traces of each part."""
+    space = objective.space
     pool = Pool(Coordinates(space, shared=True), drawn_shape(space), seed, search.starts)
     found, traces = [], []
     for start in range(0, len(images), AT_ONCE):
@@ -104,10 +135,7 @@ def invert(
         traces.append(trace)
         if progress is not None:
             progress(min(start + AT_ONCE, len(images)), len(images))
-    points = joined(found)
-    errors = pixel_errors(space, points, images)
-    distances = None if features is None else feature_distances(space, points, images, features)
-    return Inversion(points, errors, distances, _padded(traces))
+    return joined(found), traces
 
 
 def as_images(space: Space, pictures: np.ndarray | torch.Tensor) -> torch.Tensor:

@@ -45,6 +45,13 @@ class Points:
         """The points moved by offsets that broadcast to (N, *space.shape); labels stay."""
         return replace(self, values=self.values + offset)
 
+    def replaced(self, rows: torch.Tensor, others: Points) -> Points:
+        """The points with others (n, ...) at the places `rows` (n,)."""
+        labels = self.labels
+        if labels is not None and others.labels is not None:
+            labels = labels.index_copy(0, rows, others.labels.to(labels))
+        return Points(self.values.index_copy(0, rows, others.values), labels)
+
     def repeated(self, times: int) -> Points:
         """Each point `times` times, one after another."""
         labels = None if self.labels is None else self.labels.repeat_interleave(times, dim=0)
