@@ -22,9 +22,9 @@ def draw(run: Path, out: Path) -> None:
         lab = Lab.open(copied, device="cpu")
         lab.grid(3, 8, 12, 5, rows=6, columns=10).save(out / "latent-grid.png")
         lab.find_directions(["verdicts"])
-        lab.edit(3, 8, 12, along=["glasses"]).save(out / "latent-edit.png")
+        lab.edit(along=["glasses"]).save(out / "latent-edit.png")
         lab.invert().drawing.save(out / "latent-invert.png")
-        lab.paint(8, keep="left")[0].save(out / "latent-paint.png")
+        lab.paint(8, keep="top")[0].save(out / "latent-paint.png")
 
 
 def main() -> None:
