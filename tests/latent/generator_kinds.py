@@ -23,3 +23,4 @@ def kinds() -> list[Any]:
 
 
 KINDS = kinds()
+WITH_LEVELS = [kind for kind in KINDS if kind.values[0]["skip_latent"] or kind.values[0]["kind"] == "style"]

@@ -150,7 +150,7 @@ def test_pictures_that_are_gone_are_replaced_by_generated_ones(lab, monkeypatch,
     assert "generated pictures instead" in told.text
 
 
-@pytest.mark.parametrize("kind", ["mlp", "resnet", "style"])
+@pytest.mark.parametrize("kind", ["mlp", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("resnet", "style"))])
 def test_other_kinds_and_labels_have_their_pages(start, kind, monkeypatch):
     monkeypatch.setattr(laboratory.Lab, "judge", Judge())
     changes = {"generator.kind": kind, "data.labels": "attributes", "train.total_images": 32, "data.num_images": 600}

@@ -222,7 +222,10 @@ def test_labels_are_told_and_kept(start, monkeypatch):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"generator.kind": "style", "data.channels": 4, "data.size": [16, 8], "generator.width": 8},
+        pytest.param(
+            {"generator.kind": "style", "data.channels": 4, "data.size": [16, 8], "generator.width": 8},
+            marks=pytest.mark.slow,
+        ),
         {"generator.kind": "mlp", "discriminator.kind": "mlp", "data.channels": 1, "data.size": [8, 12]},
     ],
     ids=["style-4-channels", "mlp-grey"],

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import cache
 
 import numpy as np
 import pytest
@@ -9,38 +10,38 @@ from PIL import Image
 
 import ganlet
 from ganlet.errors import ConfigError, RunError
+from ganlet.networks.settings import GENERATORS
 from ganlet.runs.picture_files import FILMS, LOSSY, STILL, read
+from ganlet.workflows import training
 from ganlet.workflows.lab.lab import Lab
 from ganlet.workflows.sampling import draw_samples
 from ganlet.workflows.whence import whence
 
+QUICK = [("dcgan", "none"), ("style", "classes")]
+EVERY_KIND = [(kind, labels) for kind in GENERATORS for labels in ("none", "classes")]
+
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory, tiny_config):
-    """A run of every kind of generator, with labels and without: only to be looked at."""
-    from ganlet.networks.settings import GENERATORS
-    from ganlet.workflows import training
+    """A run of a kind of generator, with labels or without, made when it is first asked for: only to be looked at."""
+    folder = tmp_path_factory.mktemp("runs")
 
-    folder, made = tmp_path_factory.mktemp("runs"), {}
+    @cache
+    def made(kind, labels):
+        changes = {"generator.kind": kind, "data.labels": labels, "train.total_images": 64}
+        changes |= {"generator.initial": "kaiming"}  # pictures with contrast
+        return ganlet.train(tiny_config(changes), folder / f"{kind}-{labels}", device="cpu")
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "redraw", lambda *_: None)
-        for kind in GENERATORS:
-            for labels in ("none", "classes"):
-                changes = {"generator.kind": kind, "data.labels": labels, "train.total_images": 64}
-                changes |= {"generator.initial": "kaiming"}  # pictures with contrast
-                made[kind, labels] = ganlet.train(tiny_config(changes), folder / f"{kind}-{labels}", device="cpu")
-    return made
+        yield lambda kind, labels="none": made(kind, labels)
 
 
-def every_kind():
-    from ganlet.networks.settings import GENERATORS
-
-    return [(kind, labels) for kind in GENERATORS for labels in ("none", "classes")]
-
-
-@pytest.mark.parametrize("kind", every_kind())
+@pytest.mark.parametrize(
+    "kind", [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in EVERY_KIND], ids="-".join
+)
 def test_what_was_drawn_is_drawn_again_from_every_kind_of_file_after_the_run_has_moved(runs, tmp_path, kind):
-    run = runs[kind]
+    run = runs(*kind)
     moved = shutil.copytree(run.path, tmp_path / "moved")
     drawing = draw_samples(run.path, 10, seed=5, device="cpu")
     for suffix in (STILL, *FILMS):
@@ -58,7 +59,7 @@ def test_what_was_drawn_is_drawn_again_from_every_kind_of_file_after_the_run_has
 
 
 def test_a_truncated_picture_and_one_of_a_label_are_drawn_again(runs, tmp_path):
-    style, labelled = runs["style", "none"], runs["dcgan", "classes"]
+    style, labelled = runs("style"), runs("dcgan", "classes")
     name = labelled.config.data.label_names[2]
     for run, settings in (
         (style, {"truncation": 0.5}),
@@ -76,7 +77,7 @@ def test_a_truncated_picture_and_one_of_a_label_are_drawn_again(runs, tmp_path):
 
 @pytest.mark.parametrize("kind", [("dcgan", "none"), ("style", "classes")])
 def test_sheets_drawn_while_training_say_whence_and_are_drawn_again_while_their_weights_are_there(runs, kind):
-    run = runs[kind]
+    run = runs(*kind)
     sheets = sorted(path for path in run.folder.samples_path.glob("0*.png"))
     assert whence(sheets[-1], run.path, device="cpu").verdict == "same"
     first = whence(sheets[0])
@@ -108,7 +109,7 @@ def test_another_picture_under_an_honest_certificate_is_told_apart(runs, tmp_pat
     from ganlet.runs.certificate import Certificate
     from ganlet.runs.picture_files import certified
 
-    run = runs["dcgan", "none"]
+    run = runs("dcgan")
     (one,) = draw_samples(run.path, 1, seed=0, device="cpu").save(tmp_path / "one.png")
     (other,) = draw_samples(run.path, 1, seed=1, device="cpu").save(tmp_path / "other.png")
     forged = tmp_path / "forged.png"
@@ -118,7 +119,7 @@ def test_another_picture_under_an_honest_certificate_is_told_apart(runs, tmp_pat
 
 
 def test_pictures_of_other_weights_and_without_a_certificate_are_one_message(cli, straight, runs, tmp_path):
-    (path,) = draw_samples(runs["mlp", "none"].path, 4, device="cpu").save(tmp_path / "p.png")
+    (path,) = draw_samples(runs("mlp").path, 4, device="cpu").save(tmp_path / "p.png")
     code, _, err = cli("whence", path, straight.path)
     assert code == 2
     assert "weights that drew this picture are not here" in err
