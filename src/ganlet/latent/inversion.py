@@ -22,7 +22,7 @@ Encoder = Callable[[torch.Tensor], Points]
 Progress = Callable[[int, int], None]
 
 FOUND = 0.5  # grey levels, root mean square: rounding to whole ones alone gives 0.29
-NEAR = 9.0  # grey levels, mean absolute: what the generator cannot draw is mostly further off
+NEAR = 6.0  # grey levels, mean absolute: what the generator cannot draw is mostly further off
 NOTHING_LEFT = 0.3  # below this a search ends at once
 COMPARED = 1_024  # pictures that are compared at once
 AT_ONCE = 8  # pictures that are searched for together
@@ -53,7 +53,7 @@ class Search:
     features_weight: float = 0.0
     prior_weight: float = 0.1
     every_level: bool = True
-    tries: int = 4
+    tries: int = 6
 
 
 @dataclass(frozen=True, eq=False)
