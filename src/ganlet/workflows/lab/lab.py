@@ -117,9 +117,9 @@ class Lab:
             labels = self.trained.labels.draw(num, seed)
         return self.space.sample(num, seed, labels, truncation)
 
-    def labels_named(self, names: list[str], num: int) -> torch.Tensor:
+    def labels_named(self, names: list[str], num: int, option: str = "--label") -> torch.Tensor:
         """Label vectors (num, num_labels); see `named_labels`."""
-        return named_labels(names, num, self.trained.config)
+        return named_labels(names, num, self.trained.config, option)
 
     def points(
         self,
