@@ -237,6 +237,8 @@ def test_mistakes_on_the_command_line_are_one_message(cli, straight, tmp_path):
         (["interpolate", "--from", "nobody"], "--from"),
         (["interpolate", "--to", "nobody"], "--to"),
         (["keep", "3", "7"], "NAME"),
+        (["interpolate", "--truncation", "nan"], "--truncation"),
+        (["interpolate", "--truncation", "-1"], "--truncation"),
         (["arithmetic", "--strength", "nan"], "--strength"),
         (["interpolate", "--out", tmp_path / "x.jpg"], "PNG or as films"),
         (["grid", "--from", "1"], "four corners"),

@@ -132,7 +132,7 @@ def test_a_certificate_that_does_not_fit_its_generator_is_one_message(straight, 
         with pytest.raises(ConfigError, match="does not fit"):
             whence(odd, straight.path, device="cpu")
     # Numbers of a seed that are none, and a film whose cells would be miles apart:
-    how = {"index": 0, "num": 4, "seed": 0, "label_names": 7, "truncation": "x"}
+    how = {"index": 0, "num": 4, "seed": 0, "label_names": 7}
     odd.write_bytes(certified(frames, ".png", replace(honest, how=how)))
     assert whence(odd, straight.path, device="cpu").verdict == "same"
     film = tmp_path / "odd.webp"

@@ -23,6 +23,7 @@ from ganlet.runs.cells import compose, difference, fits
 from ganlet.runs.certificate import Certificate, pixels_hash
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.picture_files import FILMS, LOSSY, decode, encode, read
+from ganlet.workflows.arguments import require_truncation
 from ganlet.workflows.drawing import Drawing
 from ganlet.workflows.generators import Trained, open_generator, open_generator_file
 from ganlet.workflows.sampling import sampled_points
@@ -180,8 +181,9 @@ def _batch_of(certificate: Certificate, points: Points, trained: Trained, space:
     if seed < 0 or not 0 <= index < num <= MOST:
         return points, None
     names, truncation = how.get("label_names") or [], how.get("truncation")
-    if not isinstance(names, list) or not isinstance(truncation, int | float | None):
+    if not isinstance(names, list):
         return points, None
+    require_truncation(truncation)
     together = sampled_points(trained, space, num, seed, names, truncation)
     start = index // BATCH * BATCH
     batch, place = together[start : start + BATCH], index - start
