@@ -125,7 +125,7 @@ def _errors_explained(path: Path) -> Iterator[None]:
         raise ConfigError(
             "This picture cannot be read.",
             where=printable(path),
-            got="none of these" if unknown else getattr(error, "strerror", None) or error,
+            got="another kind of file, or a damaged one" if unknown else getattr(error, "strerror", None) or error,
             expected="a PNG, WebP, GIF or MP4 that ganlet drew",
         ) from None
 

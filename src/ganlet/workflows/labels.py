@@ -92,11 +92,12 @@ def named_labels(names: Sequence[str], num: int, config: RunConfig, option: str 
     for name in names:
         if name not in data.label_names:
             near = nearest(name, data.label_names)
+            between = "; " if any("," in known for known in data.label_names) else ", "
             raise ConfigError(
                 "There is no such label.",
                 where=option,
                 got=printable(name),
-                expected=", ".join(map(printable, data.label_names[:20])) + (", ..." if data.num_labels > 20 else ""),
+                expected=between.join([*map(printable, data.label_names[:20]), *["..."] * (data.num_labels > 20)]),
                 hint=f"did you mean {printable(near)}?" if near else None,
             )
     if data.labels == "classes" and len(names) > num:
