@@ -13,6 +13,7 @@ from PIL import Image
 from torch import nn
 
 from ganlet.errors import ConfigError
+from ganlet.runs import certificate as module
 from ganlet.runs.cells import compose, difference, film_boxes, fits, grid_boxes
 from ganlet.runs.certificate import Certificate, Maker, pixels_hash, weights_hash
 from ganlet.runs.picture_files import FILMS, STILL, certificate_text, certified, decode, encode, read
@@ -118,8 +119,6 @@ def test_a_certificate_that_was_changed_is_no_certificate(data):
     )
 )
 def test_what_is_no_certificate_is_one_message(tree):
-    from ganlet.runs import certificate as module
-
     for changed in (tree, {"schema": 1, "values": tree}, {**json.loads(certificate().to_text()), "boxes": tree}):
         if isinstance(changed, dict):
             changed = {name: value for name, value in changed.items() if name != "checksum"}
@@ -128,9 +127,30 @@ def test_what_is_no_certificate_is_one_message(tree):
             Certificate.from_text(json.dumps(changed))
 
 
-def test_an_array_that_claims_to_be_huge_or_bursts_is_not_unpacked():
-    from ganlet.runs import certificate as module
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"how": [1, 2]},
+        {"maker": {"run": "run", "weights": "weights", "images_seen": "many"}},
+        {"maker": {"run": 3, "weights": "weights", "images_seen": 64}},
+        {"space": "other"},
+        {"version": None},
+        {"values": module._packed(np.zeros(3, np.float32))},
+        {"values": module._packed(np.zeros((3, 5), np.int64))},
+        {"labels": module._packed(np.zeros((2, 4), np.float32))},
+        {"boxes": module._packed(np.array([[3, 0, 0, 1]] * 3))},
+        {"boxes": module._packed(np.array([[0, -1, 0, 1]] * 3))},
+        {"boxes": module._packed(np.array([[0, 0, 0, 0]] * 3))},
+    ],
+)
+def test_parts_of_another_kind_are_no_certificate_though_the_checksum_is_right(changed):
+    tree = {name: part for name, part in json.loads(certificate().to_text()).items() if name != "checksum"} | changed
+    with pytest.raises(ConfigError, match="changed or damaged") as caught:
+        Certificate.from_text(json.dumps({**tree, "checksum": module._checksum(tree)}), "a.png")
+    assert caught.value.where == "a.png"
 
+
+def test_an_array_that_claims_to_be_huge_or_bursts_is_not_unpacked():
     bomb = module._packed(np.zeros(10_000_000, np.float32))
     for values in (bomb | {"shape": [2, 1]}, bomb | {"shape": [10**9, 10]}, bomb | {"shape": [-1, -1]}):
         tree = json.loads(certificate().to_text()) | {"values": values}

@@ -121,7 +121,7 @@ def test_without_a_judge_the_change_is_shown(lab, monkeypatch, told):
         def __get__(self, *_):
             raise DataError("They are gone.")
 
-    monkeypatch.setattr(laboratory.Lab, "judge", Gone())
+    monkeypatch.setattr(laboratory.Lab, "pack", Gone())
     sheet = lab.inside(layer="first", dissect=True, num=12)
     assert "flipped" not in sheet.data["silenced"][0]
     assert "They are gone." in told.text
@@ -240,3 +240,13 @@ def test_the_command_writes_pages_and_ends_with_the_right_code(cli, straight, tm
     assert code == 3
     assert "pip install 'ganlet[map]'" in told
     assert cli("explore", straight.path, "inside", "--out", tmp_path / "page.gif")[0] == 2
+
+
+def test_the_data_of_a_page_take_the_place_of_no_other_file(cli, straight, tmp_path):
+    file = shutil.copy(straight.path / "generator.safetensors", tmp_path / "generator.safetensors")
+    before = (tmp_path / "generator.safetensors").read_bytes()
+    code, _, err = cli("explore", file, "inside", "--num", 12, "--out", tmp_path / "generator.png")
+    assert (code, "generator.safetensors" in err) == (2, True), err
+    assert (tmp_path / "generator.safetensors").read_bytes() == before
+    for _ in range(2):  # a page takes its own place
+        assert cli("explore", file, "inside", "--num", 12, "--out", tmp_path / "page.png")[0] == 0

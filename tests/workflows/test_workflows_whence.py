@@ -118,6 +118,29 @@ def test_another_picture_under_an_honest_certificate_is_told_apart(runs, tmp_pat
     assert whence(forged, run.path, device="cpu").verdict == "changed"
 
 
+def test_a_certificate_that_does_not_fit_its_generator_is_one_message(straight, tmp_path):
+    from dataclasses import replace
+
+    from ganlet.runs.certificate import Certificate
+    from ganlet.runs.picture_files import certified
+
+    (path,) = draw_samples(straight.path, 4, device="cpu").save(tmp_path / "p.png")
+    frames, text = read(path)
+    honest = Certificate.from_text(text)
+    odd = tmp_path / "odd.png"
+    for changed in ({"values": honest.values[:, :3]}, {"labels": np.ones((4, 2), np.float32)}):
+        odd.write_bytes(certified(frames, ".png", replace(honest, **changed)))
+        with pytest.raises(ConfigError, match="does not fit"):
+            whence(odd, straight.path, device="cpu")
+    # Numbers of a seed that are none, and a film whose cells would be miles apart:
+    how = {"index": 0, "num": 4, "seed": 0, "label_names": 7}
+    odd.write_bytes(certified(frames, ".png", replace(honest, how=how)))
+    assert whence(odd, straight.path, device="cpu").verdict == "same"
+    film = tmp_path / "odd.webp"
+    film.write_bytes(certified(frames, ".webp", replace(honest, boxes=honest.boxes + np.array([0, 0, 10**9, 0]))))
+    assert whence(film, straight.path, device="cpu").verdict == "changed"
+
+
 def test_pictures_of_other_weights_and_without_a_certificate_are_one_message(cli, straight, runs, tmp_path):
     (path,) = draw_samples(runs("mlp").path, 4, device="cpu").save(tmp_path / "p.png")
     code, _, err = cli("whence", path, straight.path)

@@ -25,13 +25,13 @@ def whence(
 ) -> None:
     """Say who drew a picture and how, and draw it again."""
     from ganlet.errors import ConfigError
+    from ganlet.paths import printable
     from ganlet.workflows.drawing import picture_path
     from ganlet.workflows.whence import whence as find
 
     if out is not None and run is None:
-        raise ConfigError(
-            "Only a run can draw it again.", where="--out", hint=f"ganlet whence {picture} RUN --out {out}"
-        )
+        hint = f"ganlet whence {printable(picture)} RUN --out {printable(out)}"
+        raise ConfigError("Only a run can draw it again.", where="--out", hint=hint)
     target = None if out is None else picture_path(out)
     origin = find(picture, run, device=device)
     show(json.dumps(_plain(origin)) if as_json else origin)

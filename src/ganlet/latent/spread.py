@@ -55,7 +55,7 @@ class Spread:
         """
         part = on_levels(self.space, vector, levels)
         if not part.norm() > 0:
-            raise ConfigError("Nothing of this direction lies in these levels.", where="--levels", got=levels)
+            raise ConfigError("Nothing of this direction lies in these levels.", where="--level", got=levels)
         if not self.space.has_styles:
             return part.float(), self.read_by(part).float()
         on = on_levels(self.space, torch.ones_like(vector), levels)
@@ -72,7 +72,7 @@ def on_levels(space: Space, vector: torch.Tensor, levels: Collection[int] | None
     chosen = set(known) if levels is None else set(levels)
     if not chosen or not chosen <= set(known):
         expected = f"some of 0 to {space.num_levels - 1}, the coarsest first"
-        raise ConfigError("There are no such levels.", where="--levels", got=sorted(chosen), expected=expected)
+        raise ConfigError("There are no such levels.", where="--level", got=sorted(chosen), expected=expected)
     kept = torch.tensor([float(level in chosen) for level in known], dtype=vector.dtype)
     if space.has_styles:
         return kept[:, None] * vector

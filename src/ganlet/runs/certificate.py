@@ -23,6 +23,7 @@ from ganlet import __version__
 from ganlet.errors import ConfigError
 
 SCHEMA = 1
+SPACES = ("latents", "styles")
 MOST_NUMBERS = 16_000_000  # in one array: what somebody else wrote must not fill the memory
 HASH_BYTES = 16
 
@@ -75,29 +76,48 @@ class Certificate:
         return json.dumps({**tree, "checksum": _checksum(tree)}, sort_keys=True)
 
     @classmethod
-    def from_text(cls, text: str) -> Certificate:
-        """The certificate that a text holds. Raises `ConfigError` where it was changed, or is of a newer kind."""
+    def from_text(cls, text: str, where: str | None = None) -> Certificate:
+        """The certificate that a text holds. Raises `ConfigError` where it was changed, or is of a newer kind.
+
+        `where` is what holds it, for the message.
+        """
         try:
             tree = json.loads(text)
             checksum, schema = tree.pop("checksum"), tree.pop("schema")
             if schema != SCHEMA:
                 hint = "install a newer ganlet: pip install --upgrade ganlet"
                 raise ConfigError(
-                    "Another version of ganlet wrote this certificate.", got=f"schema {schema}", hint=hint
+                    "Another version of ganlet wrote this certificate.", where=where, got=f"schema {schema}", hint=hint
                 )
             if checksum != _checksum({**tree, "schema": schema}):
                 raise ValueError("its checksum is another one")
             arrays: dict[str, Any] = {name: _unpacked(tree.pop(name)) for name in ("values", "labels", "boxes")}
             found = cls(maker=Maker(**tree.pop("maker")), **arrays, **tree)
-            if found.boxes.shape != (len(found), 4):
-                raise ValueError("it does not say where its cells are")
+            found._require_sense()
             return found
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, zlib.error) as error:
             raise ConfigError(
                 "The certificate of this picture was changed or damaged, so nothing in it can be relied on.",
+                where=where,
                 got=error,
                 hint="find the picture's latent by looking for it: ganlet explore RUN invert PICTURE",
             ) from None
+
+    def _require_sense(self) -> None:
+        """Raise `ValueError` where parts are not of their kinds, as nothing is that ganlet wrote itself."""
+        texts = (self.maker.run, self.maker.weights, self.pixels, self.version)
+        if not all(isinstance(text, str) for text in texts) or not isinstance(self.how, Mapping):
+            raise ValueError("it does not say who drew it, and how")
+        if type(self.maker.images_seen) is not int or self.space not in SPACES:
+            raise ValueError("it does not say of which moment or space it is")
+        arrays = [self.values] if self.labels is None else [self.values, self.labels]
+        if any(array.dtype != np.float32 or array.ndim < 2 or len(array) != len(self) for array in arrays):
+            raise ValueError("its cells are without points")
+        if self.boxes.shape != (len(self), 4) or self.boxes.dtype != np.int64:
+            raise ValueError("it does not say where its cells are")
+        frames, scales = self.boxes[:, 0], self.boxes[:, 3]
+        if (self.boxes < 0).any() or (frames >= len(self)).any() or (scales < 1).any():
+            raise ValueError("its cells are nowhere")
 
 
 def weights_hash(network: torch.nn.Module) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, PngImagePlugin, features
+from PIL import Image, PngImagePlugin, UnidentifiedImageError, features
 
 from ganlet.errors import ConfigError, EnvironmentProblem
 from ganlet.images import PIL_MODES, opaque, to_pil
@@ -121,10 +121,11 @@ def _errors_explained(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        unknown = isinstance(error, UnidentifiedImageError)  # whose words name an object of ours
         raise ConfigError(
             "This picture cannot be read.",
             where=printable(path),
-            got=getattr(error, "strerror", None) or error,
+            got="another kind of file, or a damaged one" if unknown else getattr(error, "strerror", None) or error,
             expected="a PNG, WebP, GIF or MP4 that ganlet drew",
         ) from None
 

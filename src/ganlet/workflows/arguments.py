@@ -5,9 +5,10 @@ Where names are asked for, text is one name, and never its letters.
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from ganlet.config import RunConfig
 from ganlet.errors import ConfigError
@@ -38,6 +39,14 @@ def require_number(name: str, value: object) -> None:
     """Raise `ConfigError` unless a value is a number."""
     if not isinstance(value, numbers.Real) or isinstance(value, bool):
         raise _wrong(name, value, "a number")
+
+
+def require_truncation(truncation: object) -> None:
+    """Raise `ConfigError` unless a truncation is a number from 0 on, or none is asked for."""
+    if truncation is not None:
+        require_number("truncation", truncation)
+        if not 0 <= cast(float, truncation) < math.inf:
+            raise ConfigError("A truncation must be a number from 0 on.", where="--truncation", got=truncation)
 
 
 def require_callables(name: str, value: object) -> None:

@@ -73,17 +73,17 @@ class LabelSampler:
         return drawn[order]
 
 
-def named_labels(names: Sequence[str], num: int, config: RunConfig) -> torch.Tensor:
+def named_labels(names: Sequence[str], num: int, config: RunConfig, option: str = "--label") -> torch.Tensor:
     """Label vectors (num, num_labels) for labels by name.
 
     Of several classes each is for an equal share of the pictures, in their order; several attributes hold together.
-    Raises `ConfigError` where a name is none of them, or pictures are generated without labels.
+    Raises `ConfigError`, naming the option, where a name is none of them, or pictures are generated without labels.
     """
     data = config.data
     if data.labels == "none":
         raise ConfigError(
             "This run generates pictures without labels.",
-            where="--label",
+            where=option,
             got=", ".join(map(printable, names)),
             hint="train one with --set data.labels=classes",
         )
@@ -92,15 +92,17 @@ def named_labels(names: Sequence[str], num: int, config: RunConfig) -> torch.Ten
     for name in names:
         if name not in data.label_names:
             near = nearest(name, data.label_names)
+            between = "; " if any("," in known for known in data.label_names) else ", "
             raise ConfigError(
                 "There is no such label.",
-                where="--label",
+                where=option,
                 got=printable(name),
-                expected=", ".join(map(printable, data.label_names[:20])) + (", ..." if data.num_labels > 20 else ""),
+                expected=between.join([*map(printable, data.label_names[:20]), *["..."] * (data.num_labels > 20)]),
                 hint=f"did you mean {printable(near)}?" if near else None,
             )
     if data.labels == "classes" and len(names) > num:
-        raise ConfigError("There are fewer pictures to draw than classes asked for.", where="--num", got=num)
+        got = f"{len(names)} classes for {num} picture{'s' if num > 1 else ''}"
+        raise ConfigError("There are fewer pictures to draw than classes asked for.", where=option, got=got)
     chosen = torch.eye(data.num_labels)[[data.label_names.index(name) for name in names]]
     if data.labels == "attributes":
         return chosen.amax(dim=0, keepdim=True).expand(num, -1).clone()

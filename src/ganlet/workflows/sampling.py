@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -19,7 +18,7 @@ from ganlet.games import Game
 from ganlet.games.drawn import BATCH
 from ganlet.latent.space import Points, Space
 from ganlet.runs.folder import RunFolder
-from ganlet.workflows.arguments import names_of, require_number, require_whole
+from ganlet.workflows.arguments import names_of, require_truncation, require_whole
 from ganlet.workflows.drawing import Drawing
 from ganlet.workflows.generators import Trained, open_generator, open_generator_file
 from ganlet.workflows.labels import named_labels
@@ -71,10 +70,7 @@ def draw_samples(
     require_whole("seed", seed)
     if num < 1:
         raise ConfigError("There must be at least one picture to draw.", where="--num", got=num)
-    if truncation is not None:
-        require_number("truncation", truncation)
-        if not 0 <= truncation < math.inf:
-            raise ConfigError("A truncation must be a number from 0 on.", where="--truncation", got=truncation)
+    require_truncation(truncation)
     names = names_of("labels", labels)
     path, chosen = paths.given(run), choose_device(device)
     if path.is_file():

@@ -23,6 +23,7 @@ from ganlet.runs.cells import compose, difference, fits
 from ganlet.runs.certificate import Certificate, pixels_hash
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.picture_files import FILMS, LOSSY, decode, encode, read
+from ganlet.workflows.arguments import require_truncation
 from ganlet.workflows.drawing import Drawing
 from ganlet.workflows.generators import Trained, open_generator, open_generator_file
 from ganlet.workflows.sampling import sampled_points
@@ -105,7 +106,7 @@ def whence(
             expected="a PNG, WebP, GIF or MP4 as ganlet wrote it: other programs drop certificates when they save",
             hint=f"look for its latent: ganlet explore RUN invert {printable(path)}",
         )
-    certificate = Certificate.from_text(text)
+    certificate = Certificate.from_text(text, printable(path))
     origin = Origin(path, certificate, pixels_hash(frames) == certificate.pixels)
     if run is None:
         return origin
@@ -141,7 +142,7 @@ def _drawn_by(certificate: Certificate, path: Path, device: torch.device, game: 
     raise ConfigError(
         "The weights that drew this picture are not here.",
         where=printable(path),
-        got=", ".join(found) or "no generator",
+        got=", ".join(dict.fromkeys(found)) or "no generator",
         expected=f"weights {wanted.weights[:12]}, {wanted.images_seen:,} images seen, of run {wanted.run}",
         hint="give the run that drew it; its checkpoint may have been pruned since",
     )
@@ -152,6 +153,14 @@ def _again(certificate: Certificate, trained: Trained) -> Drawing:
     space = Space(trained.generator)
     labels = None if certificate.labels is None else torch.tensor(certificate.labels)
     points = Points(torch.tensor(certificate.values), labels)
+    num_labels = 0 if labels is None else labels[0].numel()
+    one = space.shape[-1:] if certificate.space == "latents" else space.shape
+    if points.values.shape[1:] not in (one, space.shape) or num_labels != trained.config.data.num_labels:
+        raise ConfigError(
+            "The certificate of this picture does not fit the generator that it names.",
+            got=f"points of shape {tuple(points.values.shape[1:])}, {num_labels} labels",
+            expected=f"points of shape {tuple(space.shape)}, {trained.config.data.num_labels} labels",
+        )
     kind = "styles" if space.has_styles else "latents"
     if certificate.space == "latents" and space.has_styles:  # it was drawn while training
         points = space.enter(points.values, labels)
@@ -171,7 +180,11 @@ def _batch_of(certificate: Certificate, points: Points, trained: Trained, space:
     index, num, seed = (how[name] if isinstance(how.get(name), int) else -1 for name in ("index", "num", "seed"))
     if seed < 0 or not 0 <= index < num <= MOST:
         return points, None
-    together = sampled_points(trained, space, num, seed, how.get("label_names") or [], how.get("truncation"))
+    names, truncation = how.get("label_names") or [], how.get("truncation")
+    if not isinstance(names, list):
+        return points, None
+    require_truncation(truncation)
+    together = sampled_points(trained, space, num, seed, names, truncation)
     start = index // BATCH * BATCH
     batch, place = together[start : start + BATCH], index - start
     if not torch.equal(batch.values[place : place + 1], points.values):  # this torch draws other numbers from the seed
@@ -182,10 +195,12 @@ def _batch_of(certificate: Certificate, points: Points, trained: Trained, space:
 def _difference(frames: np.ndarray, drawn: Drawing, suffix: str) -> int:
     """The most grey levels by which what is there differs from what was drawn again."""
     assert drawn.boxes is not None
-    size = drawn.pictures.shape[1:3]
+    height, width = drawn.pictures.shape[1:3]
+    # Frames of a film that are equal come back as one, so there may be fewer than were drawn.
+    there = np.broadcast_to(frames[:1], (len(drawn), *frames.shape[1:])) if suffix in FILMS else frames
+    if not fits(there, drawn.boxes, (height, width)):
+        return 255
     if suffix not in FILMS:
-        if not fits(frames, drawn.boxes, (size[0], size[1])):
-            return 255
         return int(difference(frames, drawn.pictures, drawn.boxes).max())
     if suffix == LOSSY:
         expected = np.stack([opaque(frame) for frame in compose(drawn.pictures, drawn.boxes)])

@@ -47,8 +47,8 @@ def directions(
             if listed
             else find_directions(lab, kind or (), num=num, seed=seed, keep_others=keep_others, levels=level)
         )
-        show(_table(known) if known else "no directions are known yet")
-        if not listed:
+        show(_table(known) if known else f"no directions {'are known yet' if listed else 'were found'}")
+        if known and not listed:
             written(strips(lab, known, seed), target, certificate)
 
 

@@ -38,7 +38,7 @@ def inside(
 ) -> None:
     """Look into both networks: layers, maps, what units wait for, filters, where the discriminator looks."""
     with opened_lab(context) as lab:
-        target = _page_place(lab, out, "inside.png")
+        target = _page_place(lab, out, "inside")
         sheet = lab.inside(network, layer, unit=unit, silence=silence or (), dissect=dissect, num=num, seed=seed)
         sheet.save(target, certificate=certificate)
         tell_result(target)
@@ -54,16 +54,13 @@ def space_map(
 ) -> None:
     """Lay generated and training pictures out as a map, and measure how smooth the space is."""
     with opened_lab(context) as lab:
-        target = _page_place(lab, out, "map.png")
+        target = _page_place(lab, out, "map")
         lab.map(method, num, seed).save(target, certificate=certificate)
         tell_result(target)
 
 
-def _page_place(lab: Lab, out: Path | None, name: str) -> Path:
+def _page_place(lab: Lab, out: Path | None, verb: str) -> Path:
     """The PNG that a page is written to. To be called first, for it says what is wrong with the place."""
-    from ganlet.workflows.drawing import picture_path
+    from ganlet.workflows.lab.sheets import page_path
 
-    if out is None:
-        return lab.path / name
-    path = picture_path(out, films=False)
-    return path if path.suffix.lower() == ".png" else path / name
+    return page_path(lab.path / f"{verb}.png" if out is None else out, verb)

@@ -55,7 +55,7 @@ def find(
 
 def keep(lab: Lab, name: str, points: Points) -> Path:
     """Keep a point under a name. Raises `ConfigError` for a name that means something else."""
-    path = kept_path(lab, "points", name)
+    path = kept_path(lab, "points", name, "NAME")
     tensors = {"values": points.values[:1].contiguous()}
     if points.labels is not None:
         tensors["labels"] = points.labels[:1].contiguous()
@@ -66,12 +66,12 @@ def keep(lab: Lab, name: str, points: Points) -> Path:
     return path
 
 
-def kept_path(lab: Lab, kind: str, name: str) -> Path:
+def kept_path(lab: Lab, kind: str, name: str, option: str = "--keep") -> Path:
     """Where a thing of a kind ("points", "directions") is kept under a name. Raises `ConfigError` for an odd name."""
-    if not NAME.fullmatch(name) or SEED.fullmatch(name) or Path(name).suffix in (STILL, *FILMS):
+    if not NAME.fullmatch(name) or SEED.fullmatch(name) or Path(name).suffix.lower() in (STILL, *FILMS):
         raise ConfigError(
             "This name cannot be told from something else.",
-            where="--keep",
+            where=option,
             got=printable(name),
             expected="letters, digits, spaces, . _ + -; no number, no name of a file",
         )
@@ -157,7 +157,7 @@ def _of_picture(lab: Lab, path: Path, option: str) -> Points:
             expected=MEANT,
             hint=f"look for its latent: ganlet explore {printable(lab.path.parent)} invert {printable(path)}",
         )
-    return points_of(lab, Certificate.from_text(text), printable(path), option)
+    return points_of(lab, Certificate.from_text(text, printable(path)), printable(path), option)
 
 
 def points_of(lab: Lab, certificate: Certificate, got: str, option: str) -> Points:

@@ -20,6 +20,7 @@ from ganlet.latent.spread import Spread
 from ganlet.latent.supervised import from_groups, from_verdicts
 from ganlet.randomness import derive
 from ganlet.workflows.drawing import Drawing
+from ganlet.workflows.lab.edits import MOST_STRENGTH
 from ganlet.workflows.lab.judge import ModeJudge, judged
 from ganlet.workflows.lab.known_directions import load_all
 from ganlet.workflows.lab.lab import Lab
@@ -70,8 +71,13 @@ def arithmetic(
         keep_others: where a judge sees what is meant, keep the difference out of the span of other attributes.
         seed: of the pictures that are looked through.
 
-    Raises `ConfigError` where only one of the groups is given, or groups do not differ.
+    Raises `ConfigError` where only one of the groups is given, groups do not differ, or a strength makes no sense.
     """
+    if strength is not None and not abs(strength) <= MOST_STRENGTH:
+        expected = f"a number from -{MOST_STRENGTH:g} to {MOST_STRENGTH:g}"
+        raise ConfigError(
+            "This strength is no number that makes sense.", where="--strength", got=strength, expected=expected
+        )
     if bool(plus) != bool(minus):
         option = "--minus" if plus else "--plus"
         raise ConfigError("One of the two groups is empty.", where=option, expected="three pictures or more each")

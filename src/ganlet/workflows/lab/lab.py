@@ -22,6 +22,7 @@ from ganlet.metrics.mode_classifier import open_mode_classifier
 from ganlet.paths import given
 from ganlet.runs.certificate import Maker
 from ganlet.runs.folder import RunFolder
+from ganlet.workflows.arguments import require_truncation
 from ganlet.workflows.drawing import Drawing
 from ganlet.workflows.generators import Trained, open_generator, open_generator_file
 from ganlet.workflows.lab.judge import ModeJudge
@@ -113,13 +114,14 @@ class Lab:
         self, num: int, seed: int = 0, labels: torch.Tensor | None = None, truncation: float | None = None
     ) -> Points:
         """The points that `ganlet sample --seed` draws; labels (num, num_labels) are as in the source by default."""
+        require_truncation(truncation)
         if labels is None and self.trained.labels is not None:
             labels = self.trained.labels.draw(num, seed)
         return self.space.sample(num, seed, labels, truncation)
 
-    def labels_named(self, names: list[str], num: int) -> torch.Tensor:
+    def labels_named(self, names: list[str], num: int, option: str = "--label") -> torch.Tensor:
         """Label vectors (num, num_labels); see `named_labels`."""
-        return named_labels(names, num, self.trained.config)
+        return named_labels(names, num, self.trained.config, option)
 
     def points(
         self,

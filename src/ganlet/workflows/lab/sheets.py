@@ -13,12 +13,16 @@ import numpy as np
 import safetensors.torch
 import torch
 
+from ganlet.errors import ConfigError
 from ganlet.images import png_bytes
+from ganlet.paths import printable
 from ganlet.runs.certificate import Certificate, Maker
 from ganlet.runs.files import os_errors_explained, write_atomic
 from ganlet.runs.panels import Panel
-from ganlet.runs.picture_files import certified
+from ganlet.runs.picture_files import STILL, certified
 from ganlet.workflows.drawing import picture_path
+
+DATA = (".json", ".safetensors")  # beside the PNG
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,20 +47,36 @@ class Sheet:
     def save(self, out: str | os.PathLike[str], *, certificate: bool = True) -> list[Path]:
         """Write FILE.png, its data beside it as FILE.json, and FILE.safetensors where there are tensors.
 
-        Into a folder they go under the name of the verb. Raises `ConfigError` for another kind of file, and else as
-        `runs.files.os_errors_explained`.
+        Raises `ConfigError` as `page_path` does, and else as `runs.files.os_errors_explained`.
         """
-        path = picture_path(out, films=False)
-        if path.suffix.lower() != ".png":
-            path = path / f"{self.data['verb']}.png"
+        path = page_path(out, str(self.data["verb"]))
         with os_errors_explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         told = Certificate.without_points(self.maker, {"verb": self.data["verb"]}) if certificate else None
         files = {path: certified(self.picture[None], path.suffix.lower(), told)}
-        files[path.with_suffix(".json")] = (json.dumps(self.data, indent=1, ensure_ascii=False) + "\n").encode()
+        files[path.with_suffix(DATA[0])] = (json.dumps(self.data, indent=1, ensure_ascii=False) + "\n").encode()
         if self.tensors:
             tensors = {name: tensor.contiguous() for name, tensor in self.tensors.items()}
-            files[path.with_suffix(".safetensors")] = safetensors.torch.save(tensors)
+            files[path.with_suffix(DATA[1])] = safetensors.torch.save(tensors)
         for file, content in files.items():
             write_atomic(file, content)
         return list(files)
+
+
+def page_path(out: str | os.PathLike[str], verb: str) -> Path:
+    """The PNG that the page of a verb is written to: `out`, or in it, where that is a folder, VERB.png.
+
+    Raises `ConfigError` for another kind of file, and where data would be written over something else, such as a
+    generator.safetensors: files beside a page that was never there are none of its data.
+    """
+    path = picture_path(out, films=False)
+    path = path if path.suffix.lower() == STILL else path / f"{verb}{STILL}"
+    beside = [path.with_suffix(suffix) for suffix in DATA]
+    if not os.path.lexists(path) and (taken := [file for file in beside if os.path.lexists(file)]):
+        raise ConfigError(
+            "The data of this page would be written over a file that is something else.",
+            where="--out",
+            got=printable(taken[0]),
+            hint="choose another name",
+        )
+    return path

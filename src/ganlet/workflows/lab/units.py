@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ganlet.errors import ConfigError, DataError
+from ganlet.errors import ConfigError
 from ganlet.images import opaque
 from ganlet.latent.dissection import Ablation, ablation, agreement, random_groups, single_units
 from ganlet.latent.inside import Layer
@@ -93,7 +93,7 @@ def _of_layer(lab: Lab, shown: Opened, layer: Layer, dissect: bool) -> Sheet:
     data["units"] = [unit_facts(shown, layer, unit, answers) for unit in range(layer.num_units)]
     tensors = {"peaks": answers.peaks, "activations": shown.inside.activations(shown.inputs[:SHOWN], layer.name)}
     panels = []
-    judge = _judge(lab) if shown.name == "generator" else None
+    judge = lab.judge if shown.name == "generator" else None
     if dissect:
         panel, data["silenced"], found = _dissected(lab, shown, layer, judge)
         panels.append(panel)
@@ -147,7 +147,7 @@ def _silenced_panel(
     lab: Lab, shown: Opened, layer: Layer, units: list[int], examples: torch.Tensor
 ) -> tuple[Panel, dict[str, Any]]:
     """Pictures before and after, and what the judge says, beside what as many random units do."""
-    judge = _judge(lab)
+    judge = lab.judge
     groups = [units, *random_groups(layer.num_units, len(units), RANDOM_GROUPS, 0)]
     found = ablation(shown.inside, shown.inputs, layer.name, groups, judge)
     with shown.inside.silenced({layer.name: units}):
@@ -246,12 +246,3 @@ def _values(judge: ModeJudge) -> list[tuple[int, int, str]]:
         for attribute, (name, values) in enumerate(judge.attributes.items())
         for value, word in enumerate(values)
     ]
-
-
-def _judge(lab: Lab) -> ModeJudge | None:
-    """The judge, where the pictures are there that he learns from."""
-    try:
-        return lab.judge
-    except DataError as error:
-        lab.reporter.say(f"{error.what} So nobody tells what pictures show.")
-        return None

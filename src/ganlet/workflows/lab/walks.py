@@ -35,15 +35,22 @@ def interpolate(
     With `from_labels` and `to_labels` the way also leads from the one to the other; with one address it is the same
     latent all the way, and only the labels change. `truncation` is for seeds. See `latent.paths.path`.
     """
-    _require_few(steps)
+    _require_few(steps, "--steps")
     stations = list(addresses) * (2 if len(addresses) == 1 and (from_labels or to_labels) else 1)
     labels = None
     if from_labels or to_labels:
-        first, last = (
-            lab.labels_named(list(names), 1) for names in (from_labels or to_labels, to_labels or from_labels)
+        asked = (("--from-label", from_labels), ("--to-label", to_labels))
+        ends = [lab.labels_named(list(names), 1, option) for option, names in asked if names]
+        labels = torch.lerp(ends[0], ends[-1], torch.linspace(0, 1, len(stations))[:, None])
+    points = joined(
+        lab.points(
+            station,
+            option="--to" if number else "--from",
+            labels=None if labels is None else labels[number : number + 1],
+            truncation=truncation,
         )
-        labels = torch.lerp(first, last, torch.linspace(0, 1, len(stations))[:, None])
-    points = lab.points(*stations, option="--to", labels=labels, truncation=truncation)
+        for number, station in enumerate(stations)
+    )
     found = paths.path(lab.space, points, steps, loop=loop, straight=straight)
     how = {"verb": "interpolate", "through": _named(addresses), "loop": loop, "straight": straight}
     how |= {name: list(labels) for name, labels in (("from", from_labels), ("to", to_labels)) if labels}
@@ -55,7 +62,7 @@ def grid(lab: Lab, addresses: Sequence[Any] = (0, 1, 2, 3), rows: int = 8, colum
     for option, value in (("--rows", rows), ("--columns", columns)):
         if value < 2:
             raise ConfigError("A sheet between corners has at least two of each.", where=option, got=value)
-    _require_few(rows * columns)
+    _require_few(rows * columns, "--rows")
     points = paths.corners(lab.space, lab.points(*addresses), rows, columns)
     return lab.draw(points, {"verb": "grid", "corners": _named(addresses)}, columns=columns)
 
@@ -68,7 +75,7 @@ def mix(lab: Lab, rows: Sequence[Any] = (), columns: Sequence[Any] = (), part: s
     levels = mixing.levels_of(lab.space, part)
     left = lab.points(*(rows or range(5)), option="--rows")
     top = lab.points(*(columns or range(10, 16)), option="--columns")
-    _require_few(len(left) * len(top))
+    _require_few(len(left) * len(top), "--rows")
     cells = mixing.matrix(lab.space, left, top, levels)
     how = {"verb": "mix", "part": part, "rows": _named(rows or range(5)), "columns": _named(columns or range(10, 16))}
     return _matrix_drawing(lab, left, top, cells, how)
@@ -88,6 +95,7 @@ def _named(addresses: Sequence[Any]) -> list[str]:
     return [PurePath(str(one)).name if isinstance(one, str | PurePath | int) else "points" for one in addresses]
 
 
-def _require_few(num: int) -> None:
+def _require_few(num: int, option: str) -> None:
     if num > MOST_PICTURES:
-        raise ConfigError("These are too many pictures.", got=f"{num:,}", expected=f"at most {MOST_PICTURES:,}")
+        expected = f"at most {MOST_PICTURES:,}"
+        raise ConfigError("These are too many pictures.", where=option, got=f"{num:,}", expected=expected)
