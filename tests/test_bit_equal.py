@@ -47,10 +47,10 @@ INTENDED: dict[str, dict[str, str]] = {
     "bf16/*": _IN_BF16,
 }
 
-# In the default share: every fifth preset, a spread of all else, and what has no second case.
-EVERY_NTH = 80
+# In the default share: every seventh preset, a spread of all else, and what has no second case.
+EVERY_NTH = 160
 OTHERS = [name for name in CASES if name not in PRESETS]
-SHARE = {*PRESETS[::5], "preset/quick", *OTHERS[::EVERY_NTH], "growing/averages", "init-from/wider", "rollback/mlp-mlp"}
+SHARE = {*PRESETS[::7], "preset/quick", *OTHERS[::EVERY_NTH], "growing/averages", "init-from/wider", "rollback/mlp-mlp"}
 SHARE.discard("schedule/plateau")  # measuring takes longer than ten others
 
 RECORD = read_record()

@@ -70,7 +70,7 @@ def test_the_programs_of_the_guide_run(title, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(Measurer, "__call__", lambda self, event: None)  # longer than all the rest, and no part of it
     kept = dict(losses.LOSSES)
     try:
-        exec(PROGRAMS[title].replace('"train.total_images": 4_000', '"train.total_images": 640'), {})
+        exec(PROGRAMS[title].replace('"train.total_images": 4_000', '"train.total_images": 320'), {})
     finally:
         losses.LOSSES.clear()
         losses.LOSSES.update(kept)
