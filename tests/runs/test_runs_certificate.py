@@ -100,14 +100,24 @@ def test_boxes_outside_of_a_picture_do_not_fit():
     assert not fits(frames, inside * 0, (8, 10))
 
 
+def _tree(text):
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_a_certificate_that_was_changed_is_no_certificate(data):
     text = certificate().to_text()
     place = data.draw(st.integers(0, len(text) - 1))
     letter = data.draw(st.characters(min_codepoint=32, max_codepoint=126).filter(lambda one: one != text[place]))
+    changed = text[:place] + letter + text[place + 1 :]
+    if _tree(changed) == json.loads(text):  # é may be spelled \\u00e9 and \\u00E9
+        return
     with pytest.raises(ConfigError, match=r"changed or damaged|Another version"):
-        Certificate.from_text(text[:place] + letter + text[place + 1 :])
+        Certificate.from_text(changed)
 
 
 @settings(max_examples=60, deadline=None)

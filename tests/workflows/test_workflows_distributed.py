@@ -90,6 +90,7 @@ def test_two_processes_share_one_run(two, start, tmp_path, config_file, monkeypa
     assert not list(run.path.rglob(".tmp-*"))
 
 
+@pytest.mark.slow  # that one rank stops all is seen in tests/engine/test_engine_distributed.py
 def test_a_signal_at_one_of_them_saves_and_ends_both_and_both_go_on(two, tmp_path, config_file):
     run = tmp_path / "run"
     config = config_file({"train.total_images": 10_000_000, "discriminator.norm": "batch"})
