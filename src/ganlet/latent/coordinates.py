@@ -31,14 +31,8 @@ class Coordinates:
         self.box = BOXES[space.kind]
         self.shape = space.shape[1:] if self.shared else space.shape
         self.size = math.prod(self.shape)
-        if space.kind == "normal" or space.kind == "sphere":
-            self._mean, self._deviation = torch.zeros(self.size), torch.ones(self.size)
-        elif space.kind == "uniform":
-            self._mean, self._deviation = torch.zeros(self.size), torch.full((self.size,), 1 / math.sqrt(3.0))
-        else:
-            mean, deviation = space.typical
-            mean, deviation = (mean[0], deviation[0]) if self.shared else (mean, deviation)
-            self._mean, self._deviation = mean.flatten(), deviation.flatten().clamp_min(1e-6)
+        mean, deviation = (one[0] if self.shared else one for one in space.typical)
+        self._mean, self._deviation = mean.flatten(), deviation.flatten().clamp_min(1e-6)
 
     def values(self, numbers: torch.Tensor) -> torch.Tensor:
         """The values (N, *space.shape) of points at numbers (N, size); differentiable."""

@@ -105,5 +105,5 @@ def _shown(
         random = torch.Generator().manual_seed(derive(seed, "labels for an encoder", clock))
         labels = labels[torch.randint(len(labels), (num,), generator=random)]
     points = space.enter(latents, labels)
-    images = torch.cat([space.images(points[start : start + BATCH]) for start in range(0, num, BATCH)])
+    images = torch.cat(list(space.batches(points)))
     return images, coordinates.numbers(points.values), labels

@@ -6,7 +6,6 @@ import math
 
 import torch
 
-from ganlet.games.drawn import BATCH
 from ganlet.latent.coordinates import Coordinates
 from ganlet.randomness import derive
 
@@ -31,8 +30,7 @@ class Pool:
             random = torch.Generator().manual_seed(derive(seed, "labels of a pool"))
             labels = labels[torch.randint(len(labels), (num,), generator=random)]
         points = space.sample(num, derive(seed, "pool"), labels)
-        parts = [points[start : start + BATCH] for start in range(0, num, BATCH)]
-        self.images = torch.cat([space.images(part).cpu() for part in parts])
+        self.images = torch.cat([images.cpu() for images in space.batches(points)])
         self.numbers, self.labels = coordinates.numbers(points.values), points.labels
 
     def __len__(self) -> int:

@@ -80,10 +80,7 @@ class Objective:
     @torch.no_grad()
     def _scale(self, features: Features) -> float:
         """Grey levels between unrelated pictures over the distance of their features."""
-        labels = self.space.labels
-        if labels is not None:
-            labels = labels[torch.arange(NUM_SCALE) % len(labels)]
-        images = self.space.images(self.space.sample(NUM_SCALE, 0, labels))
+        images = self.space.images(self.space.sample(NUM_SCALE, 0, self.space.labels_for(NUM_SCALE)))
         found = features(images)
         pixels = (images - images.roll(1, 0)).square().mean()
         return GREY * float((pixels / (found - found.roll(1, 0)).square().sum(dim=1).mean().clamp_min(1e-12)).sqrt())

@@ -6,7 +6,7 @@ has one of its own); else they are the latents themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -20,6 +20,7 @@ from ganlet.images import to_packed
 from ganlet.networks.latents import Latents, interpolate, sample_latents
 
 NUM_TYPICAL = 4_096  # points that the mean and the spread of styles are estimated from
+VARIANCES = {"normal": 1.0, "uniform": 1 / 3, "sphere": 1.0}  # of each number of such latents, all of mean 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,23 +140,29 @@ class Space:
         values = points.values.to(self.device)
         if self.has_styles:
             return self.generator.synthesize(values)
-        return (
-            self.generator(values) if points.labels is None else self.generator(values, points.labels.to(self.device))
-        )
+        labels = () if points.labels is None else (points.labels.to(self.device),)
+        return self.generator(values, *labels)
+
+    def batches(self, points: Points) -> Iterator[torch.Tensor]:
+        """The images of points, in the batches in which `ganlet.sample` draws them."""
+        for start in range(0, len(points), BATCH):
+            yield self.images(points[start : start + BATCH])
 
     @torch.inference_mode()
     def pictures(self, points: Points) -> np.ndarray:
         """uint8 pictures (N, H, W, C), bit by bit those of `ganlet.sample` for the same points in the same order."""
-        parts = [points[start : start + BATCH] for start in range(0, len(points), BATCH)]
-        return np.concatenate([to_packed(self.images(part)).cpu().numpy() for part in parts])
+        return np.concatenate([to_packed(images).cpu().numpy() for images in self.batches(points)])
+
+    def labels_for(self, num: int) -> torch.Tensor | None:
+        """Label vectors (num, num_labels) as pictures have them, always the same; None without labels."""
+        return None if self.labels is None else self.labels[torch.arange(num) % len(self.labels)]
 
     @cached_property
     def typical(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """The mean and the standard deviation of points, each of the space's shape."""
-        labels = self.labels
-        if labels is not None:
-            labels = labels[torch.arange(NUM_TYPICAL) % len(labels)]
-        values = self.sample(NUM_TYPICAL, 0, labels).values
+        """The mean and the standard deviation of points, each of the space's shape; estimated where not known."""
+        if self.kind in VARIANCES:
+            return torch.zeros(self.shape), torch.full(self.shape, VARIANCES[self.kind] ** 0.5)
+        values = self.sample(NUM_TYPICAL, 0, self.labels_for(NUM_TYPICAL)).values
         return values.mean(dim=0), values.std(dim=0)
 
     def between(self, starts: torch.Tensor, ends: torch.Tensor, positions: torch.Tensor | float) -> torch.Tensor:

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import torch
 
 from ganlet.errors import ConfigError
-from ganlet.latent.space import Points, Space
+from ganlet.latent.space import VARIANCES, Points, Space
 
 NUM_POINTS = 8_192  # that the spread of styles is estimated from
 RIDGE = 1e-3  # of the mean variance, added to every variance: some combinations of styles hardly ever vary
-VARIANCES = {"normal": 1.0, "uniform": 1 / 3, "sphere": 1.0}  # of each number of such latents, all uncorrelated
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,10 +28,7 @@ class Spread:
         size = space.shape[-1]
         if space.kind in VARIANCES:
             return cls(space, torch.zeros(size).double(), VARIANCES[space.kind] * torch.eye(size).double())
-        labels = space.labels
-        if labels is not None:
-            labels = labels[torch.arange(NUM_POINTS) % len(labels)]
-        values = shared(space.sample(NUM_POINTS, 0, labels))
+        values = shared(space.sample(NUM_POINTS, 0, space.labels_for(NUM_POINTS)))
         covariance = values.T.cov()
         return cls(space, values.mean(dim=0), covariance + RIDGE * covariance.trace() / size * torch.eye(size))
 

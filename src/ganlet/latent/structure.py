@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from ganlet.errors import ConfigError, EnvironmentProblem
-from ganlet.games.drawn import BATCH
 from ganlet.latent.space import Points, Space
 from ganlet.randomness import callers_randomness_kept, derive
 
@@ -187,5 +186,5 @@ def steps_between(space: Space, starts: Points, ends: Points, num_steps: int, fe
 
 def _features(space: Space, points: Points, features: Features) -> torch.Tensor:
     """The features of the pictures of points, float64 (N, F), in batches."""
-    parts = (features(space.images(points[start : start + BATCH])) for start in range(0, len(points), BATCH))
+    parts = (features(images) for images in space.batches(points))
     return torch.cat([part.cpu().double() for part in parts])
