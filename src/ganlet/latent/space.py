@@ -91,6 +91,11 @@ class Space:
         self.kind: str | None = "styles" if self.has_styles else getattr(self.generator.latents, "kind", None)
 
     @property
+    def points_are(self) -> str:
+        """What the values of points are: "styles" or "latents"."""
+        return "styles" if self.has_styles else "latents"
+
+    @property
     def num_levels(self) -> int:
         """How many resolutions have a part of the point of their own; 1 where points cannot be mixed."""
         return self.generator.latents.levels if isinstance(self.generator.latents, Latents) else 1

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
 from ganlet import paths
@@ -51,8 +52,7 @@ class Drawing:
     @classmethod
     def of(cls, space: Space, points: Points, maker: Maker, how: Mapping[str, Any], **layout: Any) -> Drawing:
         """The pictures of points."""
-        kind = "styles" if space.has_styles else "latents"
-        return cls(space.pictures(points), points, maker, kind, how, **layout)
+        return cls(space.pictures(points), points, maker, space.points_are, how, **layout)
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -117,6 +117,18 @@ class Drawing:
             with os_errors_explained(file):
                 file.write_bytes(certified(one.pictures, STILL, told))
         return files
+
+
+def points_in(certificate: Certificate, space: Space) -> Points:
+    """The points of a certificate in the space of the generator that it is about.
+
+    What was drawn while training has latents, also where points are styles.
+    """
+    labels = None if certificate.labels is None else torch.tensor(certificate.labels)
+    values = torch.tensor(certificate.values)
+    if certificate.space == "latents" and space.has_styles:
+        return space.enter(values, labels)
+    return Points(values, labels)
 
 
 def picture_path(out: str | os.PathLike[str], *, films: bool = True) -> Path:

@@ -89,8 +89,8 @@ def draw_samples(
         given = _tensor(latents, one.dtype)
         _require_shape(given, one.shape[1:])
         points = space.enter(given, _labels(trained, len(given), seed, names), truncation)
-    kind = "styles" if space.has_styles else "latents"
-    return Drawing(_pictures(space, points, reporter or Silent()), points, trained.maker, kind, how)
+    pictures = _pictures(space, points, reporter or Silent())
+    return Drawing(pictures, points, trained.maker, space.points_are, how)
 
 
 def sampled_points(

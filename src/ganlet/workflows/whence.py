@@ -24,7 +24,7 @@ from ganlet.runs.certificate import Certificate, pixels_hash
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.picture_files import FILMS, LOSSY, decode, encode, read
 from ganlet.workflows.arguments import require_truncation
-from ganlet.workflows.drawing import Drawing
+from ganlet.workflows.drawing import Drawing, points_in
 from ganlet.workflows.generators import Trained, open_generator, open_generator_file
 from ganlet.workflows.sampling import sampled_points
 
@@ -151,24 +151,21 @@ def _drawn_by(certificate: Certificate, path: Path, device: torch.device, game: 
 def _again(certificate: Certificate, trained: Trained) -> Drawing:
     """What the certificate says, drawn again, in the batches of before."""
     space = Space(trained.generator)
-    labels = None if certificate.labels is None else torch.tensor(certificate.labels)
-    points = Points(torch.tensor(certificate.values), labels)
-    num_labels = 0 if labels is None else labels[0].numel()
+    values, labels = certificate.values, certificate.labels
+    num_labels = 0 if labels is None else labels[0].size
     one = space.shape[-1:] if certificate.space == "latents" else space.shape
-    if points.values.shape[1:] not in (one, space.shape) or num_labels != trained.config.data.num_labels:
+    if values.shape[1:] not in (one, space.shape) or num_labels != trained.config.data.num_labels:
         raise ConfigError(
             "The certificate of this picture does not fit the generator that it names.",
-            got=f"points of shape {tuple(points.values.shape[1:])}, {num_labels} labels",
+            got=f"points of shape {values.shape[1:]}, {num_labels} labels",
             expected=f"points of shape {tuple(space.shape)}, {trained.config.data.num_labels} labels",
         )
-    kind = "styles" if space.has_styles else "latents"
-    if certificate.space == "latents" and space.has_styles:  # it was drawn while training
-        points = space.enter(points.values, labels)
+    points = points_in(certificate, space)
     batch, place = _batch_of(certificate, points, trained, space)
     pictures = space.pictures(batch)
     if place is not None:
         pictures = pictures[place : place + 1]
-    return Drawing(pictures, points, trained.maker, kind, certificate.how, boxes=certificate.boxes)
+    return Drawing(pictures, points, trained.maker, space.points_are, certificate.how, boxes=certificate.boxes)
 
 
 def _batch_of(certificate: Certificate, points: Points, trained: Trained, space: Space) -> tuple[Points, int | None]:

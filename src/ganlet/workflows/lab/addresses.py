@@ -25,6 +25,7 @@ from ganlet.paths import printable
 from ganlet.runs.certificate import Certificate
 from ganlet.runs.files import os_errors_explained, write_atomic
 from ganlet.runs.picture_files import FILMS, STILL, certificate_text
+from ganlet.workflows.drawing import points_in
 
 if TYPE_CHECKING:
     from ganlet.workflows.lab.lab import Lab
@@ -59,7 +60,7 @@ def keep(lab: Lab, name: str, points: Points) -> Path:
     tensors = {"values": points.values[:1].contiguous()}
     if points.labels is not None:
         tensors["labels"] = points.labels[:1].contiguous()
-    meta = {"space": _kind(lab), "weights": lab.weights, "run": lab.maker.run}
+    meta = {"space": lab.space.points_are, "weights": lab.weights, "run": lab.maker.run}
     with os_errors_explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, safetensors.torch.save(tensors, meta))
@@ -178,11 +179,7 @@ def points_of(lab: Lab, certificate: Certificate, got: str, option: str) -> Poin
     if not len(certificate):
         hint = "the sheets in the run's folder samples have latents"
         raise ConfigError("This picture shows many moments of a run.", where=option, got=got, hint=hint)
-    labels = None if certificate.labels is None else torch.tensor(certificate.labels)
-    points = Points(torch.tensor(certificate.values), labels)
-    if certificate.space == "latents" and lab.space.has_styles:  # it was drawn while training
-        points = lab.space.enter(points.values, labels)
-    return _checked(lab, points, option)
+    return _checked(lab, points_in(certificate, lab.space), option)
 
 
 def _of_array(lab: Lab, path: Path, option: str) -> Points:
@@ -227,7 +224,3 @@ def _checked(lab: Lab, points: Points, option: str) -> Points:
         got, expected = tuple(points.values.shape[1:]), tuple(lab.space.shape)
         raise ConfigError("This point does not fit the generator.", where=option, got=got, expected=expected)
     return points
-
-
-def _kind(lab: Lab) -> str:
-    return "styles" if lab.space.has_styles else "latents"
