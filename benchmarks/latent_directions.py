@@ -19,6 +19,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -48,63 +49,77 @@ def measure(lab: Lab, judge: ModeJudge, name: str, trials: int, seed: int = 0) -
     spread = Spread.of(lab.space)
     points, verdicts = judged(lab, judge, NUM_JUDGED, derive(seed, "directions/found"))
     fresh, before = judged(lab, judge, NUM_FRESH, derive(seed, "benchmark/fresh"))
-    apart, plain = (
-        {one.name: one for one in from_verdicts(spread, points, verdicts, judge.attributes, keep_others=keep)}
-        for keep in (True, False)
-    )
-    column = list(judge.attributes).index(str(apart[name].attribute))
-    value = judge.attributes[str(apart[name].attribute)].index(str(apart[name].value))
-    lacks = (before[:, column] != value).nonzero().flatten()
+    attribute, value = next((one, name) for one, values in judge.attributes.items() if name in values)
+    column, number = list(judge.attributes).index(attribute), judge.attributes[attribute].index(value)
+    lacks = (before[:, column] != number).nonzero().flatten()
     faces, before = fresh[lacks], before[lacks]
-    tuning = lab.sample(1_000, derive(seed, "benchmark/tuned"))
 
     def told(edited: Points, first: int = len(lacks)) -> Row:
         after = torch.from_numpy(judge(lab.space.pictures(edited)))
         same = (after == before[:first]).sum(dim=0).tolist()
         others = {one: same[n] for n, one in enumerate(judge.attributes) if n != column}
-        return {"turned": int((after[:, column] == value).sum()), "total": len(edited), "kept": others}
+        return {"turned": int((after[:, column] == number).sum()), "total": len(edited), "kept": others}
 
-    row: Row = {"value": name, "attribute": apart[name].attribute, "share": 1 - len(lacks) / NUM_FRESH}
-    for words, found in (("apart", apart[name]), ("plain", plain[name])):
-        level = turning(lab.space, tuning, found, judge).level
-        row[f"{words}, level"] = told(reached(lab.space, faces, found, level)) | {"level": level}
-        strengths, _ = least_strengths(lab.space, faces, found, judge, STRENGTHS)
-        row[f"{words}, least"] = told(moved(lab.space, faces, [(found, strengths)]))
-    others = [one for one in apart.values() if one.attribute != apart[name].attribute]
+    row: Row = {"value": name, "attribute": attribute, "share": 1 - len(lacks) / NUM_FRESH}
+    others: list[Direction] = []
+    if lab.num_labels:  # what labels decide is not in the latents
+        found = {one.name: one.direction for one in lab.find_directions(["labels"])}
+        row["label"] = told(reached(lab.space, faces, found[f"label {name}"], 1.0))
+    else:
+        apart, plain = (
+            {one.name: one for one in from_verdicts(spread, points, verdicts, judge.attributes, keep_others=keep)}
+            for keep in (True, False)
+        )
+        tuning = lab.sample(1_000, derive(seed, "benchmark/tuned"))
+        for words, direction in (("apart", apart[name]), ("plain", plain[name])):
+            level = turning(lab.space, tuning, direction, judge).level
+            row[f"{words}, level"] = told(reached(lab.space, faces, direction, level)) | {"level": level}
+            strengths, _ = least_strengths(lab.space, faces, direction, judge, STRENGTHS)
+            row[f"{words}, least"] = told(moved(lab.space, faces, [(direction, strengths)]))
+        others = [one for one in apart.values() if one.attribute != attribute]
     for num in NUM_EXEMPLARS:
-        for words, rest in (("sum", []), ("sum apart", others)):
-            offsets = _differences(spread, points, verdicts[:, column] == value, num, trials, rest, seed)
-            times = _least_times(lab, judge, faces[:trials], offsets, lambda seen: seen[:, column] == value)
-            for how, factor in (
+        for words, rest in (("sum", []), ("sum apart", others))[: 2 if others else 1]:
+            offsets = _differences(spread, points, verdicts[:, column] == number, num, trials, rest, seed)
+            times = _least_times(lab, judge, faces[:trials], offsets, lambda seen: seen[:, column] == number)
+            for how, factors in (
                 ("once", torch.ones(trials)),
                 ("1.5 times", torch.full((trials,), 1.5)),
                 ("least", times),
             ):
-                sums = faces[:trials].moved(factor.view(-1, *[1] * (offsets.dim() - 1)) * offsets)
-                row[f"{words} of {num}, {how}"] = told(sums, trials)
+                row[f"{words} of {num}, {how}"] = told(_summed(faces[:trials], factors, offsets), trials)
     return row
 
 
 def _differences(
     spread: Spread, points: Points, shows: torch.Tensor, num: int, trials: int, others: Sequence[Direction], seed: int
-) -> torch.Tensor:
-    """The difference of two random groups for each trial, (trials, *shape), kept out of the span of others."""
+) -> Points:
+    """The difference of two random groups for each trial, of points and of labels, kept out of the span of others."""
     random = numpy_generator(seed, f"benchmark/exemplars/{num}")
-    vectors = []
+    vectors, labels = [], []
     for _ in range(trials):
         ones, rest = (random.choice(np.flatnonzero(group), num, replace=False) for group in (shows, ~shows))
         found = from_groups(spread, points[torch.from_numpy(ones)], points[torch.from_numpy(rest)], "difference")
         vectors.append(conditioned(found, others).vector)
-    return torch.stack(vectors)
+        labels.append(found.labels)
+    return Points(torch.stack(vectors), None if labels[0] is None else torch.stack(labels))
+
+
+def _summed(faces: Points, factors: torch.Tensor, offsets: Points) -> Points:
+    """Each face and so many times its own offset."""
+    sums = faces.moved(factors.view(-1, *[1] * (offsets.values.dim() - 1)) * offsets.values)
+    if offsets.labels is None or sums.labels is None:
+        return sums
+    return replace(sums, labels=sums.labels + factors[:, None] * offsets.labels)
 
 
 def _least_times(
-    lab: Lab, judge: ModeJudge, faces: Points, offsets: torch.Tensor, brings: Callable[[np.ndarray], np.ndarray]
+    lab: Lab, judge: ModeJudge, faces: Points, offsets: Points, brings: Callable[[np.ndarray], np.ndarray]
 ) -> torch.Tensor:
     """How many times each offset must be added to bring the value: the least that is tried, else the most."""
     times, open_ = torch.full((len(faces),), TIMES[-1]), torch.ones(len(faces), dtype=torch.bool)
     for factor in TIMES:
-        does = torch.from_numpy(brings(judge(lab.space.pictures(faces.moved(factor * offsets)))))
+        sums = _summed(faces, torch.full((len(faces),), factor), offsets)
+        does = torch.from_numpy(brings(judge(lab.space.pictures(sums))))
         times[open_ & does] = factor
         open_ &= ~does
     return times
@@ -128,17 +143,17 @@ def run(runs: Sequence[Path], out: Path, values: Sequence[str], trials: int) -> 
             row |= {"torch": torch.__version__}
             with out.open("a") as file:
                 file.write(json.dumps(row) + "\n")
-            print(f"{path.name} {name}: {row['apart, level']}")
+            print(f"{path.name} {name}: {row.get('apart, level', row.get('label'))}")
 
 
 def table(rows: Sequence[Row]) -> str:
     """Shares over all runs, a line for each way and value."""
     lines = [
-        "| value | way | runs | shows it then | kept: the least kept attribute | lowest run |",
-        "|---|---|---|---|---|---|",
+        "| preset | value | way | runs | shows it then | kept: the least kept attribute | lowest run |",
+        "|---|---|---|---|---|---|---|",
     ]
-    for value in dict.fromkeys(row["value"] for row in rows):
-        own = [row for row in rows if row["value"] == value]
+    for preset, value in dict.fromkeys((row["preset"], row["value"]) for row in rows):
+        own = [row for row in rows if (row["preset"], row["value"]) == (preset, value)]
         for way in [key for key, found in own[0].items() if isinstance(found, dict) and "turned" in found]:
             found = [row[way] for row in own]
             total = sum(one["total"] for one in found)
@@ -147,7 +162,7 @@ def table(rows: Sequence[Row]) -> str:
             lowest = min(one["turned"] / one["total"] for one in found)
             turned = _share(Share(sum(one["turned"] for one in found), total))
             least_kept = f"{worst} {_share(Share(kept[worst], total))}"
-            lines.append(f"| {value} | {way} | {len(own)} | {turned} | {least_kept} | {lowest:.0%} |")
+            lines.append(f"| {preset} | {value} | {way} | {len(own)} | {turned} | {least_kept} | {lowest:.0%} |")
     return "\n".join(lines)
 
 

@@ -107,6 +107,32 @@ def test_a_group_direction_is_the_difference_of_its_means():
         from_groups(Spread.of(space), ones, ones, "mine")
 
 
+@pytest.mark.parametrize("settings", [one for one in KINDS if "labels" in one.id])
+def test_a_group_direction_is_one_of_labels_too_where_pictures_are_drawn_by_them(generator_of, settings):
+    space = space_of(generator_of, settings)
+    rows = torch.eye(NUM_LABELS)
+    ones, others = space.sample(3, 0, rows[[0, 0, 1]]), space.sample(3, 1, rows[[2, 2, 2]])
+    direction = from_groups(Spread.of(space), ones, others, "mine")
+    face = space.sample(1, 9, rows[[2]])
+    result = moved(space, face, [(direction, 0.5)])
+    expected = face.values + 0.5 * (ones.values.mean(0) - others.values.mean(0))
+    if space.has_styles:  # their labels are in the styles
+        assert torch.equal(result.labels, face.labels)
+        torch.testing.assert_close(result.values, expected, atol=1e-5, rtol=1e-5)
+        return
+    torch.testing.assert_close(result.values, expected)
+    torch.testing.assert_close(result.labels, rows[[2]] + 0.5 * (rows[[0, 0, 1]].mean(0) - rows[2]))
+    apart = conditioned(
+        direction, [direction_along(Spread.of(space), torch.eye(space.shape[-1])[0], "other", "scores")]
+    )
+    assert torch.equal(apart.labels, direction.labels)
+    same = replace(ones, values=others.values)  # the same latents under other labels
+    only = from_groups(Spread.of(space), same, others, "mine")
+    assert not only.vector.any()
+    assert torch.equal(conditioned(only, [apart]).labels, direction.labels)
+    assert torch.equal(moved(space, face, [(only, 1.0)]).values, face.values)
+
+
 def test_factors_are_what_the_weights_amplify_most():
     rotation = torch.linalg.qr(torch.randn(6, 6, generator=torch.Generator().manual_seed(0)))[0]
     spread = Spread.of(Space(PlantedGenerator(mixing=rotation)))

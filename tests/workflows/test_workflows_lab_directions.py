@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 
 from ganlet.errors import ConfigError
 from ganlet.latent.spread import Spread
+from ganlet.latent.supervised import from_groups
 from ganlet.workflows.lab import directions as finding
 from ganlet.workflows.lab import edits
 from ganlet.workflows.lab.arithmetic import arithmetic
@@ -195,6 +197,25 @@ def test_runs_with_labels_have_directions_of_them(start, kind):
         assert after[:, names.index("hat")].tolist() == [0.0, 0.0]
         faces = [number for number, name in enumerate(names) if name.startswith("face")]
         assert torch.equal(after[:, faces], before[:, faces])
+
+
+def test_arithmetic_adds_up_labels_and_so_do_directions_that_are_kept(start):
+    lab = Lab.open(start("labelled", {"data.labels": "attributes", "generator.kind": "dcgan"}).path, device="cpu")
+    lab.__dict__["judge"] = None
+    names = list(lab.trained.config.data.label_names)
+    plus, minus, face = (lab.space.sample(3, 4, lab.labels_named([name], 3)) for name in ("glasses", "hat", "laughing"))
+    said = []
+    lab.reporter = SimpleNamespace(say=said.append, progress=lambda *_: None)
+    shown = arithmetic(lab, [plus[[n]] for n in range(3)], [minus[[n]] for n in range(3)], [face[:1]], strength=1.0)
+    assert said == []
+    arithmetic(lab, [plus[[n]] for n in range(2)], [minus[[n]] for n in range(3)], [face[:1]])
+    assert "three each" in said[0]
+    expected = torch.tensor([float(name in ("glasses", "laughing")) - (name == "hat") for name in names])
+    assert torch.equal(shown.drawing.points.labels[-1], expected)
+    (known,) = find_directions(lab, ["factorisation"], num=1)
+    direction = from_groups(Spread.of(lab.space), plus, minus, "glasses for hats")
+    keep(lab, replace(known, direction=direction))
+    assert torch.equal(load(lab, "glasses for hats").direction.labels, direction.labels)
 
 
 def test_classes_that_say_several_things_have_directions_of_each(start):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -100,6 +101,10 @@ def test_a_picture_that_was_changed_is_told_apart(straight, tmp_path):
     alone, with_run = whence(path), whence(path, straight.path, device="cpu")
     assert (alone.verdict, with_run.verdict) == ("changed", "changed")
     assert "CHANGED" in str(alone)
+    listed = replace(
+        alone, certificate=replace(alone.certificate, how={"verb": "edit", "along": ["a", "b"], "seed": 0})
+    )
+    assert "edit (along a, b; seed 0)" in str(listed)
     # Shrunk, with its certificate kept:
     path.write_bytes(encode(frames[:, ::2, ::2], ".png", text))
     assert whence(path, straight.path, device="cpu").verdict == "changed"

@@ -82,6 +82,7 @@ class Direction:
         found: how: "verdicts", "scores", "groups", "labels", "factorisation", "components" or "response".
         weight: how much it moves among those that were found with it, as a share; nan where that has no meaning.
         change: of the labels, where these are what is moved.
+        labels: float32 (num_labels,), what a step of strength 1 adds to label vectors: of groups drawn by labels.
         attribute, value: what a judge calls what it brings, where it was found for that.
         place: where pictures lie that show it, where it was found by verdicts.
     """
@@ -93,6 +94,7 @@ class Direction:
     found: str
     weight: float = float("nan")
     change: LabelChange | None = None
+    labels: torch.Tensor | None = None
     attribute: str | None = None
     value: str | None = None
     place: Place | None = None
@@ -139,6 +141,8 @@ def moved(space: Space, points: Points, moves: Sequence[Move]) -> Points:
         else:
             _require_shape(direction, space)
             values = values + strengths.view(-1, *[1] * len(space.shape)) * direction.vector
+            if direction.labels is not None and labels is not None:
+                labels = labels + strengths[:, None] * direction.labels
     return Points(within(space, values), labels)
 
 
@@ -171,10 +175,11 @@ def conditioned(direction: Direction, others: Sequence[Direction]) -> Direction:
 
     Shen et al. 2020 (InterFaceGAN), section 3.3: n1 - (n1 . n2) n2 for one other; here for any number, in the units of
     standard deviations, so that it holds for styles too, whose parts vary together. Its length is brought back to one
-    standard deviation, but for a difference of groups. Raises `ConfigError` where nothing is left of it.
+    standard deviation, but for a difference of groups; what that adds to labels stays. Raises `ConfigError` where
+    nothing is left of it.
     """
     others = [other for other in others if other.change is None]
-    if not others or direction.change is not None:
+    if not others or direction.change is not None or not bool(direction.vector.any()):
         return direction
     vectors = torch.stack([other.vector.flatten() for other in others]).double()
     readings = torch.stack([other.reading.flatten() for other in others]).double()

@@ -147,14 +147,21 @@ def from_groups(
 ) -> Direction:
     """The mean of some points less the mean of others: a step of strength 1 is that difference (Radford et al. 2016).
 
-    Their section 6.3.2 found single pictures unstable, and took the mean of three. Raises `ConfigError` for a group
+    Their section 6.3.2 found single pictures unstable, and took the mean of three. Where pictures are drawn by labels,
+    the difference is one of labels as well; styles have their labels in them already. Raises `ConfigError` for a group
     without points, or groups with the same mean.
     """
     for words, group in (("with it", ones), ("without it", others)):
         if not len(group):
             raise ConfigError(f"The group of pictures {words} is empty.", where=name, expected="three pictures or more")
     vector = shared(ones).mean(dim=0) - shared(others).mean(dim=0)
-    return direction_along(spread, vector, name, "groups", levels=levels, scaled=False)
+    labels = None
+    if ones.labels is not None and others.labels is not None and not spread.space.has_styles:
+        labels = ones.labels.mean(dim=0) - others.labels.mean(dim=0)
+        if bool(labels.any()) and not vector.norm() > 0:  # the same latents under other labels
+            shape = spread.space.shape
+            return Direction(name, torch.zeros(shape), torch.zeros(shape), 0.0, "groups", labels=labels)
+    return replace(direction_along(spread, vector, name, "groups", levels=levels, scaled=False), labels=labels)
 
 
 def from_label(spread: Spread, label: int, name: str, becomes: torch.Tensor | None = None) -> Direction:

@@ -6,6 +6,7 @@ import math
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -67,7 +68,7 @@ class Origin:
         certificate, how = self.certificate, dict(self.certificate.how)
         maker = certificate.maker
         verb = how.pop("verb", "draw")
-        told = ", ".join(f"{name} {value}" for name, value in how.items() if value not in (None, [], ""))
+        told = "; ".join(f"{name} {_in_words(value)}" for name, value in how.items() if value not in (None, [], ""))
         cells = f"{len(certificate)} pictures" if len(certificate) > 1 else "one picture"
         lines = [
             f"{paths.printable(self.path)}: {cells}, drawn by ganlet {certificate.version}",
@@ -83,6 +84,11 @@ class Origin:
             said = {"same": "the same in every bit", "rounded": rounded}
             lines.append(f"  again:    {said.get(self.verdict, apart if self.difference else 'the same as before')}")
         return "\n".join(lines)
+
+
+def _in_words(value: Any) -> str:
+    """Plain data as people read it: lists without brackets and quotes."""
+    return ", ".join(map(_in_words, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def whence(

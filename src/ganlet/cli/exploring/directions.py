@@ -118,8 +118,6 @@ def _sentence(result: Sum) -> str:
     attribute, value = result.meant
     strengths = sorted(result.strengths.tolist())
     words = attribute.replace("_", " ")
-    if not bool(result.brings.any()) and result.drawing.points.labels is not None:
-        return f"{words} {value}: in none of the results; what labels decide is changed by directions of kind labels"
     return (
         f"{words} {value}: in {int(result.brings.sum())} of {len(result.brings)} results; "
         f"the difference was added {strengths[0]:g} to {strengths[-1]:g} times"

@@ -103,6 +103,8 @@ def _groups(
     faces = lab.points(*to, option="--to") if to else None
     if plus:
         ones, others = lab.points(*plus, option="--plus"), lab.points(*minus, option="--minus")
+        if min(len(ones), len(others)) < NUM_EXEMPLARS:
+            lab.reporter.say("The mean of fewer than three pictures holds much that is theirs alone: give three each.")
         meant = None if judge is None else _meant(judge, lab, ones, others)
         if faces is None:
             faces = lab.sample(len(ones) + len(others), derive(seed, "arithmetic"))

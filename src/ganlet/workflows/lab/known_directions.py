@@ -61,6 +61,8 @@ def keep(lab: Lab, known: Known) -> Path:
         tensors |= {f"place.{name}": getattr(direction.place, name) for name in Place.__dataclass_fields__}
     if direction.change is not None:
         tensors["becomes"] = direction.change.becomes
+    if direction.labels is not None:
+        tensors["labels"] = direction.labels
     facts: dict[str, Any] = {"name": known.name, "found": direction.found, "origin": direction.origin}
     facts |= {"weight": None if math.isnan(direction.weight) else direction.weight}
     facts |= {"attribute": direction.attribute, "value": direction.value}
@@ -144,6 +146,7 @@ def _known(facts: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> Kno
         facts["found"],
         math.nan if facts["weight"] is None else float(facts["weight"]),
         change,
+        tensors.get("labels"),
         facts["attribute"],
         facts["value"],
         place,
