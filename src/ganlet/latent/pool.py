@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import torch
 
 from ganlet.latent.coordinates import Coordinates
 from ganlet.randomness import derive
 
-MOST_POINTS, MOST_VALUES = 1_024, 2**24  # points, and values of their images
+MOST_POINTS, MOST_VALUES = 2_048, 2**24  # points, and values of their images
+RIDGE = 0.3  # of the regression from images to numbers, for a mean squared distance of 1 of images from their mean
 
 
 class Pool:
@@ -35,6 +37,26 @@ class Pool:
 
     def __len__(self) -> int:
         return len(self.numbers)
+
+    @cached_property
+    def _guessing(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The mean of the flat images (P,), and the weights (P, size) of pixels off it."""
+        flat = self.images.flatten(1)
+        mean = flat.mean(dim=0)
+        off = flat - mean
+        inner = off @ off.T
+        inner.diagonal().add_(RIDGE * inner.diagonal().mean())
+        return mean, off.T @ torch.cholesky_solve(self.numbers, torch.linalg.cholesky(inner))
+
+    @torch.no_grad()
+    def guess(self, images: torch.Tensor) -> torch.Tensor:
+        """The numbers (N, size) that a ridge regression on the pool expects of images (N, C, H, W).
+
+        It explains no more than a fifth to a third of their variance, but Gauss-Newton steps from there mostly end at
+        the point itself: near it in numbers counts for more than near it in pixels.
+        """
+        mean, weights = self._guessing
+        return (images.flatten(1) - mean) @ weights
 
     @torch.no_grad()
     def nearest(
