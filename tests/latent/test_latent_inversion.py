@@ -8,7 +8,16 @@ from generator_kinds import KINDS
 from ganlet.errors import ConfigError
 from ganlet.latent import inversion
 from ganlet.latent.coordinates import Coordinates
-from ganlet.latent.inversion import Search, as_images, invert, mean_errors, nearest_errors
+from ganlet.latent.inversion import (
+    Search,
+    as_images,
+    drawn_shape,
+    invert,
+    mean_errors,
+    nearest_errors,
+    starting_points,
+)
+from ganlet.latent.pool import Pool
 from ganlet.latent.search import Objective, Wanted, _jacobian
 from ganlet.latent.space import Points, Space
 
@@ -108,6 +117,30 @@ def test_an_encoder_is_where_a_search_starts(generator_of):
     search = Search(starts=1, rounds=0)
     assert invert(space, space.pictures(points), encoder=lambda images: points, search=search).errors[0] < 0.01
     assert invert(space, space.pictures(points), search=search).errors[0] > 1
+
+
+@pytest.mark.parametrize("settings", KINDS)
+def test_a_pool_guesses_points_better_than_their_mean_does(generator_of, settings):
+    space = space_of(generator_of(**settings), settings["labels"])
+    coordinates = Coordinates(space, shared=True)
+    pool = Pool(coordinates, drawn_shape(space), 0, 512, 1)
+    points = space.sample(64, 5, space.labels_for(64))
+    wanted = coordinates.numbers(points.values)
+    guessed = pool.guess(as_images(space, space.pictures(points)))
+    assert (guessed - wanted).square().mean() < 0.9 * wanted.square().mean()
+
+
+def test_starts_are_the_guess_and_others_around_it_within_the_box(generator_of):
+    space = space_of(generator_of(latents="uniform"))
+    coordinates = Coordinates(space)
+    pool = Pool(coordinates, drawn_shape(space), 0, 64, 1)
+    images = as_images(space, space.pictures(space.sample(2, 5)))
+    numbers, labels = starting_points(pool, coordinates, images, None, None, 8)
+    assert labels is None
+    torch.testing.assert_close(numbers[[0, 8]], pool.guess(images).clamp(-coordinates.box, coordinates.box))
+    assert numbers.shape == (16, 12)
+    assert len(numbers.unique(dim=0)) == 16
+    assert numbers.abs().max() <= coordinates.box
 
 
 def test_numbers_that_leave_the_box_are_drawn_anew_and_not_put_on_its_edge(generator_of):

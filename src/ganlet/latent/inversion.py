@@ -24,6 +24,7 @@ Progress = Callable[[int, int], None]
 FOUND = 0.5  # grey levels, root mean square: rounding to whole ones alone gives 0.29
 NEAR = 6.0  # grey levels, mean absolute: what the generator cannot draw is mostly further off
 NOTHING_LEFT = 0.3  # below this a search ends at once
+POOL = 2_048  # points that a guess is learnt from
 SCATTER = 0.7  # deviations of the prior: how far starts lie from what is guessed
 COMPARED = 1_024  # pictures that are compared at once
 AT_ONCE = 8  # pictures that are searched for together
@@ -122,7 +123,7 @@ def _searched_in_parts(
 ) -> tuple[Points, list[torch.Tensor]]:
     """The best points of all pictures, some at a time, and the traces of each part."""
     space = objective.space
-    pool = Pool(Coordinates(space, shared=True), drawn_shape(space), seed, search.starts)
+    pool = Pool(Coordinates(space, shared=True), drawn_shape(space), seed, POOL, search.starts)
     found, traces = [], []
     for start in range(0, len(images), AT_ONCE):
         rows = slice(start, start + AT_ONCE)
@@ -263,9 +264,11 @@ def starting_points(
     guesses = pool.guess(images)
     offsets = pool.numbers[: starts - 1] * SCATTER
     numbers = torch.cat([guesses[:, None], guesses[:, None] + offsets], dim=1).clamp(-coordinates.box, coordinates.box)
-    fed = None if pool.labels is None else pool.labels[pool.nearest(images, starts, labels)]
+    fed = None
     if labels is not None:
         fed = labels[:, None].repeat(1, starts, 1)
+    elif pool.labels is not None:
+        fed = pool.labels[pool.nearest(images, starts)]
     if encoder is not None:
         guess = encoder(images)
         numbers[:, 0] = coordinates.numbers(guess.values)
