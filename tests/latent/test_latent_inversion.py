@@ -8,11 +8,20 @@ from generator_kinds import KINDS
 from ganlet.errors import ConfigError
 from ganlet.latent import inversion
 from ganlet.latent.coordinates import Coordinates
-from ganlet.latent.inversion import Search, as_images, invert, mean_errors, nearest_errors
+from ganlet.latent.inversion import (
+    Search,
+    as_images,
+    drawn_shape,
+    invert,
+    mean_errors,
+    nearest_errors,
+    starting_points,
+)
+from ganlet.latent.pool import Pool
 from ganlet.latent.search import Objective, Wanted, _jacobian
 from ganlet.latent.space import Points, Space
 
-QUICK = Search(starts=4, steps=25, rounds=4, tries=1)
+QUICK = Search(starts=4, rounds=4, tries=1)
 
 
 def space_of(generator, labels=0):
@@ -51,9 +60,7 @@ def test_a_picture_of_mixed_styles_needs_styles_of_every_level(generator_of):
     space = space_of(generator_of("style"))
     latents = space.generator.latents.draw((1, space.num_levels), 0, "mixed")
     picture = space.pictures(space.enter(latents))
-    one, each = (
-        invert(space, picture, search=Search(starts=4, steps=30, every_level=level)) for level in (False, True)
-    )
+    one, each = (invert(space, picture, search=Search(starts=4, every_level=level)) for level in (False, True))
     assert each.errors[0] < 0.5 * one.errors[0]
     assert (one.points.values == one.points.values[:, :1]).all()
 
@@ -72,7 +79,7 @@ def test_the_same_search_finds_the_same_bits(generator_of):
 @pytest.mark.parametrize("kind", ["uniform", "sphere", "normal"])
 def test_what_is_found_lies_where_latents_may_be(generator_of, kind):
     space = space_of(generator_of(latents=kind))
-    values = invert(space, np.full((1, 16, 16, 3), 255, np.uint8), search=Search(2, 30, prior_weight=0)).points.values
+    values = invert(space, np.full((1, 16, 16, 3), 255, np.uint8), search=Search(2, prior_weight=0)).points.values
     if kind == "sphere":
         torch.testing.assert_close(values.norm(dim=1), torch.full((1,), 12**0.5))
     else:
@@ -83,7 +90,7 @@ def test_a_prior_that_counts_more_keeps_points_nearer_to_its_mean(generator_of):
     space = space_of(generator_of())
     white = np.full((1, 16, 16, 3), 255, np.uint8)
     near, far = (
-        invert(space, white, search=Search(2, 20, prior_weight=weight)).points.values.norm() for weight in (1e4, 0.1)
+        invert(space, white, search=Search(2, prior_weight=weight)).points.values.norm() for weight in (1e4, 0.1)
     )
     assert near < 0.7 * far
 
@@ -96,7 +103,7 @@ def test_features_are_what_is_fitted_where_they_count(generator_of):
         return images.mean(dim=(2, 3))
 
     plain, felt = (
-        invert(space, picture, features=shade, search=Search(2, 20, features_weight=weight)) for weight in (0, 100)
+        invert(space, picture, features=shade, search=Search(2, features_weight=weight)) for weight in (0, 100)
     )
     assert plain.distances is not None
     assert felt.distances is not None
@@ -107,9 +114,33 @@ def test_features_are_what_is_fitted_where_they_count(generator_of):
 def test_an_encoder_is_where_a_search_starts(generator_of):
     space = space_of(generator_of())
     points = space.sample(1, 5)
-    search = Search(starts=1, steps=0, rounds=0)
+    search = Search(starts=1, rounds=0)
     assert invert(space, space.pictures(points), encoder=lambda images: points, search=search).errors[0] < 0.01
     assert invert(space, space.pictures(points), search=search).errors[0] > 1
+
+
+@pytest.mark.parametrize("settings", KINDS)
+def test_a_pool_guesses_points_better_than_their_mean_does(generator_of, settings):
+    space = space_of(generator_of(**settings), settings["labels"])
+    coordinates = Coordinates(space, shared=True)
+    pool = Pool(coordinates, drawn_shape(space), 0, 512, 1)
+    points = space.sample(64, 5, space.labels_for(64))
+    wanted = coordinates.numbers(points.values)
+    guessed = pool.guess(as_images(space, space.pictures(points)))
+    assert (guessed - wanted).square().mean() < 0.9 * wanted.square().mean()
+
+
+def test_starts_are_the_guess_and_others_around_it_within_the_box(generator_of):
+    space = space_of(generator_of(latents="uniform"))
+    coordinates = Coordinates(space)
+    pool = Pool(coordinates, drawn_shape(space), 0, 64, 1)
+    images = as_images(space, space.pictures(space.sample(2, 5)))
+    numbers, labels = starting_points(pool, coordinates, images, None, None, 8)
+    assert labels is None
+    torch.testing.assert_close(numbers[[0, 8]], pool.guess(images).clamp(-coordinates.box, coordinates.box))
+    assert numbers.shape == (16, 12)
+    assert len(numbers.unique(dim=0)) == 16
+    assert numbers.abs().max() <= coordinates.box
 
 
 def test_numbers_that_leave_the_box_are_drawn_anew_and_not_put_on_its_edge(generator_of):
@@ -158,7 +189,7 @@ def test_points_of_floats_are_those_of_bytes(generator_of):
     pictures = space.pictures(space.sample(1, 5))
     floats = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
     torch.testing.assert_close(as_images(space, pictures), floats)
-    assert isinstance(invert(space, floats, search=Search(1, 1, rounds=0)).points, Points)
+    assert isinstance(invert(space, floats, search=Search(1, rounds=0)).points, Points)
 
 
 def test_what_was_come_near_to_is_searched_anew_and_the_better_is_kept(generator_of, monkeypatch):

@@ -12,7 +12,7 @@ from ganlet.workflows.lab import encoders
 from ganlet.workflows.lab.foreign import read_foreign, read_mask
 from ganlet.workflows.lab.lab import Lab
 
-QUICK = Search(starts=2, steps=5, rounds=1, tries=1)
+QUICK = Search(starts=2, rounds=1, tries=1)
 
 
 @pytest.fixture

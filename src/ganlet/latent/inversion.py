@@ -13,7 +13,7 @@ from ganlet.games.drawn import BATCH
 from ganlet.images import to_network
 from ganlet.latent.coordinates import Coordinates
 from ganlet.latent.pool import Pool
-from ganlet.latent.search import Features, Objective, Wanted, descend, polish
+from ganlet.latent.search import Features, Objective, Wanted, polish
 from ganlet.latent.space import Points, Space, joined
 from ganlet.randomness import derive
 
@@ -24,6 +24,8 @@ Progress = Callable[[int, int], None]
 FOUND = 0.5  # grey levels, root mean square: rounding to whole ones alone gives 0.29
 NEAR = 6.0  # grey levels, mean absolute: what the generator cannot draw is mostly further off
 NOTHING_LEFT = 0.3  # below this a search ends at once
+POOL = 2_048  # points that a guess is learnt from
+SCATTER = 0.7  # deviations of the prior: how far starts lie from what is guessed
 COMPARED = 1_024  # pictures that are compared at once
 AT_ONCE = 8  # pictures that are searched for together
 
@@ -34,8 +36,6 @@ class Search:
 
     Attributes:
         starts: points that each picture's search starts from.
-        steps: of Adam, all starts together.
-        rate: its first rate, in deviations of the prior.
         rounds: how many of the starts are polished, the best first, until one has found the picture.
         polish_steps: Gauss-Newton steps of a start.
         features_weight: how much features count beside pixels; see `search.Objective`.
@@ -46,14 +46,12 @@ class Search:
     """
 
     starts: int = 12
-    steps: int = 40
-    rate: float = 0.3
     rounds: int = 12
     polish_steps: int = 20
     features_weight: float = 0.0
     prior_weight: float = 0.1
     every_level: bool = True
-    tries: int = 6
+    tries: int = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,8 +86,8 @@ def invert(
     Without labels (N, num_labels), a generator that is fed some is tried with those of the encoder's guess and of the
     nearest pictures of a pool that it draws. Raises `ConfigError` for pictures of another size or of other channels.
 
-    Gradient descent on latents: Creswell & Bharath 2016, Lipton & Tripathi 2017. It finds a generator's own pictures
-    again; for others it finds the nearest that it can draw, of those it comes by.
+    A guess at the point, then descent: Zhu et al. 2016, with Gauss-Newton steps in place of gradient ones. It finds a
+    generator's own pictures again; for others it finds the nearest that it can draw, of those it comes by.
     """
     search = search or Search()
     images = as_images(space, pictures)
@@ -125,12 +123,12 @@ def _searched_in_parts(
 ) -> tuple[Points, list[torch.Tensor]]:
     """The best points of all pictures, some at a time, and the traces of each part."""
     space = objective.space
-    pool = Pool(Coordinates(space, shared=True), drawn_shape(space), seed, search.starts)
+    pool = Pool(Coordinates(space, shared=True), drawn_shape(space), seed, POOL, search.starts)
     found, traces = [], []
     for start in range(0, len(images), AT_ONCE):
         rows = slice(start, start + AT_ONCE)
         given = None if labels is None else labels[rows]
-        points, trace = _searched(objective, images[rows], given, encoder, pool, search, seed)
+        points, trace = _searched(objective, images[rows], given, encoder, pool, search)
         found.append(points)
         traces.append(trace)
         if progress is not None:
@@ -213,7 +211,6 @@ def _searched(
     encoder: Encoder | None,
     pool: Pool,
     search: Search,
-    seed: int,
 ) -> tuple[Points, torch.Tensor]:
     """The best points of some pictures, and the best objective of each after each step (N, T)."""
     num = len(images)
@@ -221,17 +218,12 @@ def _searched(
     numbers, fed = starting_points(pool, coordinates, images, labels, encoder, search.starts)
     starts = search.starts
     wanted = Wanted(images.repeat_interleave(starts, dim=0), labels=fed)
-    trace = []
 
     def best(losses: torch.Tensor) -> torch.Tensor:
         return losses.view(num, starts).amin(dim=1)
 
-    descent = descend(objective, coordinates, numbers, wanted, steps=search.steps, rate=search.rate, seed=seed)
-    for moved, losses in descent:
-        numbers = moved
-        trace.append(best(losses))
     losses = objective.losses(coordinates, numbers, wanted)
-    trace.append(best(losses))
+    trace = [best(losses)]
     order = losses.view(num, starts).argsort(dim=1)
     for turn in range(min(search.rounds, starts)):
         missing = (best(losses) > FOUND**2).nonzero().flatten()
@@ -265,15 +257,18 @@ def starting_points(
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Numbers (N * S, size) and labels (N * S, num_labels) to start from, S of each picture one after another.
 
-    The encoder's guess comes first, with the labels that it guesses where none are known; then a quarter of them are
-    the nearest of the pool, and the others any: the nearest resemble each other, and may all end in one wrong place.
+    First the pool's guess, or the encoder's with the labels that it guesses where none are known; the others lie
+    scattered around the pool's guess, about as far from it as the point itself. Labels that are not known are those of
+    the nearest pictures of the pool.
     """
-    near = -(-starts // 4)
-    others = torch.arange(starts - near).expand(len(images), -1)
-    rows = torch.cat([pool.nearest(images, near, labels), others], dim=1)
-    numbers, fed = pool.numbers[rows], None if pool.labels is None else pool.labels[rows]
+    guesses = pool.guess(images)
+    offsets = pool.numbers[: starts - 1] * SCATTER
+    numbers = torch.cat([guesses[:, None], guesses[:, None] + offsets], dim=1).clamp(-coordinates.box, coordinates.box)
+    fed = None
     if labels is not None:
         fed = labels[:, None].repeat(1, starts, 1)
+    elif pool.labels is not None:
+        fed = pool.labels[pool.nearest(images, starts)]
     if encoder is not None:
         guess = encoder(images)
         numbers[:, 0] = coordinates.numbers(guess.values)

@@ -25,6 +25,7 @@ from ganlet.latent.pool import Pool
 from ganlet.latent.search import Objective, Wanted, descend, polish
 from ganlet.latent.space import Points, Space
 
+POOL = 1_024  # points of which those are chosen that fit best
 NOISE = 16.0  # grey levels that paint is taken to be off by
 STEPS, RATE = 60, 0.2
 POLISH_STEPS = 6  # a Jacobian for each alternative each time
@@ -67,7 +68,7 @@ def paint(
     weights = _weights(torch.as_tensor(mask), (images.shape[2], images.shape[3]))
     coordinates = Coordinates(space, shared=True)
     tried = num + num // 2  # a third of them may end in the wrong place
-    pool = Pool(coordinates, drawn_shape(space), seed, tried)
+    pool = Pool(coordinates, drawn_shape(space), seed, POOL, tried)
     rows = pool.nearest(images, tried, None if labels is None else labels[:1], weights)[0]
     fed = pool.labels[rows] if labels is None and pool.labels is not None else labels
     if labels is not None:

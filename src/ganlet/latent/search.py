@@ -1,7 +1,7 @@
-"""Points whose pictures come near to what is wanted: descent from several starts, then Gauss-Newton steps.
+"""Points whose pictures come near to what is wanted: descent by Adam's steps, and by Gauss-Newton steps.
 
 What is minimised is a sum of squares: of pixels (those under a mask, where there is one), of features, and of the
-distance from the prior. A first, rough descent is Adam's, which escapes from bad starts; the rest is done by damped
+distance from the prior. Adam's steps are for a first, rough descent from bad starts; the rest is done by damped
 Gauss-Newton steps (Levenberg 1944, Marquardt 1963), which a problem of so few numbers allows: a Jacobian costs as much
 as drawing a picture for each number of a point, and a dozen of these replace thousands of steps.
 """
