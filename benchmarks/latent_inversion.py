@@ -31,7 +31,6 @@ from ganlet.workflows.lab.lab import Lab
 
 Row = dict[str, Any]
 
-SEED = 77  # of the own pictures; searches draw from another one
 FOUND = 1.0  # grey levels
 Z = 1.959964
 
@@ -43,9 +42,9 @@ def wilson(hits: int, num: int) -> tuple[float, float]:
     return max(0.0, (middle - half) / (1 + square)), min(1.0, (middle + half) / (1 + square))
 
 
-def own(lab: Lab, num: int, search: Search, encoder: Any) -> Row:
-    """What is found of the generator's own pictures."""
-    points = lab.sample(num, SEED)
+def own(lab: Lab, num: int, seed: int, search: Search, encoder: Any) -> Row:
+    """What is found of the generator's own pictures of a seed; searches draw from others."""
+    points = lab.sample(num, seed)
     found, seconds = timed(lab, lab.space.pictures(points), search, encoder)
     hits = int((found.errors < FOUND).sum())
     off = (found.points.values - points.values).flatten(1).norm(dim=1) / points.values.flatten(1).norm(dim=1)
@@ -105,8 +104,14 @@ def run(arguments: argparse.Namespace) -> None:
         lab = Lab.open(path, device="cpu")
         encoder = kept_encoder(lab) if arguments.encoder else None
         row = {"run": path.name, "size": lab.trained.config.data.size, "encoder": arguments.encoder}
-        row |= {"prior": arguments.prior, "date": str(date.today()), "commit": commit, "torch": torch.__version__}
-        row["own"] = own(lab, arguments.num, search, encoder) if arguments.num else None
+        row |= {
+            "seed": arguments.seed,
+            "prior": arguments.prior,
+            "date": str(date.today()),
+            "commit": commit,
+            "torch": torch.__version__,
+        }
+        row["own"] = own(lab, arguments.num, arguments.seed, search, encoder) if arguments.num else None
         row["unseen"] = unseen(lab, arguments.held_out, search, encoder) if arguments.held_out else None
         with arguments.out.open("a") as file:
             file.write(json.dumps(row) + "\n")
@@ -116,12 +121,12 @@ def run(arguments: argparse.Namespace) -> None:
 def table(arguments: argparse.Namespace) -> None:
     """Print the lines as Markdown."""
     print(
-        "| run | prior | encoder | own found | s | unseen: off by | nearest | mean | verdicts kept | of nearest | s |"
+        "| run | commit | encoder | seed | own found | s | unseen: off by | nearest | mean | verdicts kept | of nearest | s |"
     )
-    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
     for line in arguments.rows.read_text().splitlines():
         row = json.loads(line)
-        cells = [row["run"], str(row["prior"]), "yes" if row["encoder"] else "no"]
+        cells = [row["run"], row["commit"], "yes" if row["encoder"] else "no", str(row.get("seed", 77))]
         mine, others = row["own"], row["unseen"]
         cells += [f"{mine['found']} of {mine['num']}", f"{mine['seconds']:.1f}"] if mine else ["", ""]
         if others:
@@ -142,6 +147,7 @@ def main() -> None:
     runner.add_argument("--encoder", action="store_true")
     runner.add_argument("--num", type=int, default=100)
     runner.add_argument("--held-out", type=int, default=50)
+    runner.add_argument("--seed", type=int, default=77)
     runner.add_argument("--prior", type=float, default=0.1)
     runner.set_defaults(work=run)
     telling = commands.add_parser("table")
