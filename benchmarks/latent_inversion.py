@@ -120,10 +120,9 @@ def run(arguments: argparse.Namespace) -> None:
 
 def table(arguments: argparse.Namespace) -> None:
     """Print the lines as Markdown."""
-    print(
-        "| run | commit | encoder | seed | own found | s | unseen: off by | nearest | mean | verdicts kept | of nearest | s |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
+    head = ["run", "commit", "encoder", "seed", "own found", "s", "unseen: off by", "nearest", "mean"]
+    head += ["verdicts kept", "of nearest", "s"]
+    print(f"| {' | '.join(head)} |\n|{len(head) * '---|'}")
     for line in arguments.rows.read_text().splitlines():
         row = json.loads(line)
         cells = [row["run"], row["commit"], "yes" if row["encoder"] else "no", str(row.get("seed", 77))]
