@@ -9,8 +9,9 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
@@ -18,10 +19,11 @@ from torch import nn
 from ganlet import paths
 from ganlet.errors import ConfigError, EnvironmentProblem, nearest
 from ganlet.export.drawer import Drawer, Judge
+from ganlet.export.fitting import coarse_layers
 from ganlet.export.metadata import about_discriminator, about_generator, describe
 from ganlet.export.opened import NETWORKS, Opened, cases, open_network
 from ganlet.export.parity import Parity, images_parity, logits_parity, open_session
-from ganlet.export.precision import PRECISIONS, reduce_weights
+from ganlet.export.precision import PRECISIONS, Precision, reduce_weights
 from ganlet.games import Game
 from ganlet.runs.files import write_atomic
 from ganlet.workflows.reporting import Reporter, Silent
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 OPSET = 20  # what the exporter writes without converting; onnxruntime has read it since 1.17
+FOUR_BITS_OPSET = 21  # the first with 4-bit integers; onnxruntime has read it since 1.18
+FITTED_SEED = 1_000_000  # other pictures than those of the last comparison
 EXAMPLE_BATCH = 2  # a batch of 1 may be taken for a constant
 
 
@@ -75,12 +79,17 @@ def to_onnx(
     target = _target(source, out, network, precision)
     opened = open_network(source, network, checkpoint, game)
     reporter.say(f"tracing the {network}")
-    model = _traced(opened)
-    reduce_weights(model, precision)  # type: ignore[arg-type]
+    model = _traced(opened, FOUR_BITS_OPSET if precision == "int8" else OPSET)
+    compare = partial(images_parity if network == "generator" else logits_parity, precision=cast(Precision, precision))
+    coarse: set[str] = set()
+    if precision == "int8":
+        reporter.say("finding the layers that can do with 8 bits")
+        fitted = cache(partial(cases, opened, seed=FITTED_SEED))
+        coarse = coarse_layers(model, lambda one: compare(open_session(one.SerializeToString()), cases=fitted))
+    reduce_weights(model, cast(Precision, precision), coarse)
     data = _described(model, opened, precision)
     reporter.say("comparing the file with PyTorch")
-    compare = images_parity if network == "generator" else logits_parity
-    parity = compare(open_session(data), precision, lambda batch: cases(opened, batch))  # type: ignore[arg-type]
+    parity = compare(open_session(data), cases=partial(cases, opened))
     if not parity.holds:
         raise EnvironmentProblem(
             "The file does not give what PyTorch gives, so nothing was written.",
@@ -93,7 +102,12 @@ def to_onnx(
 
 
 def onnx_graph(
-    module: nn.Module, inputs: Mapping[str, tuple[int, ...]], *, batch: int | None, output: str = "images"
+    module: nn.Module,
+    inputs: Mapping[str, tuple[int, ...]],
+    *,
+    batch: int | None,
+    output: str = "images",
+    opset: int = OPSET,
 ) -> onnx.ModelProto:
     """A module as an ONNX graph with its weights inside, which names no place of this machine.
 
@@ -102,6 +116,7 @@ def onnx_graph(
         inputs: the shape of each input without the batch, in the order of its `forward`.
         batch: how many it works on at once; None: any number, an axis called "batch".
         output: how its output is called.
+        opset: the version of ONNX's operators.
 
     Initialisers have the names of the state_dict, those of the module's one child without its name.
     """
@@ -118,7 +133,7 @@ def onnx_graph(
             dynamic_shapes=None if shapes is None else (shapes,),
             input_names=list(inputs),
             output_names=[output],
-            opset_version=OPSET,
+            opset_version=opset,
             external_data=False,
             verbose=False,
         )
@@ -218,7 +233,7 @@ def _target(source: Path, out: str | os.PathLike[str] | None, network: str, prec
     return paths.file_to_write(out, "--out", [".onnx"], "An ONNX graph")
 
 
-def _traced(opened: Opened) -> onnx.ModelProto:
+def _traced(opened: Opened, opset: int) -> onnx.ModelProto:
     """The graph of a network. Raises `ConfigError` where PyTorch cannot write it down, or only for one batch."""
     data = opened.config.data
     if opened.name == "generator":
@@ -227,7 +242,7 @@ def _traced(opened: Opened) -> onnx.ModelProto:
         module = Judge(opened.network, (int(data.channels), *data.size), data.num_labels)
     output = "images" if opened.name == "generator" else "logits"
     try:
-        model = onnx_graph(module, module.inputs, batch=None, output=output)
+        model = onnx_graph(module, module.inputs, batch=None, output=output, opset=opset)
     except torch.onnx.OnnxExporterError as error:
         got = str(error.__cause__ or error).strip().splitlines()[0]
         raise ConfigError(f"PyTorch cannot write this {opened.name} as ONNX.", got=got) from error

@@ -93,12 +93,12 @@ def open_network(
 
 
 @torch.inference_mode()
-def cases(opened: Opened, batch: int) -> tuple[Mapping[str, np.ndarray], np.ndarray]:
+def cases(opened: Opened, batch: int, seed: int = SEED) -> tuple[Mapping[str, np.ndarray], np.ndarray]:
     """Inputs by name, as many as `batch`, and what PyTorch makes of them."""
     trained = opened.trained
     sampler = trained.labels or LabelSampler.from_sets(None, trained.config.data.num_labels)
-    labels = {} if sampler is None else {"labels": sampler.draw(batch, SEED)}
-    latents = sample_latents(trained.generator.latents, batch, SEED + batch)
+    labels = {} if sampler is None else {"labels": sampler.draw(batch, seed)}
+    latents = sample_latents(trained.generator.latents, batch, seed + batch)
     inputs = {"latents": latents, **labels}
     truncation: dict[str, float] = {}
     if getattr(trained.generator, "has_styles", False):
@@ -108,7 +108,7 @@ def cases(opened: Opened, batch: int) -> tuple[Mapping[str, np.ndarray], np.ndar
     if opened.name == "generator":
         given = inputs | {name: torch.full((batch,), value) for name, value in truncation.items()}
         return _arrays(given), images.numpy()
-    noisy = (images + 0.1 * draw("normal", SEED, "export", batch, tuple(images.shape))).clamp(-1.0, 1.0)
+    noisy = (images + 0.1 * draw("normal", seed, "export", batch, tuple(images.shape))).clamp(-1.0, 1.0)
     given = {"images": noisy, **labels}
     return _arrays(given), opened.network(*given.values()).numpy()
 

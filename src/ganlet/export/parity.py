@@ -21,6 +21,10 @@ WITHIN_ONE = 0.999  # share of pixels
 LOGITS_ERROR = {"fp32": 1e-4, "fp16": 2e-2, "int8": 0.2}  # as a share of how much logits differ
 
 
+# For a size of the batch, the inputs by name, and what PyTorch makes of them.
+Cases = Callable[[int], tuple[Mapping[str, np.ndarray], np.ndarray]]
+
+
 @dataclass(frozen=True)
 class Parity:
     """How far what a file gives is from what PyTorch gives.
@@ -29,6 +33,7 @@ class Parity:
         precision: of the weights in the file.
         batches: the sizes of the batches that were compared.
         error: the largest absolute difference of two values.
+        rms: the root mean square of the differences.
         spread: for logits: the standard deviation of PyTorch's; 0 for images.
         worst: for images: the most levels of 255 that a value is off by.
         changed: share of pixels that differ by any level in any channel.
@@ -38,6 +43,7 @@ class Parity:
     precision: Precision
     batches: tuple[int, ...]
     error: float
+    rms: float
     spread: float = 0.0
     worst: int = 0
     changed: float = 0.0
@@ -46,9 +52,15 @@ class Parity:
     @property
     def holds(self) -> bool:
         """Whether it is within the bound."""
+        return self.holds_by(1.0)
+
+    def holds_by(self, margin: float) -> bool:
+        """Whether it is within a share of the bound."""
         if self.spread:
-            return self.error <= LOGITS_ERROR[self.precision] * self.spread
-        return self.error <= FP32_ERROR if self.precision == "fp32" else self.within_one >= WITHIN_ONE
+            return self.error <= margin * LOGITS_ERROR[self.precision] * self.spread
+        if self.precision == "fp32":
+            return self.error <= margin * FP32_ERROR
+        return 1.0 - self.within_one <= margin * (1.0 - WITHIN_ONE)
 
     @property
     def bound(self) -> str:
@@ -70,43 +82,35 @@ class Parity:
         )
 
 
-def images_parity(
-    session: onnxruntime.InferenceSession,
-    precision: Precision,
-    cases: Callable[[int], tuple[Mapping[str, np.ndarray], np.ndarray]],
-) -> Parity:
-    """Compare images. `cases` gives, for a size of the batch, the inputs by name and PyTorch's images."""
+def images_parity(session: onnxruntime.InferenceSession, precision: Precision, cases: Cases) -> Parity:
+    """Compare images."""
     errors, off = [], []
     for batch in BATCHES:
         inputs, wanted = cases(batch)
         images = answer(session, inputs)
-        errors.append(_error(images, wanted))
+        errors.append(_errors(images, wanted))
         if images.shape == wanted.shape:
             off.append(np.abs(pixels(images) - pixels(wanted)).max(axis=1).ravel())  # of the channels
     levels = np.concatenate(off) if off else np.array([255])
     return Parity(
         precision,
         BATCHES,
-        max(errors),
+        *_summary(errors),
         worst=int(levels.max()),
         changed=float((levels > 0).mean()),
         within_one=float((levels <= 1).mean()),
     )
 
 
-def logits_parity(
-    session: onnxruntime.InferenceSession,
-    precision: Precision,
-    cases: Callable[[int], tuple[Mapping[str, np.ndarray], np.ndarray]],
-) -> Parity:
-    """Compare logits, as `images_parity` compares images."""
+def logits_parity(session: onnxruntime.InferenceSession, precision: Precision, cases: Cases) -> Parity:
+    """Compare logits."""
     errors, all_wanted = [], []
     for batch in BATCHES:
         inputs, wanted = cases(batch)
-        errors.append(_error(answer(session, inputs), wanted))
+        errors.append(_errors(answer(session, inputs), wanted))
         all_wanted.append(wanted)
-    spread = max(float(np.concatenate(all_wanted).std()), np.finfo(np.float32).tiny)
-    return Parity(precision, BATCHES, max(errors), spread)
+    spread = max(float(np.concatenate(all_wanted).std()), float(np.finfo(np.float32).tiny))
+    return Parity(precision, BATCHES, *_summary(errors), spread)
 
 
 def open_session(model: bytes) -> onnxruntime.InferenceSession:
@@ -143,8 +147,14 @@ def share(value: float) -> str:
     return f"{np.floor(value * 1e4) / 1e2:.2f} %" if value < 1 else "100 %"
 
 
-def _error(given: np.ndarray, wanted: np.ndarray) -> float:
+def _errors(given: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Absolute differences; infinite where there is nothing to compare."""
     if given.shape != wanted.shape:
-        return float("inf")
-    difference = np.abs(given.astype(np.float64) - wanted)
-    return float(difference.max()) if np.isfinite(difference).all() else float("inf")
+        return np.array([np.inf])
+    return np.nan_to_num(np.abs(given.astype(np.float64) - wanted), nan=np.inf).ravel()
+
+
+def _summary(errors: list[np.ndarray]) -> tuple[float, float]:
+    """The largest error, and their root mean square."""
+    together = np.concatenate(errors)
+    return float(together.max()), float(np.sqrt(np.mean(together**2)))
