@@ -2,8 +2,8 @@
 
     python benchmarks/export_parity.py [RUN ...] [--presets NAME ...] [--seconds 40] [--images 2000] > export.md
 
-Each RUN, a trained one, stands for itself. Presets of which none is given are trained on smileys first, until `--images`
-were seen or `--seconds` have passed: such weights are no first ones, but far from those that a run ends with.
+Each RUN, a trained one, stands for itself. Presets of which none is given are trained on smileys first, until
+`--images` were seen or `--seconds` have passed: no first weights, but far from those that a run ends with.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from ganlet.errors import GanletError
 from ganlet.export import to_onnx
 from ganlet.export.parity import BATCHES, share
 from ganlet.export.precision import PRECISIONS
+from ganlet.workflows.generators import open_generator
 
 HEAD = """| run | precision | bytes | largest error | worst level | pixels changed | within 1 level |
 |---|---|---|---|---|---|---|"""
@@ -51,7 +52,7 @@ def rows(run: Path, folder: Path) -> Iterable[str]:
     config = opened.config
     size = "x".join(map(str, config.data.size))
     name = f"{run.name} ({config.preset or config.generator.kind}, {size}x{config.data.channels})"
-    seen = max((row["images_seen"] for row in opened.history), default=0)
+    seen = open_generator(opened.folder, None, torch.device("cpu")).images_seen
     for precision in PRECISIONS:
         try:
             made = to_onnx(run, folder / f"{run.name}-{precision}.onnx", precision=precision)

@@ -95,8 +95,7 @@ def shipped(network: nn.Module) -> nn.Module:
     network = copy.deepcopy(network).cpu().eval().requires_grad_(False)
     for module in network.modules():
         if parametrize.is_parametrized(module):
-            for name in list(module.parametrizations):  # type: ignore[arg-type]
-                parametrize.remove_parametrizations(module, name, leave_parametrized=True)
+            _fix_computed(module)
         for name, child in module.named_children():
             if isinstance(child, MinibatchStddev):
                 setattr(module, name, _StddevOfAnyBatch())
@@ -104,6 +103,18 @@ def shipped(network: nn.Module) -> nn.Module:
     if isinstance(fade, Fade) and float(fade.share) == 1.0:
         network.fade = _Faded()
     return network
+
+
+def _fix_computed(module: Any) -> None:
+    """Make parameters of what is computed at every reading.
+
+    By hand: `remove_parametrizations` takes the attribute from the class, which a copy shares with what it is of.
+    """
+    values = {name: getattr(module, name).detach().clone() for name in module.parametrizations}
+    module.__class__ = parametrize.type_before_parametrizations(module)
+    del module.parametrizations
+    for name, value in values.items():
+        module.register_parameter(name, nn.Parameter(value, requires_grad=False))
 
 
 class _Faded(nn.Module):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from ganlet.workflows.records import read_environment
 
 NETWORKS = ("generator", "discriminator")
 SEED = 0
+NOISE = 0.1  # added to generated pictures for a discriminator, which else says nearly the same of all
 TRUNCATIONS = {1: 1.0, 2: 0.7}  # of styles, by the size of the batch; else 0.5
 
 
@@ -95,22 +97,40 @@ def open_network(
 @torch.inference_mode()
 def cases(opened: Opened, batch: int, seed: int = SEED) -> tuple[Mapping[str, np.ndarray], np.ndarray]:
     """Inputs by name, as many as `batch`, and what PyTorch makes of them."""
-    trained = opened.trained
-    sampler = trained.labels or LabelSampler.from_sets(None, trained.config.data.num_labels)
-    labels = {} if sampler is None else {"labels": sampler.draw(batch, seed)}
-    latents = sample_latents(trained.generator.latents, batch, seed + batch)
-    inputs = {"latents": latents, **labels}
-    truncation: dict[str, float] = {}
-    if getattr(trained.generator, "has_styles", False):
-        inputs["latents"] = _mixed(latents, trained.generator.latents)
-        truncation = {"truncation": TRUNCATIONS.get(batch, 0.5)}
-    images = trained.generator(*inputs.values(), **truncation)
+    inputs, truncation = _generator_inputs(opened.trained, batch, seed)
+    images = opened.trained.generator(*inputs.values(), **truncation)
     if opened.name == "generator":
         given = inputs | {name: torch.full((batch,), value) for name, value in truncation.items()}
         return _arrays(given), images.numpy()
-    noisy = (images + 0.1 * draw("normal", seed, "export", batch, tuple(images.shape))).clamp(-1.0, 1.0)
-    given = {"images": noisy, **labels}
+    noise = draw("normal", seed, "export", batch, tuple(images.shape))
+    given = {"images": (images + NOISE * noise).clamp(-1.0, 1.0)}
+    given |= {name: tensor for name, tensor in inputs.items() if name == "labels"}
     return _arrays(given), opened.network(*given.values()).numpy()
+
+
+@torch.inference_mode()
+def rounding(opened: Opened, batches: Iterable[int]) -> float:
+    """How far PyTorch's own images are from those that it computes in float64, at most; 0 where it cannot."""
+    furthest = 0.0
+    for batch in batches:
+        inputs, truncation = _generator_inputs(opened.trained, batch, SEED)
+        exact = copy.deepcopy(opened.network).double()
+        try:
+            images = exact(*(tensor.double() for tensor in inputs.values()), **truncation)
+        except RuntimeError:  # somebody's own network, which insists on float32
+            return 0.0
+        furthest = max(furthest, float((images - opened.network(*inputs.values(), **truncation)).abs().max()))
+    return furthest
+
+
+def _generator_inputs(trained: Trained, batch: int, seed: int) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
+    """Latents, and labels where there are some; and the truncation, where there are styles."""
+    latents = sample_latents(trained.generator.latents, batch, seed + batch)
+    has_styles = getattr(trained.generator, "has_styles", False)
+    inputs = {"latents": _mixed(latents, trained.generator.latents) if has_styles else latents}
+    if sampler := trained.labels or LabelSampler.from_sets(None, trained.config.data.num_labels):
+        inputs["labels"] = sampler.draw(batch, seed)
+    return inputs, {"truncation": TRUNCATIONS.get(batch, 0.5)} if has_styles else {}
 
 
 def _mixed(latents: torch.Tensor, asked: Latents) -> torch.Tensor:
