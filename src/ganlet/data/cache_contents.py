@@ -190,7 +190,7 @@ def cache_limit() -> int | None:
 
 
 def _packed_bytes() -> int:
-    """The size of all packs and runs, which are most of the cache: it is asked after every use, and keys are slow to read."""
+    """The size of all packs and runs, most of the cache: it is asked after every use, and keys are slow to read."""
     total = 0
     for pattern in ("packs/*.npy", f"{RUNS}/*/*/**/*"):
         for path in cache_folder().glob(pattern):
@@ -200,7 +200,7 @@ def _packed_bytes() -> int:
 
 
 def _hold(path: Path) -> None:
-    """Hold a lock on the file of a pack, or the folder of a run, until this process ends, unless it does already. Raises OSError."""
+    """Hold a lock on a pack's file or a run's folder until this process ends, unless it does already. Raises OSError."""
     if fcntl is None:
         return
     held = _IN_USE.get(path)
