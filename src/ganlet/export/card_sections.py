@@ -75,7 +75,7 @@ def opening(facts: Facts, sheet: str, count: int, seed: int) -> str:
         f"pictures shown{_best(facts)}. {_labels(facts)}",
     ]
     if facts.trained.weights == "ema" and config.generator.ema.half_life != 0:
-        lines[-1] += " Its weights are averages over training, which draw better than those of a moment."
+        lines[-1] += " Its weights are running averages over training."
     return "\n\n".join(lines)
 
 
@@ -171,7 +171,10 @@ def recipe(facts: Facts) -> str:
         ("preset", code(config.preset) if config.preset else "none"),
         ("set otherwise", _changes(facts)),
         ("seed", str(config.seed)),
-        ("images shown", f"{facts.images_seen:,} of {facts.total:,}, in batches of {config.train.batch_size}"),
+        (
+            "images shown",
+            f"{facts.images_seen:,}, in batches of {config.train.batch_size}; {facts.total:,} were asked for",
+        ),
         ("time", str(timedelta(seconds=round(facts.seconds))) if facts.seconds else "not logged"),
         ("device", plain(at_work).replace("\\_", "_")),
         ("versions", plain(versions) or "unknown"),
@@ -271,7 +274,7 @@ def _limits(facts: Facts) -> Iterator[str]:
         if verdict["severity"] != "healthy":
             yield f"The run doctor found {plain(verdict['kind'])}; see above."
     if facts.evaluation is None or not facts.evaluation["measurements"]:
-        yield "How good and how varied its pictures are, nobody has measured: there is only the sheet above to judge by."
+        yield "How good and how varied its pictures are, nobody has measured: the sheet above is all there is."
     if not facts.drawn_by_code:
         yield (
             "What the training pictures show is not known to whoever made this card by program. Where real people or "
@@ -296,9 +299,7 @@ def _of_classes(facts: Facts) -> Iterator[str]:
 def made(facts: Facts) -> str:
     maker = facts.trained.maker
     version = facts.session.get("ganlet", "")
-    licence = (
-        "The licence at the head of this card is that of the training pictures, for want of a word about the weights."
-    )
+    licence = "The licence at the head of this card is that of the pictures: nobody named one for the weights."
     return (
         f"## Which weights these are\n\nRun {code(maker.run)}, weights {code(maker.weights)}, {maker.images_seen:,} "
         f"images seen, trained with ganlet {plain(version)}: the certificates of its pictures name the same. {licence}"
