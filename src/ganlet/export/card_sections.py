@@ -208,8 +208,8 @@ def quality(facts: Facts) -> str:
     parts = [title]
     if not facts.measured_here:
         parts.append(
-            f"**Measured after {row['images_seen']:,} images ({row['protocol']['weights']} weights), and the weights here "
-            f"are of {facts.trained.images_seen:,} ({facts.trained.weights}):** these numbers are not theirs."
+            f"**Measured after {row['images_seen']:,} images ({row['protocol']['weights']} weights), and the weights "
+            f"here are of {facts.trained.images_seen:,} ({facts.trained.weights}):** these numbers are not theirs."
         )
     parts.append(table(HEADINGS, ([plain(cell) for cell in line] for line in cells(row))))
     parts.append(f"Measured with {prose(row['protocol_in_words'])}.")
