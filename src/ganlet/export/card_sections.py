@@ -21,7 +21,7 @@ KNOWN_LICENCES = {
     "wtfpl", "bsd-2-clause", "bsd-3-clause", "gpl-3.0", "unknown",
 }  # fmt: skip
 CHANNELS = {1: "grey", 3: "colour", 4: "colour with alpha"}
-LISTED = 12
+LISTED, FEW_LISTED, SHORT_NAME = 12, 3, 24
 FEW_PICTURES = 2_000
 UNEVEN = 5  # times as many pictures of the most frequent class as of the rarest
 VERSIONS = {"ganlet": "ganlet", "torch": "torch", "numpy": "numpy", "python": "Python"}
@@ -90,9 +90,14 @@ def _labels(facts: Facts) -> str:
     if not data.num_labels:
         return "What is drawn is left to chance: it takes no labels."
     names = [str(name) for name in data.label_names]
-    more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
     what = "one of" if data.labels == "classes" else "any number of"
-    return f"It can be asked for {what} {len(names):,} {data.labels}: {', '.join(map(plain, names[:LISTED]))}{more}."
+    return f"It can be asked for {what} {len(names):,} {data.labels}: {_listed([code(name) for name in names])}."
+
+
+def _listed(names: list[str]) -> str:
+    """The first of some names: as many as a reader looks at."""
+    most = LISTED if all(len(name) <= SHORT_NAME for name in names) else FEW_LISTED
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
 def usage(facts: Facts) -> str:
@@ -129,10 +134,9 @@ def data(facts: Facts) -> str:
         rows.append(("fingerprint", code(told["fingerprint"])))
     rows.append(("kind of source", plain(told.get("kind", "unknown"))))
     if classes := told.get("classes"):
-        listed = [f"{plain(name)} ({count:,})" for name, count in list(classes.items())[:LISTED]]
-        more = [f"{len(classes) - LISTED:,} more"] if len(classes) > LISTED else []
+        listed = _listed([f"{code(name)} ({number_of:,})" for name, number_of in classes.items()])
         used = "" if config.labels == "classes" else "; training did not use them"
-        rows.append(("classes", f"{', '.join([*listed, *more])}{used}"))
+        rows.append((f"{len(classes):,} classes", f"{listed}{used}"))
     if config.holdout:
         rows.append(("kept out of training", f"{config.holdout:.0%}"))
     if config.flip:
@@ -148,7 +152,7 @@ def _licence(facts: Facts) -> str:
     if facts.drawn_by_code:
         return "**unknown**; the pictures are drawn by code that comes with ganlet (Apache-2.0)"
     command = f"ganlet resume {shlex.quote(facts.name)} --set data.licence=NAME"
-    return f"**unknown**: nobody said under which licence these pictures are. To say it: {code(command)}"
+    return f"**unknown**: nobody said under which licence these pictures are; whoever has the run can: {code(command)}"
 
 
 def _count(facts: Facts) -> str:
@@ -223,7 +227,10 @@ def quality(facts: Facts) -> str:
 def health(facts: Facts) -> str:
     told = facts.diagnosis
     looks = f"{told['num_looks']:,} looks" if told["num_looks"] else "the log alone"
-    parts = ["## How training went", f"The run doctor, by {looks}: **{prose(told['headline'])}**"]
+    parts = [
+        "## How training went",
+        f"By ganlet's run doctor, which watches training ({looks}): **{prose(told['headline'])}**",
+    ]
     said = [
         f"**{plain(verdict['kind'])}**: {prose(verdict['words'])}"
         + (f" To try: {prose(verdict['advice'])}" if verdict["advice"] and verdict["severity"] != "healthy" else "")
