@@ -50,3 +50,19 @@ def test_what_is_no_run_is_told(ganlet, run):
     assert outcome.exit_code == 2
     assert "where:" in outcome.stderr
     assert outcome.stdout == ""
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "onnx"])
+@pytest.mark.parametrize("option", [("--precision", "fp16"), ("--network", "discriminator")])
+def test_an_option_of_another_format_is_refused(ganlet, name, option):
+    outcome = ganlet("export", "run", "--format", name, *option)
+    assert outcome.exit_code == 2
+    assert f"leave {option[0]} out" in outcome.stderr
+
+
+@pytest.mark.parametrize("name", ["card", "safetensors"])
+def test_what_is_no_run_is_one_message_and_leaves_nothing(ganlet, tmp_path, name):
+    outcome = ganlet("export", "missing", "--format", name)
+    assert outcome.exit_code == 2
+    assert "There is no run here" in outcome.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""A run so small that it is trained in a fraction of a second."""
+"""Small runs to be handed on, trained once."""
 
 from __future__ import annotations
 
@@ -7,20 +7,31 @@ from collections.abc import Callable
 import pytest
 
 import ganlet
-from ganlet.workflows import training
+from ganlet.workflows import evaluating, training
 from ganlet.workflows.run import Run
+
+
+@pytest.fixture(autouse=True)
+def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing a report takes longer than all of these runs together."""
+    monkeypatch.setattr(training, "redraw", lambda *_: None)
+    monkeypatch.setattr(evaluating, "redraw", lambda *_, **__: None)
+
+
+def trained(folder, config) -> Run:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "redraw", lambda *_: None)
+        return ganlet.train(config, folder, device="cpu")
 
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory: pytest.TempPathFactory, tiny_config: Callable) -> Run:
     """A run of the tiny config with labels and a checkpoint; only to be looked at."""
     changes = {"data.labels": "attributes", "data.size": "16x8"}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "redraw", lambda *_: None)
-        return ganlet.train(tiny_config(changes), tmp_path_factory.mktemp("runs") / "some", device="cpu")
+    return trained(tmp_path_factory.mktemp("runs") / "some", tiny_config(changes))
 
 
-@pytest.fixture
-def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawing a report takes longer than all of these runs together."""
-    monkeypatch.setattr(training, "redraw", lambda *_: None)
+@pytest.fixture(scope="session")
+def plain_run(tmp_path_factory: pytest.TempPathFactory, tiny_config: Callable) -> Run:
+    """A run of the tiny config, without labels; only to be looked at."""
+    return trained(tmp_path_factory.mktemp("exported") / "plain", tiny_config())

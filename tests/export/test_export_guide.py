@@ -15,7 +15,7 @@ PAGE = (Path(__file__).parents[2] / "docs/guide/shipping.md").read_text(encoding
 (PROGRAM,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 
-def test_the_program_of_the_guide_draws(tiny_config, tmp_path, monkeypatch, no_report):
+def test_the_program_of_the_guide_draws(tiny_config, tmp_path, monkeypatch):
     config = tiny_config({"generator.latent_size": 64, "train.total_images": 32})
     run = ganlet.train(config, tmp_path / "run", device="cpu")
     to_onnx(run.path)

@@ -167,9 +167,7 @@ def test_a_generator_that_works_for_one_batch_only_is_refused(run, monkeypatch, 
 @pytest.mark.slow
 @pytest.mark.parametrize("statistics", MINIBATCH_STATISTICS)
 @pytest.mark.parametrize("kind", DISCRIMINATORS)
-def test_discriminators_are_exported_with_what_they_see_of_the_batch(
-    kind, statistics, tiny_config, tmp_path, no_report
-):
+def test_discriminators_are_exported_with_what_they_see_of_the_batch(kind, statistics, tiny_config, tmp_path):
     changes = {
         "discriminator": {"kind": kind, "width": 4, "batch_statistics": statistics},
         "data.labels": "attributes",
@@ -188,7 +186,7 @@ def test_discriminators_are_exported_with_what_they_see_of_the_batch(
 @pytest.mark.slow
 @pytest.mark.parametrize("network", ["generator", "discriminator"])
 @pytest.mark.parametrize(("precision", "most"), [("fp16", 0.8), ("int8", 0.8)])
-def test_smaller_weights_are_within_their_bound(precision, most, network, tiny_config, tmp_path, no_report):
+def test_smaller_weights_are_within_their_bound(precision, most, network, tiny_config, tmp_path):
     wider = {"generator.width": 16, "discriminator.width": 16, "train.total_images": 64}
     run = ganlet.train(tiny_config(wider), tmp_path / "run", device="cpu")
     made = to_onnx(run.path, precision=precision, network=network)

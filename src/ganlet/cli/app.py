@@ -10,7 +10,18 @@ from typing import NoReturn
 import typer
 
 from ganlet.caller import command_line
-from ganlet.cli import caching, diagnosing, exporting, inspecting, listing, measuring, sampling, training, whence
+from ganlet.cli import (
+    archiving,
+    caching,
+    diagnosing,
+    exporting,
+    inspecting,
+    listing,
+    measuring,
+    sampling,
+    training,
+    whence,
+)
 from ganlet.cli.exploring import app as exploring
 from ganlet.cli.printing import READER_GONE, show, tell, unwritable, usable_streams
 from ganlet.errors import EnvironmentProblem, GanletError, Interrupted
@@ -33,6 +44,8 @@ app.command("whence")(whence.whence)
 app.command("diagnose")(diagnosing.diagnose)
 app.command("evaluate")(measuring.evaluate)
 app.command("compare")(measuring.compare)
+app.command("zip")(archiving.zip_run)
+app.command("unzip")(archiving.unzip_run)
 app.command("inspect")(inspecting.inspect)
 app.command("list")(listing.list_things)
 app.command("export")(exporting.export)

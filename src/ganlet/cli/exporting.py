@@ -13,6 +13,11 @@ import typer
 from ganlet.cli.printing import tell_result
 from ganlet.workflows.reporting import Reporter, choose_reporter
 
+FORMATS_HELP = (
+    "onnx: a file that any ONNX runtime draws with; card: a model card, README.md, with samples.png beside it; "
+    "safetensors: weights and config as one file."
+)
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -27,8 +32,10 @@ class Wish:
 
 
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, or a generator.safetensors.")],
-    format: Annotated[str, typer.Option("--format", help="onnx: a file that any ONNX runtime draws with.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="The folder of a run, its zip, or a generator.safetensors.")
+    ],
+    format: Annotated[str, typer.Option("--format", help=FORMATS_HELP)],
     out: Annotated[Path | None, typer.Option(help="The file to write; default: beside the generator.")] = None,
     precision: Annotated[
         str, typer.Option(help="Of the weights: fp32, fp16 (half the size) or int8 (a quarter).")
@@ -70,4 +77,31 @@ def _onnx(wish: Wish) -> None:
     tell_result(made.path)
 
 
-FORMATS: dict[str, Callable[[Wish], None]] = {"onnx": _onnx}
+def _card(wish: Wish) -> None:
+    from ganlet.export.card import to_card
+
+    _require_plain(wish)
+    for path in to_card(wish.run, wish.out, checkpoint=wish.checkpoint, reporter=wish.reporter):
+        tell_result(path)
+
+
+def _safetensors(wish: Wish) -> None:
+    from ganlet.export.weights_file import to_safetensors
+
+    _require_plain(wish)
+    tell_result(to_safetensors(wish.run, wish.out, checkpoint=wish.checkpoint, reporter=wish.reporter))
+
+
+def _require_plain(wish: Wish) -> None:
+    """Raise `ConfigError` for options of other formats."""
+    from ganlet.errors import ConfigError
+
+    for option, given, usual in (
+        ("--precision", wish.precision, "fp32"),
+        ("--network", wish.network, "generator"),
+    ):
+        if given != usual:
+            raise ConfigError("This format has no such option.", where=option, got=given, hint=f"leave {option} out")
+
+
+FORMATS: dict[str, Callable[[Wish], None]] = {"onnx": _onnx, "card": _card, "safetensors": _safetensors}

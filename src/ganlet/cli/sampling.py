@@ -14,7 +14,9 @@ from ganlet.workflows.reporting import choose_reporter
 
 
 def sample(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, or a generator.safetensors.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="The folder of a run, its zip, or a generator.safetensors.")
+    ],
     num: Annotated[int, typer.Option("--num", "-n", help="How many pictures.")] = 64,
     seed: Annotated[int, typer.Option(help="The same seed draws the same pictures.")] = 0,
     label: Annotated[

@@ -9,11 +9,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ganlet.export.card import to_card
     from ganlet.export.onnx_file import to_onnx
+    from ganlet.export.weights_file import to_safetensors
 
-_HOMES = {"to_onnx": "ganlet.export.onnx_file"}
+_HOMES = {
+    "to_card": "ganlet.export.card",
+    "to_onnx": "ganlet.export.onnx_file",
+    "to_safetensors": "ganlet.export.weights_file",
+}
 
-__all__ = ["to_onnx"]
+__all__ = ["to_card", "to_onnx", "to_safetensors"]
 
 
 def __getattr__(name: str) -> Any:

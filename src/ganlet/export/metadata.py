@@ -25,19 +25,11 @@ TO_PIXELS = "round((images + 1) * 127.5), clipped to 0..255; then (N, C, H, W) t
 TO_IMAGES = "pixels / 127.5 - 1; from (N, H, W, C) to (N, C, H, W)"
 
 
-def licence_of(config: RunConfig) -> str:
-    """The licence of what a run makes, as its config says it."""
-    for part in (config, config.data):
-        if found := getattr(part, "licence", None):
-            return str(found)
-    return "unknown"
-
-
 def describe(model: onnx.ModelProto, config: RunConfig, maker: Maker, precision: str, about: dict[str, str]) -> None:
     """Write into a graph what all files say, and `about`, what this one says: text by key, and of inputs by name."""
     facts = {
         "made_by": f"ganlet {__version__}",
-        "licence": licence_of(config),
+        "licence": config.data.licence,
         "run": maker.run,
         "weights": maker.weights,
         "images_seen": str(maker.images_seen),

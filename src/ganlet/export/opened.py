@@ -18,6 +18,7 @@ from ganlet.games import Game
 from ganlet.networks.latents import Latents, sample_latents
 from ganlet.networks.minibatch import BatchStatistics
 from ganlet.randomness import draw
+from ganlet.runs.archive import is_generator_file
 from ganlet.runs.certificate import Maker, weights_hash
 from ganlet.runs.folder import RunFolder
 from ganlet.workflows.generators import (
@@ -68,7 +69,7 @@ def open_network(
 ) -> Opened:
     """A network of a run's folder, or of a generator.safetensors. Raises `ConfigError` or `RunError`."""
     cpu = torch.device("cpu")
-    if source.is_file():
+    if is_generator_file(source):
         if checkpoint is not None:
             raise ConfigError("A file holds one generator; others are in checkpoints of its run.", where=source)
         if name != "generator":

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """One run folder: its config, its history, its networks, and new pictures from its generator."""
+    """One run, in a folder or a zip: its config, its history, its networks, and new pictures from its generator."""
 
     def __init__(self, path: str | os.PathLike[str], *, game: Game | None = None) -> None:
         self.folder = RunFolder.open(path)
@@ -70,6 +70,12 @@ class Run:
 
         return open_networks(self.folder, checkpoint, _cpu(), ema=ema, game=self._game)
 
+    def zip(self, path: str | os.PathLike[str] | None = None, *, checkpoints: str = "latest") -> Path:
+        """Write it as one file that other machines open and go on with; see `workflows.archiving.zip_run`."""
+        from ganlet.workflows.archiving import zip_run
+
+        return zip_run(self.path, path, checkpoints=checkpoints).path
+
     def diagnose(self) -> Diagnosis:
         """What is wrong with it, since when, and what to try first; for a run still in training: so far."""
         from ganlet.workflows.diagnosing import diagnose
@@ -102,7 +108,10 @@ def open_run(
     discriminator: nn.Module | None = None,
     game: type[Game] | None = None,
 ) -> Run:
-    """The run in a folder, with what was handed to `train` as objects. Raises `RunError` when there is none."""
+    """The run in a folder or in its zip, with what was handed to `train` as objects.
+
+    Raises `RunError` when there is none.
+    """
     run = Run(path)
     if (generator, discriminator, game) != (None, None, None):
         from ganlet.workflows.given import Given
