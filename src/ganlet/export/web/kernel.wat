@@ -71,4 +71,36 @@
         (br_if $k_loop (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
       (v128.store (local.get $c) (local.get $sum))
       (local.set $c (i32.add (local.get $c) (i32.const 16)))
-      (br_if $quads_loop (local.tee $quads (i32.sub (local.get $quads) (i32.const 1)))))))
+      (br_if $quads_loop (local.tee $quads (i32.sub (local.get $quads) (i32.const 1))))))
+
+  ;; Panels (panels, maps * taps, 8) of what convolutions read of maps of `size` bytes each. The table `reads` has `wide`
+  ;; bytes for each tap: the place, counted in numbers, that each column reads, -1 outside of the map.
+  (func (export "gather") (param $x i32) (param $to i32) (param $reads i32) (param $maps i32) (param $size i32)
+    (param $taps i32) (param $wide i32) (param $panels i32)
+    (local $base i32) (local $map i32) (local $tap i32) (local $at i32) (local $left i32) (local $read i32)
+    (loop $panels_loop
+      (local.set $base (local.get $x))
+      (local.set $map (local.get $maps))
+      (loop $maps_loop
+        (local.set $at (local.get $reads))
+        (local.set $tap (local.get $taps))
+        (loop $taps_loop
+          (local.set $left (i32.const 8))
+          (loop $columns_loop
+            (local.set $read (i32.load (local.get $at)))
+            (f32.store (local.get $to)
+              (select
+                (f32.load (i32.add (local.get $base)
+                  (i32.shl (i32.and (local.get $read) (i32.xor (i32.shr_s (local.get $read) (i32.const 31)) (i32.const -1)))
+                    (i32.const 2))))
+                (f32.const 0)
+                (i32.ge_s (local.get $read) (i32.const 0))))
+            (local.set $at (i32.add (local.get $at) (i32.const 4)))
+            (local.set $to (i32.add (local.get $to) (i32.const 4)))
+            (br_if $columns_loop (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+          (local.set $at (i32.add (local.get $at) (i32.sub (local.get $wide) (i32.const 32))))
+          (br_if $taps_loop (local.tee $tap (i32.sub (local.get $tap) (i32.const 1)))))
+        (local.set $base (i32.add (local.get $base) (local.get $size)))
+        (br_if $maps_loop (local.tee $map (i32.sub (local.get $map) (i32.const 1)))))
+      (local.set $reads (i32.add (local.get $reads) (i32.const 32)))
+      (br_if $panels_loop (local.tee $panels (i32.sub (local.get $panels) (i32.const 1)))))))

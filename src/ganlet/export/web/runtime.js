@@ -36,7 +36,7 @@ const Runtime = (() => {
   }
 
   // What kernel.wat does, where a browser has no SIMD. Places count floats.
-  function plainKernel(f32) {
+  function plainKernel(f32, i32) {
     function gemm(a, b, c, quads, k, panels, stride) {
       [a, b, c, stride] = [a >> 2, b >> 2, c >> 2, stride >> 2];
       const sums = new Float64Array(32);
@@ -70,7 +70,17 @@ const Runtime = (() => {
         [f32[c], f32[c + 1], f32[c + 2], f32[c + 3]] = [s0, s1, s2, s3];
       }
     }
-    return { gemm, gemv };
+    function gather(x, to, reads, maps, size, taps, wide, panels) {
+      [x, to, reads, size, wide] = [x >> 2, to >> 2, reads >> 2, size >> 2, wide >> 2];
+      for (let panel = 0; panel < panels; panel++, reads += 8) {
+        for (let map = 0, base = x; map < maps; map++, base += size) {
+          for (let at = reads, tap = 0; tap < taps; tap++, at += wide, to += 8) {
+            for (let j = 0; j < 8; j++) f32[to + j] = i32[at + j] < 0 ? 0 : f32[base + i32[at + j]];
+          }
+        }
+      }
+    }
+    return { gemm, gemv, gather };
   }
 
   // Weights (rows, K) in groups of four rows, those that are missing being zeros.
@@ -182,30 +192,17 @@ const Runtime = (() => {
       const x = net.place(step.in[0]), out = net.make(step.out, wide === columns ? quads * 4 * wide : 0);
       net.scratch(block * 8 * k + (wide === columns ? 0 : quads * 4 * wide));
       const pointwise = taps === 1 && down === 1 && across === 1 && !top && !left;
+      const reads = pointwise ? 0 : net.room(taps * wide);
       return () => {
         const { f32, kernel } = net, bias = step.in.length > 2 ? net.constant(step.in[2]) : null;
         packRows(f32, weights, net.constant(step.in[1]), rows, k);
         // Where in its map each tap of each column reads, -1 outside.
-        const reads = new Int32Array(pointwise ? 0 : taps * wide).fill(-1);
-        for (let tap = 0; tap * wide < reads.length; tap++) {
+        for (let tap = 0; tap < taps && !pointwise; tap++) {
+          net.i32.fill(-1, reads + tap * wide, reads + (tap + 1) * wide);
           for (let column = 0; column < columns; column++) {
             const row = Math.floor(column / outWidth) * down - top + Math.floor(tap / broad);
             const place = (column % outWidth) * across - left + (tap % broad);
-            if (row >= 0 && row < height && place >= 0 && place < width) reads[tap * wide + column] = row * width + place;
-          }
-        }
-        function gather(to, first, panels) {
-          const maps = k / taps, size = height * width;
-          for (let panel = 0; panel < panels; panel++) {
-            const column = first + 8 * panel;
-            for (let map = 0, base = x(); map < maps; map++, base += size) {
-              for (let at = column, tap = 0; tap < taps; tap++, at += wide, to += 8) {
-                for (let j = 0; j < 8; j++) {
-                  const read = reads[at + j];
-                  f32[to + j] = read < 0 ? 0 : f32[base + read];
-                }
-              }
-            }
+            if (row >= 0 && row < height && place >= 0 && place < width) net.i32[reads + tap * wide + column] = row * width + place;
           }
         }
         return () => {
@@ -213,7 +210,7 @@ const Runtime = (() => {
           for (let panel = 0; panel < wide / 8; panel += block) {
             const panels = Math.min(block, wide / 8 - panel);
             if (pointwise) packColumns(f32, net.scratchAt, x(), k, columns, 8 * panel, panels);
-            else gather(net.scratchAt, 8 * panel, panels);
+            else kernel.gather(4 * x(), 4 * net.scratchAt, 4 * (reads + 8 * panel), k / taps, 4 * height * width, taps, 4 * wide, panels);
             kernel.gemm(4 * weights, 4 * net.scratchAt, 4 * (result + 8 * panel), quads, k, panels, 4 * wide);
           }
           if (!bias && result === out()) return;
@@ -458,7 +455,8 @@ const Runtime = (() => {
     const simd = kernel !== null && WebAssembly.validate(kernel);
     const memory = simd ? new WebAssembly.Memory({ initial: Math.ceil((4 * top) / 65536) + 1 }) : null;
     net.f32 = simd ? new Float32Array(memory.buffer) : new Float32Array(top);
-    net.kernel = simd ? new WebAssembly.Instance(new WebAssembly.Module(kernel), { env: { memory } }).exports : plainKernel(net.f32);
+    net.i32 = new Int32Array(net.f32.buffer);
+    net.kernel = simd ? new WebAssembly.Instance(new WebAssembly.Module(kernel), { env: { memory } }).exports : plainKernel(net.f32, net.i32);
     for (const value of made.keys()) net.f32.set(net.constant(value), found.get(value));
     const runs = steps.filter(Boolean).map((begin) => begin());
     return {
