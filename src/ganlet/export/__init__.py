@@ -1,0 +1,22 @@
+"""Runs for elsewhere: files that draw without ganlet, and that say how they were made, never where.
+
+Names are imported on first use: what reads a command line must not wait for torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ganlet.export.onnx_file import to_onnx
+
+_HOMES = {"to_onnx": "ganlet.export.onnx_file"}
+
+__all__ = ["to_onnx"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'ganlet.export' has no attribute {name!r}")
