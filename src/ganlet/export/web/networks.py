@@ -2,39 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
-import torch
 from torch import nn
-from torch.nn.utils import parametrize
 
 from ganlet.errors import ConfigError
+from ganlet.export.drawer import Drawer, StyleDrawer, StyleMapper
+from ganlet.export.onnx_file import onnx_graph
 from ganlet.export.web.graph import Program, program_of
-from ganlet.export.web.standin import onnx_graph
 from ganlet.networks.latents import Latents
-
-
-class Mapping(nn.Module):
-    """Latents (N, latent_size), and labels, -> styles (N, latent_size)."""
-
-    def __init__(self, generator: Any) -> None:
-        super().__init__()
-        self.generator = generator
-
-    def forward(self, latents: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        return self.generator.map(latents, labels)
-
-
-class Synthesis(nn.Module):
-    """Styles (N, num_levels, latent_size) -> images (N, C, H, W)."""
-
-    def __init__(self, generator: Any) -> None:
-        super().__init__()
-        self.generator = generator
-
-    def forward(self, styles: torch.Tensor) -> torch.Tensor:
-        return self.generator.synthesize(styles)
 
 
 def programs(generator: nn.Module, num_labels: int) -> dict[str, Program]:
@@ -42,27 +18,16 @@ def programs(generator: nn.Module, num_labels: int) -> dict[str, Program]:
 
     Raises `ConfigError` for a generator that is fed other things than latents, or has an unknown operator.
     """
-    network: Any = plain(generator)
-    if not isinstance(network.latents, Latents):
-        raise ConfigError(
-            "The page can draw latents only.", got=type(network.latents).__name__, expected="a generator of ganlet"
-        )
-    size = network.latents.size
-    inputs = {"latents": (size,)} | ({"labels": (num_labels,)} if num_labels else {})
-    if not getattr(network, "has_styles", False):
-        return {"draw": program_of(onnx_graph(network, inputs, batch=1))}
-    styles = {"styles": (network.latents.levels, size)}
+    asked: Any = getattr(generator, "latents", None)
+    if not isinstance(asked, Latents):
+        expected = "a generator that asks for `Latents`"
+        raise ConfigError("The page draws from latents only.", got=type(asked).__name__, expected=expected)
+    if not getattr(generator, "has_styles", False):
+        drawer = Drawer(generator, num_labels)
+        # Mixed latents are one latent of parts: see `latent.space.Space.enter`.
+        return {"draw": program_of(onnx_graph(drawer, drawer.inputs, batch=1))}
+    mapper, drawer = StyleMapper(generator, num_labels), StyleDrawer(generator)
     return {
-        "map": program_of(onnx_graph(Mapping(network), inputs, batch=1, output="styles")),
-        "draw": program_of(onnx_graph(Synthesis(network), styles, batch=1)),
+        "map": program_of(onnx_graph(mapper, mapper.inputs, batch=1, output="styles")),
+        "draw": program_of(onnx_graph(drawer, drawer.inputs, batch=1)),
     }
-
-
-def plain(generator: nn.Module) -> nn.Module:
-    """A copy on the CPU, in evaluation mode, whose weights are not computed any more but there."""
-    network = copy.deepcopy(generator).cpu().eval()
-    for layer in network.modules():
-        if parametrize.is_parametrized(layer):
-            for name in list(layer.parametrizations):  # type: ignore[union-attr]
-                parametrize.remove_parametrizations(layer, name)
-    return network

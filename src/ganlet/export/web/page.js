@@ -8,34 +8,14 @@
     return element;
   };
 
-  function bytesOf(text) {
-    if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
-    const characters = atob(text), bytes = new Uint8Array(characters.length);
-    for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
-    return bytes;
-  }
-
-  // What the page carries under a name: data, and numbers.
-  async function carried(name) {
-    const stream = new Blob([bytesOf(one(`#${name}`).textContent.trim())]).stream().pipeThrough(new DecompressionStream("gzip"));
-    const whole = new Uint8Array(await new Response(stream).arrayBuffer()), size = new DataView(whole.buffer).getUint32(0, true);
-    return [JSON.parse(new TextDecoder().decode(whole.subarray(4, 4 + size))), whole.subarray(4 + size)];
-  }
-
-  function trouble(words) {
-    const place = one("#trouble");
-    place.textContent = words;
-    place.hidden = false;
-  }
-
   let points, facts, kernel;
   try {
     let bytes;
-    [facts, bytes] = await carried("numbers");
-    kernel = typeof WebAssembly === "object" ? bytesOf(one("#kernel").textContent.trim()) : null;
+    [facts, bytes] = await Carried.open("numbers");
+    kernel = typeof WebAssembly === "object" ? Carried.bytesOf(one("#kernel").textContent.trim()) : null;
     points = Points.open(facts, bytes, kernel);
   } catch (error) {
-    trouble(`This browser cannot draw the pictures of this page: ${error.message}. Browsers of 2023 and later can.`);
+    Carried.trouble(`This browser cannot draw the pictures of this page: ${error.message}. Browsers of 2023 and later can.`);
     return;
   }
 
@@ -509,7 +489,7 @@
     }
     opened.learning = async () => {
       if (!moments) {
-        const [told, bytes] = await carried("moments");
+        const [told, bytes] = await Carried.open("moments");
         moments = [told.moments, bytes];
         input.max = told.moments.length - 1;
       }

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import functools
-import gzip
 import json
 import os
 from dataclasses import asdict
@@ -20,6 +18,7 @@ from ganlet.errors import CheckpointError, ConfigError
 from ganlet.export.web.contents import directions_of, evenly, facts_of, references_of
 from ganlet.export.web.networks import programs
 from ganlet.export.web.packing import PRECISIONS, Bytes, Precision, packed, packed_numbers
+from ganlet.export.web.text import as_text, carried
 from ganlet.paths import given
 from ganlet.runs import checkpoint
 from ganlet.runs.files import os_errors_explained, write_atomic
@@ -31,7 +30,7 @@ from ganlet.workflows.lab.page.commands import quoted, run_name
 from ganlet.workflows.lab.page.page import page_path
 from ganlet.workflows.reporting import Reporter
 
-DEFAULT: Precision = "fp16"
+DEFAULT: Precision = "int10"
 MOMENTS_AS: Precision = "int8"
 PACKAGE = "ganlet.export.web"
 SCRIPTS = ("draws.js", "runtime.js", "certificate.js", "points.js", "page.js")
@@ -53,7 +52,7 @@ def to_web(
     Args:
         run: the run's folder, or the file of a generator.
         out: FILE.html; default: RUN/RUN.html, or GENERATOR.html beside a lone generator.
-        precision: how weights are kept: fp32, fp16 or int8; default: fp16.
+        precision: how weights are kept: fp32, fp16, int10 or int8; default: int10.
         moments: checkpoints of the run, evenly spaced, through which a visitor can follow a picture; 0 for none.
         title: what the page is called; default: the name of the run.
         checkpoint: best, latest, or the images seen of one; default: generator.safetensors.
@@ -96,8 +95,9 @@ def page_text(lab: Lab, precision: Precision, moments: int = 0, title: str | Non
         facts=facts,
         numbers=_carried(facts, into),
         moments=_moments(lab, moments) if moments else None,
-        kernel=Markup(base64.b64encode(_file("kernel.wasm")).decode()),
-        scripts=[_script(name) for name in SCRIPTS],
+        kernel=Markup(as_text(_file("kernel.wasm"))),
+        scripts=Markup(carried(b'"use strict";\n' + b"\n".join(_lean(name) for name in SCRIPTS))),
+        boot=Markup(_lean("boot.js").decode()),
         version=__version__,
     )
 
@@ -130,9 +130,9 @@ def _moments(lab: Lab, num: int) -> Markup:
 
 
 def _carried(told: dict[str, Any], into: Bytes) -> Markup:
-    """Data and numbers as the page carries them: the length of the JSON, the JSON, the bytes; compressed, as base64."""
+    """Data and numbers as the page carries them: the length of the JSON, the JSON, the bytes."""
     head = json.dumps(told, separators=(",", ":")).encode()
-    return Markup(base64.b64encode(gzip.compress(len(head).to_bytes(4, "little") + head + into.joined(), 9, mtime=0)).decode())
+    return Markup(carried(len(head).to_bytes(4, "little") + head + into.joined()))
 
 
 def _default_path(lab: Lab, path: Path) -> Path:
@@ -145,10 +145,10 @@ def _file(name: str) -> bytes:
     return (resources.files(PACKAGE) / name).read_bytes()
 
 
-def _script(name: str) -> Markup:
-    text = _file(name).decode()
-    assert "</" not in text.replace("</g", "").replace("</s", "") or "</script" not in text
-    return Markup(text)
+def _lean(name: str) -> bytes:
+    """A script without its comments and indents."""
+    lines = (line.strip() for line in _file(name).splitlines())
+    return b"\n".join(line for line in lines if line and not line.startswith(b"//"))
 
 
 @functools.cache

@@ -25,12 +25,17 @@ const Runtime = (() => {
       for (let i = 0; i < count; i++) numbers[i] = table[bytes[at + i] | (bytes[at + count + i] << 8)];
       return numbers;
     }
-    const [rows, columns] = shape, num = rows / group;
-    const scales = new Float32Array(bytes.slice(at, at + 4 * num).buffer);
-    const whole = new Int8Array(bytes.buffer, bytes.byteOffset + at + 4 * num, count);
+    // Whole numbers: scales, the upper eight bits of each, and bit by bit what is below these.
+    const [rows, columns] = shape, num = rows / group, below = kind - 8, upper = at + 2 * num, bits = Math.ceil(count / 8);
+    const scales = Uint32Array.from({ length: num }, (_, i) => (bytes[at + 2 * i] | (bytes[at + 2 * i + 1] << 8)) << 16);
+    const exact = new Float32Array(scales.buffer);
     for (let row = 0, i = 0; row < rows; row++) {
-      const scale = scales[Math.floor(row / group)];
-      for (let end = i + columns; i < end; i++) numbers[i] = whole[i] * scale;
+      const scale = exact[Math.floor(row / group)];
+      for (let end = i + columns; i < end; i++) {
+        let whole = (bytes[upper + i] << 24) >> (24 - below);
+        for (let plane = 0; plane < below; plane++) whole |= ((bytes[upper + count + plane * bits + (i >> 3)] >> (i & 7)) & 1) << plane;
+        numbers[i] = whole * scale;
+      }
     }
     return numbers;
   }
