@@ -10,7 +10,7 @@ from typing import NoReturn
 import typer
 
 from ganlet.caller import command_line
-from ganlet.cli import caching, diagnosing, inspecting, listing, measuring, sampling, training, whence
+from ganlet.cli import caching, diagnosing, exporting, inspecting, listing, measuring, sampling, training, whence
 from ganlet.cli.exploring import app as exploring
 from ganlet.cli.printing import READER_GONE, show, tell, unwritable, usable_streams
 from ganlet.errors import EnvironmentProblem, GanletError, Interrupted
@@ -35,6 +35,7 @@ app.command("evaluate")(measuring.evaluate)
 app.command("compare")(measuring.compare)
 app.command("inspect")(inspecting.inspect)
 app.command("list")(listing.list_things)
+app.command("export")(exporting.export)
 app.command("cache")(caching.cache)
 
 

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from ganlet.networks.growing import Fade
+from ganlet.networks.minibatch import STDDEV_GROUP, MinibatchStddev
 
 Shapes = dict[str, tuple[int, ...]]  # of inputs by name, without the batch, in the order of forward
 
@@ -94,12 +95,26 @@ def shipped(network: nn.Module) -> nn.Module:
     network = copy.deepcopy(network).cpu().eval().requires_grad_(False)
     for module in network.modules():
         if parametrize.is_parametrized(module):
-            for name in list(module.parametrizations):  # type: ignore[arg-type]
-                parametrize.remove_parametrizations(module, name, leave_parametrized=True)
+            _fix_computed(module)
+        for name, child in module.named_children():
+            if isinstance(child, MinibatchStddev):
+                setattr(module, name, _StddevOfAnyBatch())
     fade = getattr(network, "fade", None)
     if isinstance(fade, Fade) and float(fade.share) == 1.0:
         network.fade = _Faded()
     return network
+
+
+def _fix_computed(module: Any) -> None:
+    """Make parameters of what is computed at every reading.
+
+    By hand: `remove_parametrizations` takes the attribute from the class, which a copy shares with what it is of.
+    """
+    values = {name: getattr(module, name).detach().clone() for name in module.parametrizations}
+    module.__class__ = parametrize.type_before_parametrizations(module)
+    del module.parametrizations
+    for name, value in values.items():
+        module.register_parameter(name, nn.Parameter(value, requires_grad=False))
 
 
 class _Faded(nn.Module):
@@ -107,6 +122,20 @@ class _Faded(nn.Module):
 
     def forward(self, coarse: torch.Tensor, fine: torch.Tensor) -> torch.Tensor:
         return fine
+
+
+class _StddevOfAnyBatch(nn.Module):
+    """A `MinibatchStddev` whose groups are found by arithmetic: a graph has no `if` for how many images there are."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        places = torch.ones_like(features[:, 0]).cumsum(0) - 1.0
+        num = places[-1] + 1.0
+        group = torch.where(torch.remainder(num, STDDEV_GROUP) == 0.0, torch.full_like(num, STDDEV_GROUP), num)
+        groups = torch.floor(places / group)
+        together = (groups[:, None] == groups[None, :]).to(features.dtype) / group  # (N, N)
+        centred = features - together @ features
+        spread = (together @ centred.square() + 1e-8).sqrt().mean(dim=1, keepdim=True)
+        return torch.cat([features, spread], dim=1)
 
 
 def _inputs(generator: Any, num_labels: int) -> Shapes:
