@@ -20,23 +20,38 @@ class Wish:
 
     run: Path
     out: Path | None
-    precision: str
+    precision: str | None
     network: str
     checkpoint: str | None
+    moments: int
+    title: str | None
     reporter: Reporter
 
 
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, or a generator.safetensors.")],
-    format: Annotated[str, typer.Option("--format", help="onnx: a file that any ONNX runtime draws with.")],
+    format: Annotated[
+        str,
+        typer.Option(
+            "--format", help="onnx: a file that any ONNX runtime draws with; web: a page that draws in a browser."
+        ),
+    ],
     out: Annotated[Path | None, typer.Option(help="The file to write; default: beside the generator.")] = None,
     precision: Annotated[
-        str, typer.Option(help="Of the weights: fp32, fp16 (half the size) or int8 (a quarter).")
-    ] = "fp32",
+        str | None,
+        typer.Option(
+            help="Of the weights: fp32, fp16 (half the size) or int8 (a quarter); of pages int10 as well. "
+            "Default: fp32; of pages the smallest that changes no picture."
+        ),
+    ] = None,
     network: Annotated[str, typer.Option(help="generator, or discriminator.")] = "generator",
     checkpoint: Annotated[
         str | None, typer.Option(help="best, latest, or a number of images seen; default: generator.safetensors.")
     ] = None,
+    moments: Annotated[
+        int, typer.Option(help="web: checkpoints through which a visitor can follow a picture as it was learned.")
+    ] = 0,
+    title: Annotated[str | None, typer.Option(help="web: what the page is called; default: the run's name.")] = None,
 ) -> None:
     """Write a run as a file that works without ganlet."""
     from ganlet.errors import ConfigError, nearest
@@ -52,7 +67,7 @@ def export(
             hint=f"--format {close}" if close else None,
         )
     with closing(choose_reporter()) as reporter:
-        FORMATS[format](Wish(run, out, precision, network, checkpoint, reporter))
+        FORMATS[format](Wish(run, out, precision, network, checkpoint, moments, title, reporter))
 
 
 def _onnx(wish: Wish) -> None:
@@ -61,7 +76,7 @@ def _onnx(wish: Wish) -> None:
     made = to_onnx(
         wish.run,
         wish.out,
-        precision=wish.precision,
+        precision=wish.precision or "fp32",
         network=wish.network,
         checkpoint=wish.checkpoint,
         reporter=wish.reporter,
@@ -70,4 +85,23 @@ def _onnx(wish: Wish) -> None:
     tell_result(made.path)
 
 
-FORMATS: dict[str, Callable[[Wish], None]] = {"onnx": _onnx}
+def _web(wish: Wish) -> None:
+    from ganlet.errors import ConfigError
+    from ganlet.export.web.page import to_web
+
+    if wish.network != "generator":
+        raise ConfigError("A page draws pictures, which a discriminator does not.", where="--network", got=wish.network)
+    made = to_web(
+        wish.run,
+        wish.out,
+        precision=wish.precision,
+        moments=wish.moments,
+        title=wish.title,
+        checkpoint=wish.checkpoint,
+        reporter=wish.reporter,
+    )
+    show(f"{made.stat().st_size:,} bytes: open it in a browser")
+    tell_result(made)
+
+
+FORMATS: dict[str, Callable[[Wish], None]] = {"onnx": _onnx, "web": _web}

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ganlet.export.onnx_file import to_onnx
+    from ganlet.export.web.page import to_web
 
-_HOMES = {"to_onnx": "ganlet.export.onnx_file"}
+_HOMES = {"to_onnx": "ganlet.export.onnx_file", "to_web": "ganlet.export.web.page"}
 
-__all__ = ["to_onnx"]
+__all__ = ["to_onnx", "to_web"]
 
 
 def __getattr__(name: str) -> Any:

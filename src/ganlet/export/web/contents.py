@@ -1,4 +1,4 @@
-"""What is on a page besides its programs: latents, labels, directions with what they do, and pictures to compare with."""
+"""What is on a page besides its programs: latents, labels, directions and what they do, pictures to compare with."""
 
 from __future__ import annotations
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import onnx
 
 Attributes = Mapping[str, Any]
-FLOATS = (np.float32, np.float64, np.float16)
 
 
 @dataclass(frozen=True, eq=False)
@@ -351,11 +350,19 @@ def _expand(graph: _Translation, node: Any, attributes: Attributes) -> None:
     graph.step("expand", [graph.number(node.input[0])], node.output[0])
 
 
+def _cast(graph: _Translation, node: Any, attributes: Attributes) -> None:
+    from onnx import TensorProto
+
+    if attributes["to"] not in (TensorProto.FLOAT, TensorProto.DOUBLE):
+        raise _unknown("Cast to whole numbers")
+    _view(graph, node, attributes)
+
+
 DEFAULTS = {"alpha": 0.01}
 OPERATORS: dict[str, Operator] = {
     "Add": _pairs("add"),
     "BatchNormalization": _batch_norm,
-    "Cast": _view,
+    "Cast": _cast,
     "Concat": _concat,
     "Conv": _convolution,
     "ConvTranspose": _transposed,

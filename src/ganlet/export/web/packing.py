@@ -1,8 +1,8 @@
 """Programs as data: JSON that tells their steps, and one row of bytes that holds their constants.
 
 Weights are rounded to halves (fp16), or to whole numbers with a scale for each channel that a layer makes: of ten bits
-(int10), those of small matrices, which stand close to the picture, of twelve; or of eight (int8). What is small, and what
-is no weight, keeps its precision.
+(int10), those of small matrices, which stand close to the picture, of twelve; or of eight (int8). What is small keeps its
+precision.
 """
 
 from __future__ import annotations
@@ -79,18 +79,34 @@ def _packed(constant: Constant, precision: Precision, into: Bytes) -> list[Any]:
     return [shape, "f16", into.add(halves.T.tobytes())]
 
 
+def rounded(weights: np.ndarray, axis: int, precision: Precision) -> np.ndarray:
+    """Weights of a layer, whose channels are along `axis`, as the page has them."""
+    if precision == "fp32" or weights.size <= SMALL:
+        return weights
+    if precision == "fp16":
+        return weights.astype(np.float16).astype(np.float32) if np.abs(weights).max() <= LARGEST_HALF else weights
+    rows = np.moveaxis(weights, axis, 0)
+    scales, whole = _scaled(rows.reshape(len(rows), -1), LARGEST_WHOLE[precision][weights.size < LARGE])
+    exact = (scales.astype("<u4") << np.uint32(16)).view("<f4")[:, None] * whole.astype(np.float32)
+    return np.moveaxis(exact.reshape(rows.shape), 0, axis)
+
+
+def _scaled(rows: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows as whole numbers from -most to most, and the upper halves of their float32 scales."""
+    # The upper half is enough of a scale, rounded up, so that no weight is beyond the largest number.
+    scales = (np.abs(rows).max(axis=1) / np.float32(most)).astype("<f4").view("<u4")
+    scales = ((scales + np.uint32(0xFFFF)) >> np.uint32(16)).astype("<u2")
+    exact = (scales.astype("<u4") << np.uint32(16)).view("<f4")
+    whole = np.round(rows / np.where(exact == 0, np.float32(1), exact)[:, None]).clip(-most, most)
+    return scales, whole.astype(np.int16)
+
+
 def _whole(weights: np.ndarray, group: int, most: int, bits: int) -> bytes:
     """Weights (rows, K) as whole numbers: scales, the upper eight bits of each, and bit by bit what is below these.
 
     Upper bits are small numbers more often than large ones, and become few; lower ones are like noise.
     """
-    rows = weights.reshape(-1, group * weights.shape[1])
-    # The upper half of a float32 is enough of a scale, rounded up, so that no weight is beyond the largest number.
-    scales = (np.abs(rows).max(axis=1) / np.float32(most)).astype("<f4").view("<u4")
-    scales = ((scales + np.uint32(0xFFFF)) >> np.uint32(16)).astype("<u2")
-    exact = (scales.astype("<u4") << np.uint32(16)).view("<f4")
-    whole = np.round(rows / np.where(exact == 0, np.float32(1), exact)[:, None]).clip(-most, most)
-    whole = whole.astype(np.int16).reshape(-1)
-    below = bits - 8
+    scales, whole = _scaled(weights.reshape(-1, group * weights.shape[1]), most)
+    whole, below = whole.reshape(-1), bits - 8
     planes = [np.packbits((whole >> plane).astype(np.uint8) & 1, bitorder="little") for plane in range(below)]
     return b"".join([scales.tobytes(), (whole >> below).astype(np.int8).tobytes(), *(one.tobytes() for one in planes)])

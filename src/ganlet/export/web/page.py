@@ -16,7 +16,8 @@ from markupsafe import Markup
 from ganlet import __version__
 from ganlet.errors import CheckpointError, ConfigError
 from ganlet.export.web.contents import directions_of, evenly, facts_of, references_of
-from ganlet.export.web.networks import programs
+from ganlet.export.web.graph import program_of
+from ganlet.export.web.networks import graphs, smallest_precision
 from ganlet.export.web.packing import PRECISIONS, Bytes, Precision, packed, packed_numbers
 from ganlet.export.web.text import as_text, carried
 from ganlet.paths import given
@@ -30,7 +31,6 @@ from ganlet.workflows.lab.page.commands import quoted, run_name
 from ganlet.workflows.lab.page.page import page_path
 from ganlet.workflows.reporting import Reporter
 
-DEFAULT: Precision = "int10"
 MOMENTS_AS: Precision = "int8"
 PACKAGE = "ganlet.export.web"
 SCRIPTS = ("draws.js", "runtime.js", "certificate.js", "points.js", "page.js")
@@ -52,16 +52,17 @@ def to_web(
     Args:
         run: the run's folder, or the file of a generator.
         out: FILE.html; default: RUN/RUN.html, or GENERATOR.html beside a lone generator.
-        precision: how weights are kept: fp32, fp16, int10 or int8; default: int10.
+        precision: how weights are kept: fp32, fp16, int10 or int8; default: int10 or, where that changes more than one
+            number in a thousand of the pictures by more than one grey level, fp16.
         moments: checkpoints of the run, evenly spaced, through which a visitor can follow a picture; 0 for none.
         title: what the page is called; default: the name of the run.
         checkpoint: best, latest, or the images seen of one; default: generator.safetensors.
         source: where the run's pictures are now, for directions that need them.
         reporter: where progress is told; default: nowhere.
 
-    Directions are found and kept first where the run knows none. Raises `ConfigError` for an operator that the page does
-    not know, and for what else cannot be meant; else as `runs.files.os_errors_explained`. The same call writes the same
-    bytes.
+    Directions are found and kept first where the run knows none. Raises `ConfigError` for an operator that the page
+    does not know, and for what else cannot be meant; else as `runs.files.os_errors_explained`. The same call writes the
+    same bytes.
     """
     require_whole("moments", moments)
     if precision is not None and precision not in PRECISIONS:
@@ -70,17 +71,19 @@ def to_web(
         )
     lab = Lab.open(run, checkpoint=checkpoint, source=source, device="cpu", reporter=reporter)
     target = page_path(out) if out is not None else _default_path(lab, given(run))
-    text = page_text(lab, precision or DEFAULT, moments, title)
+    text = page_text(lab, precision, moments, title)
     with os_errors_explained(target):
         target.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(target, text.encode(errors="backslashreplace"))
     return target
 
 
-def page_text(lab: Lab, precision: Precision, moments: int = 0, title: str | None = None) -> str:
+def page_text(lab: Lab, precision: Precision | None, moments: int = 0, title: str | None = None) -> str:
     """The page as HTML."""
-    into = Bytes()
-    drawn = {name: packed(one, precision, into) for name, one in programs(lab.trained.generator, lab.num_labels).items()}
+    into, models = Bytes(), graphs(lab.trained.generator, lab.num_labels)
+    programs = {name: program_of(model) for name, model in models.items()}
+    precision = precision or smallest_precision(lab, models)
+    drawn = {name: packed(program, precision, into) for name, program in programs.items()}
     facts: dict[str, Any] = facts_of(lab) | {"programs": drawn, "precision": precision}
     facts |= {"version": __version__, "moments_as": MOMENTS_AS}
     styles = lab.trained.generator.mean_style if lab.space.has_styles else None
@@ -88,17 +91,21 @@ def page_text(lab: Lab, precision: Precision, moments: int = 0, title: str | Non
     facts["directions"] = directions_of(lab, into)
     facts["references"] = references_of(lab, into)
     facts["title"] = visible(title or run_name(lab))
-    return _environment().get_template("web/page.html").render(
-        title=title or run_name(lab),
-        run=quoted(run_name(lab)),
-        by=lab.maker,
-        facts=facts,
-        numbers=_carried(facts, into),
-        moments=_moments(lab, moments) if moments else None,
-        kernel=Markup(as_text(_file("kernel.wasm"))),
-        scripts=Markup(carried(b'"use strict";\n' + b"\n".join(_lean(name) for name in SCRIPTS))),
-        boot=Markup(_lean("boot.js").decode()),
-        version=__version__,
+    return (
+        _environment()
+        .get_template("web/page.html")
+        .render(
+            title=title or run_name(lab),
+            run=quoted(run_name(lab)),
+            by=lab.maker,
+            facts=facts,
+            numbers=_carried(facts, into),
+            moments=_moments(lab, moments) if moments else None,
+            kernel=Markup(as_text(_file("kernel.wasm"))),
+            scripts=Markup(carried(b'"use strict";\n' + b"\n".join(_lean(name) for name in SCRIPTS))),
+            boot=Markup(_lean("boot.js").decode()),
+            version=__version__,
+        )
     )
 
 
@@ -120,7 +127,8 @@ def _moments(lab: Lab, num: int) -> Markup:
         except CheckpointError as error:
             lab.reporter.say(f"{error.what} It is left out of the page.")
             continue
-        own = {name: packed(one, MOMENTS_AS, into) for name, one in programs(trained.generator, lab.num_labels).items()}
+        models = graphs(trained.generator, lab.num_labels)
+        own = {name: packed(program_of(model), MOMENTS_AS, into) for name, model in models.items()}
         told.append({"images_seen": trained.images_seen, "maker": asdict(trained.maker), "programs": own})
         lab.reporter.progress("packing checkpoints", number, len(chosen))
     if len(told) < num:
@@ -161,5 +169,3 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-
-
