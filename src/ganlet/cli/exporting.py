@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ganlet.cli.printing import show, tell_result
+from ganlet.cli.printing import tell_result
 from ganlet.workflows.reporting import Reporter, choose_reporter
 
 
@@ -81,7 +81,7 @@ def _onnx(wish: Wish) -> None:
         checkpoint=wish.checkpoint,
         reporter=wish.reporter,
     )
-    show(f"{made.parity.precision}, {made.num_bytes:,} bytes; {made.parity}")
+    tell_result(f"{made.parity.precision}, {made.num_bytes:,} bytes; {made.parity}")
     tell_result(made.path)
 
 
