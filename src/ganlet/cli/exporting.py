@@ -100,7 +100,7 @@ def _web(wish: Wish) -> None:
         checkpoint=wish.checkpoint,
         reporter=wish.reporter,
     )
-    show(f"{made.stat().st_size:,} bytes: open it in a browser")
+    tell_result(f"{made.stat().st_size:,} bytes")
     tell_result(made)
 
 

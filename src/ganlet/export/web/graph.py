@@ -135,7 +135,7 @@ class _Translation:
         found = self.known(node, place)
         return None if found is None else [int(one) for one in np.atleast_1d(found)]
 
-    def step(self, op: str, given: Sequence[int], name: str, output: int = 0, **more: Any) -> None:
+    def step(self, op: str, given: Sequence[int], name: str, **more: Any) -> None:
         """Add a step that makes the value `name`."""
         shape = self.shape(name)
         if not all(shape):

@@ -1,4 +1,4 @@
-"""The graphs that a page draws with: the generator, or, where there are styles, what maps to them and what draws them."""
+"""The graphs that a page draws with: the generator, or what maps to styles and what draws them."""
 
 from __future__ import annotations
 

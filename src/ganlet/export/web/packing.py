@@ -1,8 +1,8 @@
 """Programs as data: JSON that tells their steps, and one row of bytes that holds their constants.
 
 Weights are rounded to halves (fp16), or to whole numbers with a scale for each channel that a layer makes: of ten bits
-(int10), those of small matrices, which stand close to the picture, of twelve; or of eight (int8). What is small keeps its
-precision.
+(int10), those of small matrices, which stand close to the picture, of twelve; or of eight (int8). What is small keeps
+its precision.
 """
 
 from __future__ import annotations

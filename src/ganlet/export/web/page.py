@@ -8,13 +8,14 @@ import os
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import Environment, PackageLoader, PrefixLoader, StrictUndefined
 from markupsafe import Markup
 
 from ganlet import __version__
 from ganlet.errors import CheckpointError, ConfigError
+from ganlet.export.onnx_file import require_one_of
 from ganlet.export.web.contents import directions_of, evenly, facts_of, references_of
 from ganlet.export.web.graph import program_of
 from ganlet.export.web.networks import graphs, smallest_precision
@@ -40,7 +41,7 @@ def to_web(
     run: str | os.PathLike[str],
     out: str | os.PathLike[str] | None = None,
     *,
-    precision: Precision | None = None,
+    precision: str | None = None,
     moments: int = 0,
     title: str | None = None,
     checkpoint: str | int | None = None,
@@ -65,13 +66,11 @@ def to_web(
     same bytes.
     """
     require_whole("moments", moments)
-    if precision is not None and precision not in PRECISIONS:
-        raise ConfigError(
-            "Weights are not kept in this way.", where="--precision", got=precision, expected=", ".join(PRECISIONS)
-        )
+    if precision is not None:
+        require_one_of("--precision", precision, PRECISIONS)
     lab = Lab.open(run, checkpoint=checkpoint, source=source, device="cpu", reporter=reporter)
     target = page_path(out) if out is not None else _default_path(lab, given(run))
-    text = page_text(lab, precision, moments, title)
+    text = page_text(lab, cast(Precision | None, precision), moments, title)
     with os_errors_explained(target):
         target.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(target, text.encode(errors="backslashreplace"))
