@@ -25,14 +25,18 @@ HOW = {"verb": "page", "seed": 3, "along": ["gr\u00f6\u00dfer 1.5", '\U0001f600 
 RUN = """
 const { kinds, seeds, indices, rows, lengths, size, ends, how, pixels } = data;
 const numbers = (length) => Uint8Array.from({ length }, (_, i) => (i * 7) % 251);
-const facts = { maker: { run: "r", weights: "w", images_seen: 5 }, space: { name: "latents", shape: [2] }, version: "0.1" };
-const cells = [[1.5, -2, 0], [0.1, 3, 1]].map(([a, b, label], i) => ({ values: Float32Array.of(a, b), labels: Float32Array.of(label), box: [0, 2 * i, 2] }));
+const maker = { run: "r", weights: "w", images_seen: 5 };
+const facts = { maker, space: { name: "latents", shape: [2] }, version: "0.1" };
+const cells = [[1.5, -2, 0], [0.1, 3, 1]].map(([a, b, label], i) => (
+  { values: Float32Array.of(a, b), labels: Float32Array.of(label), box: [0, 2 * i, 2] }
+));
+const latent = (kind, seed, index) => Array.from(Draws.latent(kind, size, seed, index));
 const sheet = { pixels: Uint8Array.from(pixels), width: 4, height: 2, channels: 3 };
 const said = await Certificate.text(facts, how, cells, sheet);
 return {
   hashes: lengths.map((length) => Draws.hex(Draws.blake2b(numbers(length), 16))),
   derived: String(Draws.derive(5, "sample", 2)),
-  latents: kinds.map((kind) => seeds.map((seed) => indices.map((index) => Array.from(Draws.latent(kind, size, seed, index))))),
+  latents: kinds.map((kind) => seeds.map((seed) => indices.map((index) => latent(kind, seed, index)))),
   labels: rows.map((num) => seeds.map((seed) => indices.map((index) => Draws.labelRow(num, seed, index)))),
   between: kinds.map((kind) => Array.from(Draws.between(...ends.map((end) => Float32Array.from(end)), 0.3, kind))),
   text: said,
