@@ -514,6 +514,9 @@
     one(".told", place).textContent = `This page has drawn ${num} pictures and compared them with PyTorch's own, which it carries: of ${total.toLocaleString("en")} numbers ${percent(share, share > 0.9999 ? 0 : 2)} are within 1 of 255, and none is further than ${worst}. Weights are kept as ${facts.precision}.`;
   }
 
+  document.addEventListener("pointerdown", (event) => event.target.closest("#seal") || one("#seal").removeAttribute("open"));
+  document.addEventListener("keydown", ({ key }) => key === "Escape" && one("#seal").removeAttribute("open"));
+
   // ---- beginning
 
   one("main").hidden = false;

@@ -53,6 +53,8 @@ const Points = (() => {
 
     const along = (values, vector, by) => within(values.map((x, i) => x + by * vector[i]));
 
+    const partly = (values, ends, share) => within(values.map((x, i) => x + share * (ends[i] - x)));
+
     // A point moved along a direction: `by` is a strength, or a share of the way to where its value lies.
     function moved(point, one, by) {
       let { values, labels } = point;
@@ -70,15 +72,14 @@ const Points = (() => {
       if (one.way === "level") {
         const strength = Math.max(0, one.level - (dot(one.reading, values) - one.origin));
         if (one.labels && labels) labels = labels.map((x, i) => x + by * strength * one.labels[i]);
-        return { values: along(values, one.vector, by * strength), labels };
+        return { values: partly(values, along(values, one.vector, strength), by), labels };
       }
       const { basis, readings, mean: middle, centre } = one.place, there = values.slice();
       centre.forEach((wanted, k) => {
         const row = k * values.length, read = dot(values, readings.subarray(row, row + values.length)) - middle[k];
         for (let i = 0; i < there.length; i++) there[i] += (one.level * wanted - read) * basis[row + i];
       });
-      const ends = within(there);
-      return { values: within(values.map((x, i) => x + by * (ends[i] - x))), labels };
+      return { values: partly(values, within(there), by), labels };
     }
 
     function between(first, last, position) {
