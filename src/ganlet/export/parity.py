@@ -59,7 +59,8 @@ class Parity:
     def holds_by(self, margin: float) -> bool:
         """Whether it is within a share of the bound."""
         if self.spread:
-            return self.error <= margin * LOGITS_ERROR[self.precision] * self.spread
+            least = FP32_ERROR if self.precision == "fp32" else 0.0
+            return self.error <= margin * max(LOGITS_ERROR[self.precision] * self.spread, least)
         if self.precision == "fp32":
             # Two ways to compute the same in float32 differ by the rounding of both.
             return self.error <= margin * max(FP32_ERROR, 2.0 * self.rounding)
@@ -69,7 +70,8 @@ class Parity:
     def bound(self) -> str:
         """What it is held to, in words."""
         if self.spread:
-            return f"an error of at most {LOGITS_ERROR[self.precision]:g} of the spread of the logits"
+            least = f", or of {FP32_ERROR:g}" if self.precision == "fp32" else ""
+            return f"an error of at most {LOGITS_ERROR[self.precision]:g} of the spread of the logits{least}"
         if self.precision == "fp32":
             return f"an error of at most {FP32_ERROR:g}, or of twice PyTorch's own rounding ({self.rounding:.1e})"
         return f"{WITHIN_ONE:.1%} of pixels within 1 level of 255"
