@@ -13,6 +13,7 @@ from ganlet.export.drawer import Drawer, StyleDrawer, StyleMapper
 from ganlet.export.onnx_file import onnx_graph, require_packages
 from ganlet.export.parity import answer, open_session, pixels
 from ganlet.export.precision import _output_axes
+from ganlet.export.web.contents import NUM_REFERENCES
 from ganlet.export.web.packing import Precision, rounded
 from ganlet.latent.space import Points
 from ganlet.networks.latents import Latents, sample_latents
@@ -66,10 +67,10 @@ def smallest_precision(lab: Lab, models: Mapping[str, onnx.ModelProto]) -> Preci
 def _share_within_one(lab: Lab, sessions: Mapping[str, onnxruntime.InferenceSession]) -> float:
     """The share of numbers that are at most one grey level from those of PyTorch."""
     levels = []
-    for seed in range(NUM_TRIED):
-        point = lab.sample(1, FIRST_SEED + seed)
+    for seed in [*range(NUM_REFERENCES), *range(FIRST_SEED, FIRST_SEED + NUM_TRIED)]:
+        point = lab.sample(1, seed)
         if lab.space.has_styles:
-            latents = sample_latents(lab.trained.generator.latents, 1, FIRST_SEED + seed)
+            latents = sample_latents(lab.trained.generator.latents, 1, seed)
             given = {"latents": latents.numpy()} | _labels(point)
             style = answer(sessions["map"], given)
             drawn = answer(sessions["draw"], {"styles": np.repeat(style[:, None], lab.space.num_levels, axis=1)})
@@ -77,7 +78,9 @@ def _share_within_one(lab: Lab, sessions: Mapping[str, onnxruntime.InferenceSess
             drawn = answer(sessions["draw"], {"latents": point.values.numpy()} | _labels(point))
         home = lab.space.pictures(point).transpose(0, 3, 1, 2)
         levels.append(np.abs(pixels(drawn) - home.astype(int)))
-    return float((np.stack(levels) <= 1).mean())
+    near = np.stack(levels) <= 1
+    # The page itself compares the first ones, and must not find fault with them.
+    return float(min(near[:NUM_REFERENCES].mean(), near[NUM_REFERENCES:].mean()))
 
 
 def _labels(point: Points) -> dict[str, np.ndarray]:
