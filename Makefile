@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup demo test test-slow lint format bench clean
+.PHONY: setup demo test test-slow lint format kernel bench clean
 
 setup: $(VENV)/.dev
 
@@ -40,6 +40,11 @@ lint: $(VENV)/.dev
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The page's products of matrices; wat2wasm is part of wabt.
+kernel: src/ganlet/export/web/kernel.wasm
+src/ganlet/export/web/kernel.wasm: src/ganlet/export/web/kernel.wat
+	wat2wasm $< -o $@
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/step_speed.py

@@ -4,31 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from ganlet.cli.printing import tell_result
-from ganlet.workflows.reporting import Reporter, choose_reporter
+from ganlet.workflows.reporting import choose_reporter
 
 FORMATS_HELP = (
-    "onnx: a file that any ONNX runtime draws with; card: a model card, README.md, with samples.png beside it; "
-    "safetensors: weights and config as one file."
+    "onnx: a file that any ONNX runtime draws with; web: a page that draws in a browser; card: a model card, README.md, "
+    "with samples.png beside it; safetensors: weights and config as one file."
 )
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What was asked for, of every format."""
-
-    run: Path
-    out: Path | None
-    precision: str
-    network: str
-    checkpoint: str | None
-    reporter: Reporter
 
 
 def export(
@@ -37,13 +24,23 @@ def export(
     ],
     format: Annotated[str, typer.Option("--format", help=FORMATS_HELP)],
     out: Annotated[Path | None, typer.Option(help="The file to write; default: beside the generator.")] = None,
-    precision: Annotated[
-        str, typer.Option(help="Of the weights: fp32, fp16 (half the size) or int8 (a quarter).")
-    ] = "fp32",
-    network: Annotated[str, typer.Option(help="generator, or discriminator.")] = "generator",
     checkpoint: Annotated[
         str | None, typer.Option(help="best, latest, or a number of images seen; default: generator.safetensors.")
     ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help="onnx, web: of the weights, fp32, fp16 or int8; of pages int10 as well. "
+            "Default: fp32; of pages the smallest that changes no picture."
+        ),
+    ] = None,
+    network: Annotated[
+        str | None, typer.Option(help="onnx: generator (the default), or discriminator.", show_default=False)
+    ] = None,
+    moments: Annotated[
+        int | None, typer.Option(help="web: checkpoints through which a visitor can follow a picture as it was learned.")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="web: what the page is called; default: the run's name.")] = None,
 ) -> None:
     """Write a run as a file that works without ganlet."""
     from ganlet.errors import ConfigError, nearest
@@ -58,50 +55,60 @@ def export(
             expected=", ".join(FORMATS),
             hint=f"--format {close}" if close else None,
         )
+    wanted = FORMATS[format]
+    options = {"precision": precision, "network": network, "moments": moments, "title": title}
+    options = {name: value for name, value in options.items() if value is not None}
+    for name, value in options.items():
+        if name not in wanted.options:
+            known = ", ".join(key for key, one in FORMATS.items() if name in one.options)
+            raise ConfigError(
+                "This format has no such option.",
+                where=f"--{name}",
+                got=value,
+                expected=f"--format {known}",
+                hint=f"leave --{name} out",
+            )
     with closing(choose_reporter()) as reporter:
-        FORMATS[format](Wish(run, out, precision, network, checkpoint, reporter))
+        for line in wanted.write(run, out, checkpoint=checkpoint, reporter=reporter, **options):
+            tell_result(line)
 
 
-def _onnx(wish: Wish) -> None:
-    from ganlet.export.onnx_file import to_onnx
+def _onnx(run: Path, out: Path | None, **options: Any) -> list[Any]:
+    from ganlet.export import to_onnx
 
-    made = to_onnx(
-        wish.run,
-        wish.out,
-        precision=wish.precision,
-        network=wish.network,
-        checkpoint=wish.checkpoint,
-        reporter=wish.reporter,
-    )
-    tell_result(f"{made.parity.precision}, {made.num_bytes:,} bytes; {made.parity}")
-    tell_result(made.path)
+    made = to_onnx(run, out, **options)
+    return [f"{made.parity.precision}, {made.num_bytes:,} bytes; {made.parity}", made.path]
 
 
-def _card(wish: Wish) -> None:
-    from ganlet.export.card import to_card
+def _web(run: Path, out: Path | None, **options: Any) -> list[Any]:
+    from ganlet.export import to_web
 
-    _require_plain(wish)
-    for path in to_card(wish.run, wish.out, checkpoint=wish.checkpoint, reporter=wish.reporter):
-        tell_result(path)
-
-
-def _safetensors(wish: Wish) -> None:
-    from ganlet.export.weights_file import to_safetensors
-
-    _require_plain(wish)
-    tell_result(to_safetensors(wish.run, wish.out, checkpoint=wish.checkpoint, reporter=wish.reporter))
+    made = to_web(run, out, **options)
+    return [f"{made.stat().st_size:,} bytes", made]
 
 
-def _require_plain(wish: Wish) -> None:
-    """Raise `ConfigError` for options of other formats."""
-    from ganlet.errors import ConfigError
+def _card(run: Path, out: Path | None, **options: Any) -> list[Any]:
+    from ganlet.export import to_card
 
-    for option, given, usual in (
-        ("--precision", wish.precision, "fp32"),
-        ("--network", wish.network, "generator"),
-    ):
-        if given != usual:
-            raise ConfigError("This format has no such option.", where=option, got=given, hint=f"leave {option} out")
+    return list(to_card(run, out, **options))
 
 
-FORMATS: dict[str, Callable[[Wish], None]] = {"onnx": _onnx, "card": _card, "safetensors": _safetensors}
+def _safetensors(run: Path, out: Path | None, **options: Any) -> list[Any]:
+    from ganlet.export import to_safetensors
+
+    return [to_safetensors(run, out, **options)]
+
+
+class Format(NamedTuple):
+    """What writes a format and returns the lines to print, the last one the file; and the options that are its own."""
+
+    write: Callable[..., list[Any]]
+    options: tuple[str, ...] = ()
+
+
+FORMATS = {
+    "onnx": Format(_onnx, ("precision", "network")),
+    "web": Format(_web, ("precision", "moments", "title")),
+    "card": Format(_card),
+    "safetensors": Format(_safetensors),
+}

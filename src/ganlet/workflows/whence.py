@@ -31,6 +31,8 @@ from ganlet.workflows.generators import Trained, open_generator, open_generator_
 from ganlet.workflows.sampling import sampled_points
 
 ROUNDING = 1  # grey levels by which another machine may draw otherwise
+# Grey levels by which a page may draw otherwise (`ganlet.export.web`), by how it keeps its weights.
+PAGE_ROUNDING = {"fp32": 1, "fp16": 2, "int10": 6, "int8": 20}
 LOSS = 6  # grey levels on average that an MP4 may lose
 MOST = 1_000_000  # pictures of a seed that are drawn anew to find the batch of one
 
@@ -59,9 +61,17 @@ class Origin:
         return self.path.suffix.lower() == LOSSY
 
     @property
+    def rounding(self) -> int:
+        """Grey levels by which an honest picture may differ from what is drawn again."""
+        how = self.certificate.how
+        if how.get("verb") == "page":  # its weights are rounded
+            return PAGE_ROUNDING.get(str(how.get("precision")), ROUNDING)
+        return LOSS if self.lossy else ROUNDING
+
+    @property
     def verdict(self) -> str:
         """One word for programs: "same", "rounded", "changed", or "unchecked" without the weights."""
-        if not self.unchanged or (self.difference or 0) > (LOSS if self.lossy else ROUNDING):
+        if not self.unchanged or (self.difference or 0) > self.rounding:
             return "changed"
         return {None: "unchecked", 0: "same"}.get(self.difference, "rounded")
 
@@ -79,7 +89,10 @@ class Origin:
         ]
         if self.difference is not None:
             rounded = "the same but for one grey level: another machine rounds otherwise"
-            if self.lossy:
+            if verb == "page":
+                levels = f"{self.difference} grey level{'s' if self.difference > 1 else ''}"
+                rounded = f"the same but for up to {levels}: the page that drew it keeps its weights rounded"
+            elif self.lossy:
                 rounded = f"the same but for what the format loses, {self.difference} grey levels on average"
             apart = f"{'on average' if self.lossy else 'up to'} {self.difference} grey levels APART"
             said = {"same": "the same in every bit", "rounded": rounded}
