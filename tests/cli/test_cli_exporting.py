@@ -56,7 +56,8 @@ OPTIONS = {"precision": "fp16", "network": "discriminator", "moments": "3", "tit
 
 
 @pytest.mark.parametrize(
-    ("name", "option"), [(name, option) for name in FORMATS for option in OPTIONS if option not in FORMATS[name].options]
+    ("name", "option"),
+    [(name, option) for name in FORMATS for option in OPTIONS if option not in FORMATS[name].options],
 )
 def test_an_option_of_another_format_is_refused(ganlet, name, option):
     outcome = ganlet("export", "run", "--format", name, f"--{option}", OPTIONS[option])

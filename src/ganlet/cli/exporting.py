@@ -13,8 +13,8 @@ from ganlet.cli.printing import tell_result
 from ganlet.workflows.reporting import choose_reporter
 
 FORMATS_HELP = (
-    "onnx: a file that any ONNX runtime draws with; web: a page that draws in a browser; card: a model card, README.md, "
-    "with samples.png beside it; safetensors: weights and config as one file."
+    "onnx: a file that any ONNX runtime draws with; web: a page that draws in a browser; "
+    "card: a model card, README.md, with samples.png beside it; safetensors: weights and config as one file."
 )
 
 
@@ -38,7 +38,8 @@ def export(
         str | None, typer.Option(help="onnx: generator (the default), or discriminator.", show_default=False)
     ] = None,
     moments: Annotated[
-        int | None, typer.Option(help="web: checkpoints through which a visitor can follow a picture as it was learned.")
+        int | None,
+        typer.Option(help="web: checkpoints through which a visitor can follow a picture as it was learned."),
     ] = None,
     title: Annotated[str | None, typer.Option(help="web: what the page is called; default: the run's name.")] = None,
 ) -> None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ganlet.export.card import to_card
     from ganlet.export.onnx_file import to_onnx
-    from ganlet.export.weights_file import to_safetensors
     from ganlet.export.web.page import to_web
+    from ganlet.export.weights_file import to_safetensors
 
 _HOMES = {
     "to_card": "ganlet.export.card",
