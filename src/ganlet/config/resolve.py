@@ -7,6 +7,7 @@ from typing import Any
 
 from ganlet.config.files import validate
 from ganlet.config.schema import RunConfig
+from ganlet.paths import HUB, TORCHVISION
 from ganlet.settings import EPOCHS, epochs_to_images
 
 
@@ -49,6 +50,10 @@ def portable(config: RunConfig) -> RunConfig:
 
 
 def _last_name(place: str) -> str:
+    if place.startswith(HUB):
+        return place
+    if place.startswith(TORCHVISION):
+        return TORCHVISION + place.removeprefix(TORCHVISION).partition(":")[0]
     kind, colon, path = place.partition(":")
     if colon and "/" not in kind:  # stacked:PATH, memory:DIGEST
         return f"{kind}{colon}{PurePath(path).name}"
