@@ -109,7 +109,8 @@ class Handler(BaseHTTPRequestHandler):
                         self._send(200, json.dumps(answer).encode(), {"Content-Type": "application/json"})
                     return
             raise Refusal(404, message=f"no route for {path}")
-        except Refusal as refusal:
+        except Exception as error:
+            refusal = error if isinstance(error, Refusal) else Refusal(400, message=f"the fake hub fails: {error!r}")
             headers = {"X-Error-Code": refusal.code, "X-Error-Message": refusal.message}
             body = json.dumps({"error": refusal.message}).encode()
             self._send(refusal.status, body, {name: value for name, value in headers.items() if value})
@@ -176,10 +177,10 @@ class Handler(BaseHTTPRequestHandler):
         return {"id": name, "modelId": name, "sha": sha, "siblings": siblings, "private": private, "tags": [],
                 "downloads": 0, "likes": 0, "disabled": False, "gated": False}  # fmt: skip
 
-    def tree(self, body: bytes, kinds: str, name: str, revision: str, below: str = "") -> list[dict]:
+    def tree(self, body: bytes, kinds: str, name: str, revision: str, below: str | None = None) -> list[dict]:
         _, files = self._at(KINDS[kinds], name, revision)
         recursive = parse_qs(urlsplit(self.path).query).get("recursive", ["false"])[0].lower() in ("true", "1")
-        below = below.strip("/")
+        below = (below or "").strip("/")
         inside = {path: data for path, data in files.items() if not below or path.startswith(f"{below}/")}
         if below and not inside:
             raise Refusal(404, "EntryNotFound", f"{below} does not exist")

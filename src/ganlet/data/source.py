@@ -10,7 +10,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from ganlet.data import archive, folder, idx_cifar, memory, ring, smiley_source, stacked, torchvision_sets
+from ganlet.data import archive, folder, hub_pictures, idx_cifar, memory, ring, smiley_source, stacked, torchvision_sets
 from ganlet.data.formats import CONTAINERS, stand_in, suffix_of
 from ganlet.data.ingest import Progress
 from ganlet.data.pack import open_or_build
@@ -142,6 +142,7 @@ SOURCES: dict[str, SourceKind] = {
     "memory": memory.KIND,
     "stacked": stacked.KIND,
     "torchvision": torchvision_sets.KIND,
+    "hub": hub_pictures.KIND,
     "cifar10": idx_cifar.CIFAR,
     "idx": idx_cifar.IDX,
     "tar": archive.TAR,  # before zip: a tar archive whose last member is a zip archive ends as one
