@@ -188,7 +188,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def paths_info(self, body: bytes, kinds: str, name: str, revision: str) -> list[dict]:
         _, files = self._at(KINDS[kinds], name, revision)
-        asked = {key: values for key, values in parse_qs(body.decode()).items()} if b"=" in body else json.loads(body)
+        asked = parse_qs(body.decode()) if b"=" in body else json.loads(body)
         return [one for one in _entries(files) if one["path"] in asked["paths"]]
 
     def resolve(self, body: bytes, name: str, revision: str, file: str, kinds: str = "models") -> None:

@@ -92,7 +92,9 @@ def hub_problems(name: HubName, what: str, missing: type[GanletError]) -> Iterat
         yield
     except errors.GatedRepoError as error:
         hint = f"ask for it at {constants.ENDPOINT}/{repo}, then {log_in}"
-        raise EnvironmentProblem(f"This {what} is given to those only who ask for it.", where=where, hint=hint) from error
+        raise EnvironmentProblem(
+            f"This {what} is given to those only who ask for it.", where=where, hint=hint
+        ) from error
     except errors.RepositoryNotFoundError as error:
         hint = f"look how it is spelled; for a private one {log_in}"
         raise missing(f"The hub has no such {what}, or does not show it to you.", where=where, hint=hint) from error

@@ -10,7 +10,19 @@ from typing import NoReturn
 import typer
 
 from ganlet.caller import command_line
-from ganlet.cli import caching, diagnosing, inspecting, listing, measuring, sampling, training, whence
+from ganlet.cli import (
+    archiving,
+    caching,
+    diagnosing,
+    exporting,
+    inspecting,
+    listing,
+    measuring,
+    pushing,
+    sampling,
+    training,
+    whence,
+)
 from ganlet.cli.exploring import app as exploring
 from ganlet.cli.printing import READER_GONE, show, tell, unwritable, usable_streams
 from ganlet.errors import EnvironmentProblem, GanletError, Interrupted
@@ -33,8 +45,12 @@ app.command("whence")(whence.whence)
 app.command("diagnose")(diagnosing.diagnose)
 app.command("evaluate")(measuring.evaluate)
 app.command("compare")(measuring.compare)
+app.command("push")(pushing.push)
+app.command("zip")(archiving.zip_run)
+app.command("unzip")(archiving.unzip_run)
 app.command("inspect")(inspecting.inspect)
 app.command("list")(listing.list_things)
+app.command("export")(exporting.export)
 app.command("cache")(caching.cache)
 
 

@@ -24,7 +24,7 @@ def cache(
     everything: Annotated[bool, typer.Option("--all", help="Clean everything.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print nothing but JSON.")] = False,
 ) -> None:
-    """Show what is kept of the pictures that were read, and make room.
+    """Show what is kept of the pictures that were read, and of runs from zip files, and make room.
 
     What a running process uses is never removed; what was removed is read from its source again when it is wanted. The
     most used room can be limited: GANLET_CACHE_LIMIT="20 GB".
@@ -64,6 +64,7 @@ def _as_json(kept: Any) -> dict[str, object]:
     from datetime import UTC, datetime
 
     return {
+        "kind": kept.kind,
         "fingerprint": kept.fingerprint,
         "sources": kept.sources,
         "gone": kept.gone,
@@ -77,13 +78,15 @@ def _table(rows: list[dict[str, Any]], folder: str) -> str:
     from ganlet.paths import printable
     from ganlet.runs.evaluations import aligned
 
-    lines = [["pictures", "size", "last used (UTC)", "source"]]
+    lines = [["of", "fingerprint", "size", "last used (UTC)", "source"]]
     for row in rows:
         more = len(row["sources"]) - LISTED
         sources = ", ".join(map(printable, row["sources"][:LISTED])) or "unknown"
         sources += f" and {more:,} more" if more > 0 else ""
         used = row["last_used"][:16].replace("T", " ")
-        lines.append([row["fingerprint"][:12], in_words(row["bytes"]), used, sources + " (gone)" * row["gone"]])
+        lines.append(
+            [row["kind"], row["fingerprint"][:12], in_words(row["bytes"]), used, sources + " (gone)" * row["gone"]]
+        )
     limit = cache_limit()
     total = in_words(sum(row["bytes"] for row in rows)) + (f" of at most {in_words(limit)}" if limit else "")
     return "\n".join([*(aligned(lines) if rows else []), f"{printable(folder)}: {total}"])

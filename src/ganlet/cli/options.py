@@ -11,7 +11,7 @@ import typer
 from ganlet.config import parse_override
 from ganlet.config.tree import merge
 
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, or its zip.")]
 Overrides = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be given again and again.")
 ]

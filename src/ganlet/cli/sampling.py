@@ -14,7 +14,10 @@ from ganlet.workflows.reporting import choose_reporter
 
 
 def sample(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, a generator.safetensors, or hf:OWNER/NAME.")],
+    run: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", help="The folder of a run, its zip, a generator.safetensors, or hf:OWNER/NAME."),
+    ],
     num: Annotated[int, typer.Option("--num", "-n", help="How many pictures.")] = 64,
     seed: Annotated[int, typer.Option(help="The same seed draws the same pictures.")] = 0,
     label: Annotated[
@@ -34,11 +37,11 @@ def sample(
     device: Device = "auto",
 ) -> None:
     """Draw new pictures with the generator of a run."""
-    from ganlet.runs.hub import given_run, place_beside
+    from ganlet.runs.hub import place_beside
     from ganlet.workflows.drawing import picture_path
     from ganlet.workflows.sampling import draw_samples
 
-    target = place_beside(run, given_run(run)) / f"sample-{seed}.png" if out is None else picture_path(out, films=False)
+    target = place_beside(run) / f"sample-{seed}.png" if out is None else picture_path(out, films=False)
     with closing(choose_reporter()) as reporter:
         drawing = draw_samples(
             run,

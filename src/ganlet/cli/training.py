@@ -79,7 +79,9 @@ def resume(
     from ganlet.runs.folder import RunFolder
 
     changes = overrides_tree(overrides)
-    validate(merge(read_yaml(RunFolder.open(run).config_path), changes))
+    folder = RunFolder.open(run)
+    folder.require_unsealed()
+    validate(merge(read_yaml(folder.config_path), changes))
     from ganlet.workflows.training import resume as resume_run
 
     with closing(choose_reporter()) as reporter:

@@ -10,7 +10,7 @@ from ganlet.config.files import (
     read_yaml,
     validate,
 )
-from ganlet.config.resolve import portable, relocate, resolve
+from ganlet.config.resolve import last_name, portable, portable_tree, relocate, resolve
 from ganlet.config.schema import RunConfig
 from ganlet.config.tree import differences
 
@@ -19,9 +19,11 @@ __all__ = [
     "build_config",
     "differences",
     "dump_yaml",
+    "last_name",
     "parse_override",
     "parse_yaml",
     "portable",
+    "portable_tree",
     "read_run_config",
     "read_yaml",
     "relocate",

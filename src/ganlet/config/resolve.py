@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
@@ -44,12 +46,25 @@ def portable(config: RunConfig) -> RunConfig:
     """
     init_from, extractor = config.train.init_from, config.evaluate.extractor
     name, equals, file = extractor.rpartition("=")
-    evaluate = config.evaluate.model_copy(update={"extractor": f"{name}{equals}{_last_name(file)}"})
-    moved = relocate(config, _last_name(config.data.source), init_from and _last_name(init_from))
+    evaluate = config.evaluate.model_copy(update={"extractor": f"{name}{equals}{last_name(file)}"})
+    moved = relocate(config, last_name(config.data.source), init_from and last_name(init_from))
     return moved.model_copy(update={"evaluate": evaluate})
 
 
-def _last_name(place: str) -> str:
+def portable_tree(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """What `portable` does, of a config as it is in a file: also of one with kinds that nobody has entered here."""
+    changed = copy.deepcopy(dict(tree))
+    for group, name in (("data", "source"), ("train", "init_from")):
+        if isinstance((changed.get(group) or {}).get(name), str):
+            changed[group][name] = last_name(changed[group][name])
+    if isinstance(extractor := (changed.get("evaluate") or {}).get("extractor"), str):
+        name, equals, file = extractor.rpartition("=")
+        changed["evaluate"]["extractor"] = f"{name}{equals}{last_name(file)}"
+    return changed
+
+
+def last_name(place: str) -> str:
+    """Of a source, or another place, what may be passed on: its last name; names that are no places stay."""
     if place.startswith(HUB):
         return place
     if place.startswith(TORCHVISION):

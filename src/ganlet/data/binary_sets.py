@@ -22,9 +22,7 @@ SVHN_SHAPE = (32, 32, 3)
 BLOCK = 256
 
 
-def open_cifar_pickles(
-    kind: str, folder: Path, names: Sequence[str], meta: str, labels: str, names_key: str
-) -> Source:
+def open_cifar_pickles(kind: str, folder: Path, names: Sequence[str], meta: str, labels: str, names_key: str) -> Source:
     """The pictures of some files of CIFAR-10 or CIFAR-100, in their order, with the `labels` of that key."""
     paths = [folder / name for name in names]
     batches = [read_batch(path) for path in paths]

@@ -2,7 +2,7 @@
 
 All that is kept of one set of pictures goes together: the pack, the keys that lead to it, and what was computed from
 it. A process that uses a pack holds a lock on its file, so that nobody removes it; what was removed is built anew when
-it is wanted again.
+it is wanted again. Beside them are runs that were opened from their zip files, each a folder of its own.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -33,13 +34,17 @@ LIMIT_VARIABLE = "GANLET_CACHE_LIMIT"
 SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*$", re.IGNORECASE)
 FACTORS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 COMPUTED = ("references", "classifiers")  # folders with what was computed from packs
+RUNS = "runs"  # the folder with runs from zip files, by the hash of the file; a note of the same name beside each
 SOURCES = "sources"  # the folder with the sources of each pack
 _IN_USE: dict[Path, int] = {}
 
 
 @dataclass
 class Kept:
-    """All that the cache has of one set of pictures; `last_used` is in seconds since 1970."""
+    """All that the cache has of one set of pictures; `last_used` is in seconds since 1970.
+
+    Or of a run from a zip file, whose `folder` is then what is kept, and `fingerprint` the hash of the file.
+    """
 
     fingerprint: str
     sources: list[str] = field(default_factory=list)  # absolute where they are paths
@@ -47,6 +52,12 @@ class Kept:
     keys: list[str] = field(default_factory=list)
     size: int = 0
     last_used: float = 0.0
+    folder: Path | None = None
+
+    @property
+    def kind(self) -> str:
+        """What it is of: "pictures" or "run"."""
+        return "pictures" if self.folder is None else "run"
 
     @property
     def gone(self) -> bool:
@@ -78,8 +89,27 @@ def note_use(fingerprint: str, source: str) -> None:
             os.replace(temporary, note)
 
 
+def note_run(home: Path, source: str) -> None:
+    """Note that this process uses a run from a zip file until it ends, and where that file is (absolute)."""
+    with suppress(OSError):
+        _hold(home)
+        note = home.with_suffix(".json")
+        known = [other for other in _sources(note) if other != source]
+        temporary = note.with_suffix(f".{os.getpid()}")
+        temporary.write_text(json.dumps([*known, source]), encoding="utf-8")
+        os.replace(temporary, note)
+
+
+def source_of_run(run: Path) -> Path | None:
+    """The zip file that a run in the cache was opened from last; None for a run anywhere else."""
+    if run.parent.parent != cache_folder() / RUNS:
+        return None
+    known = _sources(run.parent.with_suffix(".json"))
+    return Path(known[-1]) if known else run
+
+
 def contents() -> list[Kept]:
-    """What is in the cache, by set of pictures, the last used first. Raises what `cache_problems` does."""
+    """What is in the cache, by set of pictures or run, the last used first. Raises what `cache_problems` does."""
     cache, found = cache_folder(), dict[str, Kept]()
     with cache_problems(cache, 0):
         require_makeable(cache)
@@ -109,6 +139,12 @@ def contents() -> list[Kept]:
             kept.sources = known
             kept.add(note)
         kept.sources = list(dict.fromkeys(map(_plain, kept.sources)))
+    for note in cache.glob(f"{RUNS}/*.json"):
+        run = Kept(note.stem, _sources(note), folder=note.with_suffix(""))
+        for path in [note, *sorted(note.with_suffix("").rglob("*"))]:
+            if path.is_file():
+                run.add(path)
+        found[note.stem] = run
     return sorted(found.values(), key=lambda kept: kept.last_used, reverse=True)
 
 
@@ -120,6 +156,8 @@ def remove(kept: Iterable[Kept]) -> tuple[list[Kept], list[Kept]]:
             if alone:
                 for path in sorted(one.files, key=lambda path: path.suffix == ".npy"):  # first what leads there
                     path.unlink(missing_ok=True)
+                if one.folder is not None:
+                    shutil.rmtree(one.folder, ignore_errors=True)
             (removed if alone else used).append(one)
     return removed, used
 
@@ -152,16 +190,17 @@ def cache_limit() -> int | None:
 
 
 def _packed_bytes() -> int:
-    """The size of all packs, which are most of the cache: it is asked after every use, and keys are slow to read."""
+    """The size of all packs and runs, most of the cache: it is asked after every use, and keys are slow to read."""
     total = 0
-    for path in cache_folder().glob("packs/*.npy"):
-        with suppress(OSError):
-            total += path.stat().st_size
+    for pattern in ("packs/*.npy", f"{RUNS}/*/*/**/*"):
+        for path in cache_folder().glob(pattern):
+            with suppress(OSError):
+                total += path.stat().st_size
     return total
 
 
 def _hold(path: Path) -> None:
-    """Hold a lock on the file of a pack until this process ends, unless it does already. Raises OSError."""
+    """Hold a lock on a pack's file or a run's folder until this process ends, unless it does already. Raises OSError."""
     if fcntl is None:
         return
     held = _IN_USE.get(path)
@@ -189,7 +228,7 @@ def _alone(kept: Kept) -> Iterator[bool]:
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise
-        yield _lock_pack(pack_path(cache, kept.fingerprint), stack)
+        yield _lock_pack(kept.folder or pack_path(cache, kept.fingerprint), stack)
 
 
 def _lock_pack(path: Path, stack: ExitStack) -> bool:

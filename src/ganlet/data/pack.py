@@ -44,9 +44,9 @@ KEY_VERSION = 2  # another one has every source looked at again, while packs sta
 GATHER_BYTES = 2**24
 LISTED = 5
 
-# What a pack does not depend on: how it is shown, how much of it, with which labels, and how many pictures are enough.
-# Attributes are read only on request, and then the source has another identity.
-NOT_IN_KEY = {"source", "flip", "allow_few", "holdout", "labels", "label_names", "balance"}
+# What a pack does not depend on: its licence, how it is shown, how much of it, with which labels, and how many pictures
+# are enough. Attributes are read only on request, and then the source has another identity.
+NOT_IN_KEY = {"source", "licence", "flip", "allow_few", "holdout", "labels", "label_names", "balance"}
 
 
 def open_or_build(source: Source, config: DataConfig, progress: Progress | None = None) -> Pack:

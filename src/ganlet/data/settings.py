@@ -11,6 +11,7 @@ from ganlet.settings import Settings
 
 SIZE_TEXT = re.compile(r"^\s*(\d{1,9})\s*x\s*(\d{1,9})\s*$")
 MIN_SIDE, MAX_SIDE = 8, 1024
+UNKNOWN_LICENCE, MAX_LICENCE = "unknown", 120
 
 
 def _size(value: object) -> object:
@@ -29,6 +30,12 @@ def _source(value: str) -> str:
     return value
 
 
+def _licence(value: str) -> str:
+    if not value.strip() or len(value) > MAX_LICENCE or not value.isprintable():
+        raise ValueError(f"one line of at most {MAX_LICENCE} characters, such as CC-BY-4.0, or {UNKNOWN_LICENCE}")
+    return " ".join(value.split())
+
+
 def _colour(value: str) -> str:
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
         raise ValueError("a colour written as '#rrggbb'")
@@ -38,6 +45,7 @@ def _colour(value: str) -> str:
 Side = Annotated[int, Field(ge=MIN_SIDE, le=MAX_SIDE)]
 Size = Annotated[tuple[Side, Side], BeforeValidator(_size)]
 Source = Annotated[str, AfterValidator(_source)]
+Licence = Annotated[str, AfterValidator(_licence)]
 Colour = Annotated[str, AfterValidator(_colour)]
 
 
@@ -47,6 +55,10 @@ class DataConfig(Settings):
     source: Source = Field(
         default="smileys",
         description="smileys, ring, stacked:PATH, a folder, zip or tar of pictures, idx files, CIFAR binary files",
+    )
+    licence: Licence = Field(
+        default=UNKNOWN_LICENCE,
+        description="licence of the pictures, such as CC-BY-4.0 or a line; it is told wherever the generator goes",
     )
     split: Literal["train", "test", "all"] = Field(default="train", description="which part of a source that has parts")
     size: Size = Field(default=(32, 32), description="height and width in pixels: 32, [64, 48] or '64x48'")

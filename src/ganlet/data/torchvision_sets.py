@@ -267,7 +267,7 @@ def _lsun(root: Path, part: str, config: DataConfig) -> Source:
         "LSUN is kept in databases of LMDB, which ganlet does not read.",
         where=printable(config.source),
         expected="its pictures as files",
-        hint="export them: python data.py export LMDB_FOLDER --out_dir FOLDER (of github.com/fyu/lsun), and give FOLDER",
+        hint="export them with data.py of github.com/fyu/lsun: python data.py export LMDB --out_dir FOLDER",
     )
 
 

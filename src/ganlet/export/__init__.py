@@ -9,11 +9,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ganlet.export.card import to_card
     from ganlet.export.hub import push
+    from ganlet.export.weights_file import to_safetensors
 
-_HOMES = {"push": "ganlet.export.hub"}
+_HOMES = {
+    "push": "ganlet.export.hub",
+    "to_card": "ganlet.export.card",
+    "to_safetensors": "ganlet.export.weights_file",
+}
 
-__all__ = ["push"]
+__all__ = ["push", "to_card", "to_safetensors"]
 
 
 def __getattr__(name: str) -> Any:

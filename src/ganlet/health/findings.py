@@ -150,10 +150,10 @@ SEVERITY_WORDS = {"serious": "Serious", "notice": "Worth a look", "healthy": "He
 
 def set_options(settings: Mapping[str, object]) -> str:
     """Settings by dotted path as options of the command line, each value written so that it is read back as it was."""
-    return " ".join(f"--set {shlex.quote(f'{path}={_written(value)}')}" for path, value in settings.items())
+    return " ".join(f"--set {shlex.quote(f'{path}={written(value)}')}" for path, value in settings.items())
 
 
-def _written(value: object) -> str:
+def written(value: object) -> str:
     """A setting as YAML that is read back as it was."""
     if value is None:
         return "null"

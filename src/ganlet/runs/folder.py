@@ -7,11 +7,13 @@ import os
 import shlex
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ganlet import paths
 from ganlet.caller import is_command_line
+from ganlet.data.cache_contents import source_of_run
 from ganlet.errors import EnvironmentProblem, RunError, nearest
 from ganlet.hub import is_hub_name
 from ganlet.paths import given, printable
@@ -80,7 +82,7 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> RunFolder:
-        """The run at `path`, as a person gives it.
+        """The run at `path`, as a person gives it: a folder, or a file that `ganlet zip` wrote, see `sealed`.
 
         Raises RunError when that is not a run, naming the nearest one that is, and ConfigError when it is no path.
         """
@@ -89,6 +91,12 @@ class RunFolder:
             raise RunError("On the hub there are generators, and this needs the folder of a run.", where=str(path),
                            hint=hint)  # fmt: skip
         path = given(path)
+        if path.is_file():
+            from ganlet.runs.archive import is_archive
+            from ganlet.runs.archive_reading import opened_run
+
+            if is_archive(path):
+                return cls(opened_run(path))
         try:
             (path / CONFIG).stat()
         except PermissionError as error:
@@ -102,7 +110,7 @@ class RunFolder:
         if path.is_dir():
             what = f"This folder is not a run: it has no {CONFIG}."
         elif path.is_file():
-            what = "This is a file, and a run is a folder."
+            what = "This is a file, and a run is a folder or a zip."
         siblings = {run.name: run for run in _runs_in(path.parent)}
         close = nearest(path.name, siblings)
         if os.path.isfile(path / GENERATOR):
@@ -114,6 +122,22 @@ class RunFolder:
         else:
             hint = "start a run: ganlet train --out FOLDER"
         raise RunError(what, where=printable(path), expected="a folder that `ganlet train` made", hint=hint)
+
+    @cached_property
+    def sealed(self) -> Path | None:
+        """The zip that this run was opened from, which is only read; None for a run in a folder of its own."""
+        return source_of_run(self.path)
+
+    def require_unsealed(self) -> None:
+        """Raise RunError where the run is in a zip, for what would write into it."""
+        if self.sealed is not None:
+            zipped = shlex.quote(str(self.sealed))
+            raise RunError(
+                "A run in a zip is only read.",
+                where=printable(self.sealed),
+                expected="the folder of a run",
+                hint=f"unpack it first: ganlet unzip {zipped}",
+            )
 
     def lock(self) -> AbstractContextManager[None]:
         """The lock that a process holds, in a `with` block, as long as it writes to this run."""

@@ -37,13 +37,14 @@ def given_run(run: str | os.PathLike[str], where: str | None = None) -> Path:
     return inside if path.is_dir() and not is_run(path) and inside.is_file() else path
 
 
-def place_beside(run: str | os.PathLike[str], path: Path) -> Path:
-    """The folder where goes what is made of a run at `path`: the run, or the one around a file.
+def place_beside(run: str | os.PathLike[str]) -> Path:
+    """The folder where goes what is made of a run: the run's, or the one around its file.
 
-    What is on the hub has its file in a cache, so that is the current folder.
+    What is on the hub has its file in a cache, so it is the current folder.
     """
     if is_hub_name(run):
         return Path()
+    path = given_run(run)
     return path.parent if path.is_file() else path
 
 
@@ -73,7 +74,8 @@ def fetch(name: HubName) -> Path:
         with hub_problems(name, "model", RunError):
             info = api.model_info(name.repo, revision=name.revision, timeout=TIMEOUT)
             _require_generator(name, [one.rfilename for one in info.siblings or ()])
-            path = Path(api.hf_hub_download(name.repo, GENERATOR, revision=info.sha))
+            # By the name of the revision, and not by the commit found: so the cache knows it by that name, too.
+            path = Path(api.hf_hub_download(name.repo, GENERATOR, revision=name.revision))
     except NoAnswer as problem:
         path = _cached(name, problem)
     return _sound(name, path)

@@ -15,6 +15,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
+from ganlet.config import portable_tree
 from ganlet.errors import RunError, TrainingError
 from ganlet.runs.files import write_atomic
 
@@ -50,10 +51,30 @@ def save_generator(
     `extra` is plain data that goes beside the config. Raises TrainingError when a tensor is not finite, else as
     `files.os_errors_explained` does.
     """
+    write_atomic(path, generator_bytes(tensors, json.loads(config_json), extra))
+
+
+def generator_bytes(
+    tensors: Mapping[str, torch.Tensor], config: Mapping[str, Any], extra: Mapping[str, object] | None = None
+) -> bytes:
+    """What `save_generator` writes. Raises TrainingError when a tensor is not finite."""
     copies = snapshot("the generator", tensors)
-    metadata = {"schema": SCHEMA, "config": json.loads(config_json), **(extra or {})}
+    metadata = {"schema": SCHEMA, "config": dict(config), **(extra or {})}
     metadata["sha256"] = _digest(copies, metadata)
-    write_atomic(path, safetensors.torch.save(copies, {KEY: _canonical(metadata)}))
+    return safetensors.torch.save(copies, {KEY: _canonical(metadata)})
+
+
+def portable_generator(path: Path, licence: str | None = None) -> bytes:
+    """A generator file as it may be passed on: of places only last names, and under the licence that is known now.
+
+    Raises RunError as `load_generator_file` does.
+    """
+    tensors, metadata = load_generator_file(path)
+    config = portable_tree(metadata["config"])
+    if licence is not None:
+        config["data"]["licence"] = licence
+    extra = {key: value for key, value in metadata.items() if key not in ("schema", "config", "sha256")}
+    return generator_bytes(tensors, config, extra)
 
 
 def load_generator_file(path: Path) -> tuple[Tensors, dict[str, Any]]:

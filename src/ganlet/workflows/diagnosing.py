@@ -47,7 +47,7 @@ def describe(run: str | os.PathLike[str], diagnosis: Diagnosis, *, passed_on: bo
     """
     folder = RunFolder.open(run)
     config = read_run_config(folder.config_path)
-    shown = Path(folder.path.absolute().name) if passed_on else folder.path
+    shown = Path(folder.path.absolute().name) if passed_on or folder.sealed else folder.path
     plain = diagnosis.as_json()
     for verdict in plain["verdicts"]:
         verdict["try"] = _command(folder, shown, portable(config) if passed_on else config, verdict["change"])

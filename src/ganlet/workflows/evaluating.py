@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -157,7 +158,15 @@ def _keep(
     game: Game | None,
     reporter: Reporter,
 ) -> None:
-    """Write the row, the neighbours and the report; what was measured is told even where that fails."""
+    """Write the row, the neighbours and the report; what was measured is told even where that fails.
+
+    Nothing is written into the zip of a run.
+    """
+    if folder.sealed is not None:
+        reporter.say(
+            f"not kept, for a zip is only read: ganlet unzip {shlex.quote(str(folder.sealed))} first, to keep it"
+        )
+        return
     try:
         certificate = Certificate.without_points(trained.maker, {"verb": "evaluate"})
         save_neighbours(folder.neighbours_path, gathered.evidence.fake.pictures, gathered.neighbours, certificate)

@@ -26,6 +26,7 @@ from ganlet.objective.augment import POLICIES
 from ganlet.objective.losses import LOSSES
 from ganlet.objective.penalties import PENALTIES
 from ganlet.runs import checkpoint
+from ganlet.runs.archive import is_generator_file
 from ganlet.runs.certificate import Maker, weights_hash
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.hub import given_run
@@ -172,9 +173,10 @@ def load(path: str | os.PathLike[str], *, generator: nn.Module | None = None, de
     Raises `RunError` where there is none, or the file is damaged or of another kind.
     """
     path, chosen = given_run(path), choose_device(device)
-    if path.is_dir() and generator is None:
-        return open_generator(RunFolder.open(path), None, chosen).generator
-    file = RunFolder.open(path).generator_path if path.is_dir() else path
+    folder = None if is_generator_file(path) or not path.exists() else RunFolder.open(path)
+    if folder is not None and generator is None:
+        return open_generator(folder, None, chosen).generator
+    file = path if folder is None else folder.generator_path
     return open_generator_file(file, chosen, generator=generator).generator
 
 
@@ -204,7 +206,7 @@ def game_of(config: RunConfig, record: Mapping[str, Any], where: Path, game: Gam
 def run_fingerprint(config: RunConfig, data_fingerprint: str) -> str:
     """What runs share that began alike: the same networks, objective, seed and pictures, wherever they lie."""
     parts = {"seed", "data", "generator", "discriminator", "objective"}
-    tree = config.model_dump(mode="json", include=parts, exclude={"data": {"source"}})
+    tree = config.model_dump(mode="json", include=parts, exclude={"data": {"source", "licence"}})
     text = json.dumps([tree, data_fingerprint], sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 

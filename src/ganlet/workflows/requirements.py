@@ -12,9 +12,10 @@ from ganlet.workflows.records import read_environment
 from ganlet.workflows.reporting import Reporter
 
 # What a resumed run may change, because it changes only how far it goes, how it is watched, what is done about what is
-# seen from here on, and where the pictures are (which must still be the same ones).
+# seen from here on, and where the pictures are (which must still be the same ones) and under which licence.
 CHANGEABLE = (
     "data.source",
+    "data.licence",
     "train.total_images",
     "train.log_every",
     "train.sample_every",

@@ -12,7 +12,7 @@ import numpy as np
 from ganlet.config import RunConfig, read_run_config
 from ganlet.hub import is_hub_name
 from ganlet.paths import given
-from ganlet.runs.folder import RunFolder, is_run
+from ganlet.runs.folder import GENERATOR, RunFolder, is_run
 from ganlet.runs.history import read_history
 from ganlet.runs.hub import given_run, pinned
 
@@ -28,11 +28,15 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """One run, in its folder, or what is on the hub of it: its config, its history, its networks, and new pictures from its generator."""
+    """One run, in a folder or a zip: its config, its history, its networks, and new pictures from its generator.
+
+    Of a run on the hub there is the generator with its config, and no more.
+    """
 
     def __init__(self, path: str | os.PathLike[str], *, game: Game | None = None) -> None:
         at = given_run(path)
-        alone = at.is_file() and (is_hub_name(path) or at.parent == given(path))  # a generator, and no more of its run
+        # A generator, and no more of its run.
+        alone = is_hub_name(path) or (at.name == GENERATOR and at.parent == given(path))
         self.folder = RunFolder(at.parent) if alone else RunFolder.open(path)
         # What is on the hub may change under its name, and this stays what it is.
         self._named = pinned(path, at) if is_hub_name(path) else self.folder.path
@@ -82,6 +86,12 @@ class Run:
 
         return open_networks(self.folder, checkpoint, _cpu(), ema=ema, game=self._game)
 
+    def zip(self, path: str | os.PathLike[str] | None = None, *, checkpoints: str = "latest") -> Path:
+        """Write it as one file that other machines open and go on with; see `workflows.archiving.zip_run`."""
+        from ganlet.workflows.archiving import zip_run
+
+        return zip_run(self.path, path, checkpoints=checkpoints).path
+
     def diagnose(self) -> Diagnosis:
         """What is wrong with it, since when, and what to try first; for a run still in training: so far."""
         from ganlet.workflows.diagnosing import diagnose
@@ -114,8 +124,10 @@ def open_run(
     discriminator: nn.Module | None = None,
     game: type[Game] | None = None,
 ) -> Run:
-    """The run in a folder, with what was handed to `train` as objects; or the generator at "hf:OWNER/NAME", which has a
-    config and draws, and nothing else of a run. Raises `RunError` when there is none."""
+    """The run in a folder, in its zip, or on the hub ("hf:OWNER/NAME"), with what was handed to `train` as objects.
+
+    Raises `RunError` when there is none.
+    """
     run = Run(path)
     if (generator, discriminator, game) != (None, None, None):
         from ganlet.workflows.given import Given

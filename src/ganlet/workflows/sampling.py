@@ -16,6 +16,7 @@ from ganlet.errors import ConfigError
 from ganlet.games import Game
 from ganlet.games.drawn import BATCH
 from ganlet.latent.space import Points, Space
+from ganlet.runs.archive import is_generator_file
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.hub import given_run
 from ganlet.workflows.arguments import names_of, require_truncation, require_whole
@@ -73,7 +74,7 @@ def draw_samples(
     require_truncation(truncation)
     names = names_of("labels", labels)
     path, chosen = given_run(run), choose_device(device)
-    if path.is_file():
+    if is_generator_file(path):
         if (average, checkpoint, network) != (None, None, None):
             raise ConfigError("A file holds one generator; others are in checkpoints of its run.", where=path)
         trained = open_generator_file(path, chosen, game)

@@ -21,7 +21,7 @@ from ganlet.engine.loop import Hook
 from ganlet.engine.rehearsal import rehearse
 from ganlet.engine.signals import stop_on_signals
 from ganlet.engine.state import TrainState, build_state
-from ganlet.errors import CheckpointError, ConfigError, DataError, Interrupted
+from ganlet.errors import CheckpointError, ConfigError, DataError, Interrupted, RunError
 from ganlet.games import Game
 from ganlet.randomness import callers_randomness_kept
 from ganlet.runs import checkpoint
@@ -122,6 +122,7 @@ def resume(
     require_settings("overrides", overrides or {})
     require_callables("callbacks", callbacks)
     folder = RunFolder.open(run)
+    folder.require_unsealed()
     paths.require_text(folder.path, "run")
     given = Given(generator, discriminator, game, dataset)
     environment = read_environment(folder)
@@ -137,6 +138,8 @@ def resume(
         session = Session(config, folder, packs, chosen, here, reporter, callbacks, its_game, given.record())
         with _at_work(session):
             restored = checkpoint.load(folder.checkpoints_path, run_id=environment.get("run_id"))
+            if restored is None:
+                _require_nothing_lost(folder)
             state = (
                 build_state(config, chosen, session.game)
                 if restored
@@ -167,6 +170,16 @@ def _asked_where_they_are(folder: RunFolder) -> Iterator[None]:
         if error.hint and error.hint.startswith("did you mean"):
             hint = f"{error.hint} {hint}"
         raise DataError(error.what, where=error.where, got=error.got, expected=error.expected, hint=hint) from error
+
+
+def _require_nothing_lost(folder: RunFolder) -> None:
+    """Raise `RunError` where a run without checkpoints had some: to begin anew would undo what it has become."""
+    if folder.generator_path.exists():
+        raise RunError(
+            "This run has no checkpoints to go on from, only the generator that it came to.",
+            where=folder.path,
+            expected="a run with a checkpoint, such as `ganlet zip RUN --checkpoints latest` writes",
+        )
 
 
 def _restore(session: Session, state: TrainState, restored: Checkpoint | None) -> None:

@@ -20,6 +20,7 @@ from ganlet.images import opaque
 from ganlet.latent.space import Points, Space
 from ganlet.paths import printable
 from ganlet.runs import checkpoint
+from ganlet.runs.archive import is_generator_file
 from ganlet.runs.cells import compose, difference, fits
 from ganlet.runs.certificate import Certificate, pixels_hash
 from ganlet.runs.folder import RunFolder
@@ -130,7 +131,7 @@ def whence(
 def _drawn_by(certificate: Certificate, path: Path, device: torch.device, game: Game | None) -> Trained:
     """The generator of these weights: the run's own, or that of a checkpoint of the same moment."""
     wanted, found = certificate.maker, []
-    if path.is_file():
+    if is_generator_file(path):
         candidates = [lambda: open_generator_file(path, device, game)]
     else:
         folder = RunFolder.open(path)

@@ -31,7 +31,9 @@ app.command("map")(inside.space_map)
 @app.callback(invoke_without_command=True)
 def explore(
     context: typer.Context,
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, or a generator.safetensors.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="The folder of a run, its zip, or a generator.safetensors.")
+    ],
     checkpoint: Annotated[
         str | None, typer.Option(help="best, latest, or the images seen of one; default: generator.safetensors.")
     ] = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -19,7 +20,9 @@ from ganlet.images import center_crop
 from ganlet.latent.space import Points, Space
 from ganlet.metrics.extractors import GanletExtractor
 from ganlet.metrics.mode_classifier import open_mode_classifier
+from ganlet.runs.archive import is_generator_file
 from ganlet.runs.certificate import Maker
+from ganlet.runs.files import os_errors_explained
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.hub import given_run, place_beside, stem_of
 from ganlet.workflows.arguments import require_truncation
@@ -80,16 +83,18 @@ class Lab:
     ) -> Lab:
         """The lab of a run, or of a generator.safetensors alone, which may be on the hub ("hf:OWNER/NAME").
 
+        What it keeps lies in the run, else beside the file; in the current folder for what is on the hub.
+
         `checkpoint` is best, latest, or the images seen of one; `source` is where the run's pictures are now, if they
         were moved. Raises `RunError` where there is no generator.
         """
         path, chosen = given_run(run), choose_device(device)
-        if path.is_file():
+        if is_generator_file(path):
             trained, folder = open_generator_file(path, chosen, game), None
-            where = place_beside(run, path) / f"{stem_of(run, path)}-lab"
+            where = place_beside(run) / f"{stem_of(run, path)}-lab"
         else:
             folder = RunFolder.open(path)
-            trained, where = open_generator(folder, checkpoint, chosen, game=game), folder.path / "lab"
+            trained, where = open_generator(folder, checkpoint, chosen, game=game), _place_of(folder)
         return cls(trained, where, folder, source=source, game=game, reporter=reporter)
 
     def __repr__(self) -> str:
@@ -263,3 +268,15 @@ class Lab:
             self.reporter.say(f"{error.what} So nobody tells what pictures show.")
             return None
         return ModeJudge.of(classifier)
+
+
+def _place_of(folder: RunFolder) -> Path:
+    """Where a lab keeps what it makes: in the run, or beside its zip, with what was kept in there before."""
+    lab = folder.path / "lab"
+    if folder.sealed is None:
+        return lab
+    beside = folder.sealed.with_name(f"{folder.sealed.stem}-lab")
+    if lab.is_dir() and not beside.exists():
+        with os_errors_explained(beside):
+            shutil.copytree(lab, beside)
+    return beside
