@@ -24,6 +24,7 @@ from ganlet.data.spec import LeftOut, Source, SourceKind, SourcePicture, path_of
 from ganlet.errors import DataError, EnvironmentProblem, nearest
 from ganlet.paths import TORCHVISION, printable, shortened
 
+KIND_NAME = "torchvision"
 ROOT = "data"  # where torchvision's own examples put their sets
 DIGITS, LETTERS = string.digits, string.ascii_letters
 MERGED = "cijklmopsuvwxyz"  # small letters that EMNIST takes for large ones
@@ -86,17 +87,22 @@ def open_torchvision(config: DataConfig) -> Source:
     downloaded.
     """
     address = Address.of(config.source)
-    known, root = SETS[address.name], path_of(address.root)
     try:
-        return known.open(root, address.part, config)
+        return _opened(address, config)
     except NotThere as missing:
         download(address, config, missing.path)
     try:
-        return known.open(root, address.part, config)
+        return _opened(address, config)
     except NotThere as missing:
         raise EnvironmentProblem(
             "torchvision has downloaded the set, and it is still not there.", where=printable(missing.path)
         ) from None
+
+
+def _opened(address: Address, config: DataConfig) -> Source:
+    source = SETS[address.name].open(path_of(address.root), address.part, config)
+    identity = f"{address.name}/{address.part} {source.kind} {source.identity}"
+    return dataclasses.replace(source, kind=KIND_NAME, identity=identity)
 
 
 def download(address: Address, config: DataConfig, missing: Path) -> None:
@@ -187,7 +193,7 @@ def _emnist(root: Path, part: str, config: DataConfig) -> Source:
         raise DataError("Training and test pictures of EMNIST have other classes.", where=printable(folder))
     identity = " | ".join(["upright", *(source.identity for source in opened)])
     count = sum(source.count for source in opened)
-    return dataclasses.replace(opened[0], kind="emnist", identity=identity, count=count, pictures=pictures)
+    return dataclasses.replace(opened[0], identity=identity, count=count, pictures=pictures)
 
 
 def _named(source: Source, classes: Sequence[str]) -> Source:
