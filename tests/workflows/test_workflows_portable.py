@@ -6,6 +6,7 @@ import getpass
 import os
 import platform
 import shutil
+import zipfile
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 
 import ganlet
 from ganlet.config import portable
+from ganlet.export import to_card, to_safetensors
 from ganlet.images import save_png
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.weights import load_generator_file
@@ -47,6 +49,13 @@ def made(tmp_path_factory, tiny_config):
         patch.setattr(training, "redraw", finishing.redraw)
         run = ganlet.train(tiny_config(changes), home / "secret place" / "run", device="cpu")
         run.evaluate(64, extractor="pixels")
+        with run.folder.log_path.open("a") as log:
+            log.write(f"Traceback of {USER} on {HOST} in {run.path}")
+        to_card(run.path)
+        to_safetensors(run.path, run.path / "passed-on.safetensors")
+        run.zip(run.path / "passed-on.zip", checkpoints="all")
+        with zipfile.ZipFile(run.path / "passed-on.zip") as archive:  # compressed members would hide what they tell
+            archive.extractall(run.path / "unpacked")
         os.rename(run.path, home / "run")
     return home, home / "run"
 
@@ -59,7 +68,11 @@ def _own_weights():
     return str(files("ganlet.metrics").joinpath(OWN_WEIGHTS))
 
 
-PASSED_ON = ["generator.safetensors", "report.html", "loss.png", "samples/*.png", "samples/*.webp"]
+PASSED_ON = [
+    *("generator.safetensors", "report.html", "loss.png", "samples/*.png", "samples/*.webp"),
+    *("README.md", "samples.png", "passed-on.safetensors", "passed-on.zip"),
+    *("unpacked/*.*", "unpacked/samples/*", "unpacked/checkpoints/*/*", "unpacked/checkpoints/latest"),
+]
 
 
 def test_there_is_something_to_look_at(made):
@@ -74,7 +87,7 @@ def test_there_is_something_to_look_at(made):
 @pytest.mark.parametrize("pattern", PASSED_ON)
 def test_nothing_that_is_passed_on_tells_where_it_was_made(made, pattern):
     home, run = made
-    for path in run.glob(pattern):
+    for path in filter(os.path.isfile, run.glob(pattern)):
         content = path.read_bytes()
         for told in (str(home), home.name, USER, HOST, "secret place", str(home.parent)):
             assert told.encode() not in content, f"{told} in {path.name}"

@@ -78,7 +78,7 @@ def _table(rows: list[dict[str, Any]], folder: str) -> str:
     from ganlet.paths import printable
     from ganlet.runs.evaluations import aligned
 
-    lines = [["of", "fingerprint", "size", "last used (UTC)", "source"]]
+    lines = [["pictures", "size", "last used (UTC)", "source"]]
     for row in rows:
         more = len(row["sources"]) - LISTED
         sources = ", ".join(map(printable, row["sources"][:LISTED])) or "unknown"

@@ -200,7 +200,7 @@ def _packed_bytes() -> int:
 
 
 def _hold(path: Path) -> None:
-    """Hold a lock on a pack's file or a run's folder until this process ends, unless it does already. Raises OSError."""
+    """Hold a lock on a pack's file or a run's folder until this process ends, but once only. Raises OSError."""
     if fcntl is None:
         return
     held = _IN_USE.get(path)

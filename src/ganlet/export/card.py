@@ -11,6 +11,7 @@ import shlex
 from pathlib import Path
 
 from ganlet import paths
+from ganlet.data.settings import UNKNOWN_LICENCE
 from ganlet.errors import ConfigError
 from ganlet.export.card_sections import SECTIONS, front_matter, opening
 from ganlet.export.facts import gather
@@ -55,7 +56,7 @@ def to_card(
     parts = [opening(facts, SHEET, NUM_SAMPLES, SEED), *(section(facts) for section in SECTIONS)]
     drawing.save(sheet)
     write_atomic(target, (front_matter(facts) + "\n" + "\n\n".join(parts) + "\n").encode(errors="backslashreplace"))
-    if facts.config.data.licence == "unknown":
+    if facts.config.data.licence == UNKNOWN_LICENCE and not facts.drawn_by_code:
         command = f"ganlet resume {shlex.quote(str(folder.path))} --set data.licence=NAME"
         reporter.say(f"note: the licence of the pictures is unknown, and the card says so; to name it: {command}")
     return target, sheet

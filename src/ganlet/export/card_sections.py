@@ -21,7 +21,7 @@ KNOWN_LICENCES = {
     "wtfpl", "bsd-2-clause", "bsd-3-clause", "gpl-3.0", "unknown",
 }  # fmt: skip
 CHANNELS = {1: "grey", 3: "colour", 4: "colour with alpha"}
-LISTED = 12
+LISTED, FEW_LISTED, SHORT_NAME = 12, 3, 24
 FEW_PICTURES = 2_000
 UNEVEN = 5  # times as many pictures of the most frequent class as of the rarest
 VERSIONS = {"ganlet": "ganlet", "torch": "torch", "numpy": "numpy", "python": "Python"}
@@ -75,7 +75,7 @@ def opening(facts: Facts, sheet: str, count: int, seed: int) -> str:
         f"pictures shown{_best(facts)}. {_labels(facts)}",
     ]
     if facts.trained.weights == "ema" and config.generator.ema.half_life != 0:
-        lines[-1] += " Its weights are averages over training, which draw better than those of a moment."
+        lines[-1] += " Its weights are running averages over training."
     return "\n\n".join(lines)
 
 
@@ -90,9 +90,14 @@ def _labels(facts: Facts) -> str:
     if not data.num_labels:
         return "What is drawn is left to chance: it takes no labels."
     names = [str(name) for name in data.label_names]
-    more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
     what = "one of" if data.labels == "classes" else "any number of"
-    return f"It can be asked for {what} {len(names):,} {data.labels}: {', '.join(map(plain, names[:LISTED]))}{more}."
+    return f"It can be asked for {what} {len(names):,} {data.labels}: {_listed([code(name) for name in names])}."
+
+
+def _listed(names: list[str]) -> str:
+    """The first of some names: as many as a reader looks at."""
+    most = LISTED if all(len(name) <= SHORT_NAME for name in names) else FEW_LISTED
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
 def usage(facts: Facts) -> str:
@@ -129,10 +134,9 @@ def data(facts: Facts) -> str:
         rows.append(("fingerprint", code(told["fingerprint"])))
     rows.append(("kind of source", plain(told.get("kind", "unknown"))))
     if classes := told.get("classes"):
-        listed = [f"{plain(name)} ({count:,})" for name, count in list(classes.items())[:LISTED]]
-        more = [f"{len(classes) - LISTED:,} more"] if len(classes) > LISTED else []
+        listed = _listed([f"{code(name)} ({number_of:,})" for name, number_of in classes.items()])
         used = "" if config.labels == "classes" else "; training did not use them"
-        rows.append(("classes", f"{', '.join([*listed, *more])}{used}"))
+        rows.append((f"{len(classes):,} classes", f"{listed}{used}"))
     if config.holdout:
         rows.append(("kept out of training", f"{config.holdout:.0%}"))
     if config.flip:
@@ -148,7 +152,7 @@ def _licence(facts: Facts) -> str:
     if facts.drawn_by_code:
         return "**unknown**; the pictures are drawn by code that comes with ganlet (Apache-2.0)"
     command = f"ganlet resume {shlex.quote(facts.name)} --set data.licence=NAME"
-    return f"**unknown**: nobody said under which licence these pictures are. To say it: {code(command)}"
+    return f"**unknown**: nobody said under which licence these pictures are; whoever has the run can: {code(command)}"
 
 
 def _count(facts: Facts) -> str:
@@ -171,7 +175,10 @@ def recipe(facts: Facts) -> str:
         ("preset", code(config.preset) if config.preset else "none"),
         ("set otherwise", _changes(facts)),
         ("seed", str(config.seed)),
-        ("images shown", f"{facts.images_seen:,} of {facts.total:,}, in batches of {config.train.batch_size}"),
+        (
+            "images shown",
+            f"{facts.images_seen:,}, in batches of {config.train.batch_size}; {facts.total:,} were asked for",
+        ),
         ("time", str(timedelta(seconds=round(facts.seconds))) if facts.seconds else "not logged"),
         ("device", plain(at_work).replace("\\_", "_")),
         ("versions", plain(versions) or "unknown"),
@@ -205,8 +212,8 @@ def quality(facts: Facts) -> str:
     parts = [title]
     if not facts.measured_here:
         parts.append(
-            f"**Measured after {row['images_seen']:,} images ({row['protocol']['weights']} weights), and the weights here "
-            f"are of {facts.trained.images_seen:,} ({facts.trained.weights}):** these numbers are not theirs."
+            f"**Measured after {row['images_seen']:,} images ({row['protocol']['weights']} weights), and the weights "
+            f"here are of {facts.trained.images_seen:,} ({facts.trained.weights}):** these numbers are not theirs."
         )
     parts.append(table(HEADINGS, ([plain(cell) for cell in line] for line in cells(row))))
     parts.append(f"Measured with {prose(row['protocol_in_words'])}.")
@@ -220,7 +227,10 @@ def quality(facts: Facts) -> str:
 def health(facts: Facts) -> str:
     told = facts.diagnosis
     looks = f"{told['num_looks']:,} looks" if told["num_looks"] else "the log alone"
-    parts = ["## How training went", f"The run doctor, by {looks}: **{prose(told['headline'])}**"]
+    parts = [
+        "## How training went",
+        f"By ganlet's run doctor, which watches training ({looks}): **{prose(told['headline'])}**",
+    ]
     said = [
         f"**{plain(verdict['kind'])}**: {prose(verdict['words'])}"
         + (f" To try: {prose(verdict['advice'])}" if verdict["advice"] and verdict["severity"] != "healthy" else "")
@@ -271,7 +281,7 @@ def _limits(facts: Facts) -> Iterator[str]:
         if verdict["severity"] != "healthy":
             yield f"The run doctor found {plain(verdict['kind'])}; see above."
     if facts.evaluation is None or not facts.evaluation["measurements"]:
-        yield "How good and how varied its pictures are, nobody has measured: there is only the sheet above to judge by."
+        yield "How good and how varied its pictures are, nobody has measured: the sheet above is all there is."
     if not facts.drawn_by_code:
         yield (
             "What the training pictures show is not known to whoever made this card by program. Where real people or "
@@ -296,9 +306,7 @@ def _of_classes(facts: Facts) -> Iterator[str]:
 def made(facts: Facts) -> str:
     maker = facts.trained.maker
     version = facts.session.get("ganlet", "")
-    licence = (
-        "The licence at the head of this card is that of the training pictures, for want of a word about the weights."
-    )
+    licence = "The licence at the head of this card is that of the pictures: nobody named one for the weights."
     return (
         f"## Which weights these are\n\nRun {code(maker.run)}, weights {code(maker.weights)}, {maker.images_seen:,} "
         f"images seen, trained with ganlet {plain(version)}: the certificates of its pictures name the same. {licence}"

@@ -125,12 +125,13 @@ def _evaluation(folder: RunFolder, trained: Trained) -> dict[str, Any] | None:
 def _changed(config: RunConfig, count: int | None) -> dict[str, Any] | None:
     """What a run sets otherwise than its preset, by dotted path."""
     channels = config.data.channels
-    if config.preset is None or channels == "auto" or config.data.label_names == "auto":
+    if config.preset is None or channels == "auto":
         return None
     try:
         preset = make_config(config.preset, config.data.source)
-        names = config.data.label_names if preset.data.label_names == "auto" else None
-        preset = resolve(preset, num_pictures=count or 1, channels=channels, label_names=names)
+        own, names = preset.data.label_names, config.data.label_names
+        taken = names if own == "auto" and names != "auto" else None
+        preset = resolve(preset, num_pictures=count or 1, channels=channels, label_names=taken)
     except ConfigError:  # a preset of another version
         return None
     found = differences(portable(preset), config)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from ganlet.errors import ConfigError
 from ganlet.runs.folder import RunFolder
 
 # Two names or more behind a root, a home or a drive; an address such as https://host/page is none.
-ABSOLUTE = re.compile(r"(?<![\w.:/\\~-])(?:~|[A-Za-z]:)?(?:[\\/][^\s\\/\"'<>,;:()]+){2,}[\\/]?")
+BELOW = r"(?:[\\/][^\s\\/\"'<>,;:()]+)"
+ABSOLUTE = re.compile(rf"(?<![\w.:/\\~-])(?:~|[A-Za-z]:)?{BELOW}{{2,}}[\\/]?")
 ROOTED = re.compile(r"[\\/]|[A-Za-z]:[\\/]")
 
 
@@ -50,8 +52,12 @@ def without_places(value: Any, places: Mapping[str, str]) -> Any:
     if not isinstance(value, str):
         return value
     for place, instead in places.items():
-        value = re.sub(rf"(?<![\w.]){re.escape(place)}(?![\w.-])", lambda _, word=instead: word, value)
+        value = re.sub(rf"(?<![\w.]){re.escape(place)}({BELOW}*)[\\/]?(?![\w.-])", partial(_last_of, instead), value)
     return ABSOLUTE.sub(lambda found: last_name(found[0].replace("\\", "/")), value)
+
+
+def _last_of(instead: str, found: re.Match[str]) -> str:
+    return last_name(found[1].replace("\\", "/")) if found[1] else instead
 
 
 def tells(data: bytes, places: Iterable[str]) -> str | None:

@@ -1,0 +1,126 @@
+"""The network of a run that is to be exported, and what it is asked to see whether a file does the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ganlet.config import RunConfig
+from ganlet.errors import ConfigError, RunError
+from ganlet.games import Game
+from ganlet.networks.latents import Latents, sample_latents
+from ganlet.networks.minibatch import BatchStatistics
+from ganlet.randomness import draw
+from ganlet.runs.archive import is_generator_file
+from ganlet.runs.certificate import Maker, weights_hash
+from ganlet.runs.folder import RunFolder
+from ganlet.workflows.generators import (
+    Trained,
+    game_of,
+    open_generator,
+    open_generator_file,
+    open_networks,
+)
+from ganlet.workflows.labels import LabelSampler
+from ganlet.workflows.records import read_environment
+
+NETWORKS = ("generator", "discriminator")
+SEED = 0
+TRUNCATIONS = {1: 1.0, 2: 0.7}  # of styles, by the size of the batch; else 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A network of a run, on the CPU in evaluation mode.
+
+    Attributes:
+        name: generator or discriminator.
+        trained: the generator, whose pictures a discriminator is asked about.
+        network: the one that is meant.
+        maker: whose weights they are.
+    """
+
+    name: str
+    trained: Trained
+    network: Any
+    maker: Maker
+
+    @property
+    def config(self) -> RunConfig:
+        return self.trained.config
+
+    @property
+    def looks_at_batch(self) -> bool:
+        """Whether what it says of an image depends on the other images of the batch."""
+        parts = self.network.modules()
+        return any(isinstance(part, BatchStatistics) and part.extra_features for part in parts)
+
+
+def open_network(
+    source: Path, name: str, checkpoint: str | int | None = None, game: Game | type[Game] | None = None
+) -> Opened:
+    """A network of a run's folder, or of a generator.safetensors. Raises `ConfigError` or `RunError`."""
+    cpu = torch.device("cpu")
+    if is_generator_file(source):
+        if checkpoint is not None:
+            raise ConfigError("A file holds one generator; others are in checkpoints of its run.", where=source)
+        if name != "generator":
+            raise RunError(
+                "There is no discriminator in the file of a generator.",
+                where=source,
+                expected="the folder of a run, whose checkpoints have both networks",
+            )
+        trained = open_generator_file(source, cpu, game)
+        return Opened(name, trained, trained.generator, trained.maker)
+    folder = RunFolder.open(source)
+    if name == "generator":
+        trained = open_generator(folder, checkpoint, cpu, game=game)
+        return Opened(name, trained, trained.generator, trained.maker)
+    which = "latest" if checkpoint is None else checkpoint
+    trained = open_generator(folder, which, cpu, game=game)
+    judges = game_of(trained.config, read_environment(folder), folder.path, game).judges
+    if judges is None:
+        raise ConfigError("The game of this run has no network that judges pictures.", where="--network discriminator")
+    networks = open_networks(folder, which, cpu, game=game)
+    network: nn.Module = networks[judges]
+    maker = Maker(trained.maker.run, weights_hash(network), networks.images_seen)
+    return Opened(name, trained, network, maker)
+
+
+@torch.inference_mode()
+def cases(opened: Opened, batch: int) -> tuple[Mapping[str, np.ndarray], np.ndarray]:
+    """Inputs by name, as many as `batch`, and what PyTorch makes of them."""
+    trained = opened.trained
+    sampler = trained.labels or LabelSampler.from_sets(None, trained.config.data.num_labels)
+    labels = {} if sampler is None else {"labels": sampler.draw(batch, SEED)}
+    latents = sample_latents(trained.generator.latents, batch, SEED + batch)
+    inputs = {"latents": latents, **labels}
+    truncation: dict[str, float] = {}
+    if getattr(trained.generator, "has_styles", False):
+        inputs["latents"] = _mixed(latents, trained.generator.latents)
+        truncation = {"truncation": TRUNCATIONS.get(batch, 0.5)}
+    images = trained.generator(*inputs.values(), **truncation)
+    if opened.name == "generator":
+        given = inputs | {name: torch.full((batch,), value) for name, value in truncation.items()}
+        return _arrays(given), images.numpy()
+    noisy = (images + 0.1 * draw("normal", SEED, "export", batch, tuple(images.shape))).clamp(-1.0, 1.0)
+    given = {"images": noisy, **labels}
+    return _arrays(given), opened.network(*given.values()).numpy()
+
+
+def _mixed(latents: torch.Tensor, asked: Latents) -> torch.Tensor:
+    """Latents (N, levels, size): in the upper half of the levels those of the next picture."""
+    repeated = latents[:, None].repeat(1, asked.levels, 1)
+    half = asked.levels // 2
+    repeated[:, half:] = repeated[:, half:].roll(1, dims=0)
+    return repeated
+
+
+def _arrays(inputs: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    return {name: tensor.contiguous().numpy() for name, tensor in inputs.items()}
