@@ -79,7 +79,11 @@ def pets(hub, pngs):
     """A set of four pictures for training and two for testing, with labels and attributes."""
     train = parquet(image=pngs(4), label=[2, 0, 0, 1], hat=[True, False, False, True])
     test = parquet(image=pngs(2, seed=1), label=[1, 0], hat=[True, False])
-    return hub.put("somebody/pets", {"data/train-00000-of-00001.parquet": train, "data/test-00000-of-00001.parquet": test}, "dataset")
+    return hub.put(
+        "somebody/pets",
+        {"data/train-00000-of-00001.parquet": train, "data/test-00000-of-00001.parquet": test},
+        "dataset",
+    )
 
 
 def shown(pack):
