@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fake_hub import Hub, running_hub
 
+from fake_hub import Hub, running_hub
 from ganlet.config import RunConfig
 from ganlet.workflows.configuring import make_config
 

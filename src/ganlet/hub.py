@@ -31,8 +31,11 @@ class HubName(NamedTuple):
         """The name that a text holds. Raises ConfigError for what can be no name on the hub."""
         found = NAME.fullmatch(text.removeprefix(HUB))
         written = f"{HUB}OWNER/NAME{'[/SUBSET]' if subsets else ''}[@REVISION]"
-        bad = found is None or ".." in text or "--" in found["repo"] or (found["subset"] is not None and not subsets)
-        if bad or (not subsets and "/" not in found["repo"]):
+        if (
+            found is None
+            or re.search(r"\.\.|--", text)
+            or (not subsets and (found["subset"] or "/" not in found["repo"]))
+        ):
             raise ConfigError("This is no name on the hub.", where=where, got=shortened(printable(text)),
                               expected=written)  # fmt: skip
         return cls(**found.groupdict())

@@ -228,8 +228,8 @@ def test_a_split_that_is_not_there_is_told(hub, pngs, open_pack):
 
 
 def test_without_a_network_what_was_fetched_before_serves(pets, hub, open_pack, monkeypatch):
+    hub.failing = lambda method, path: 503
     with pytest.raises(EnvironmentProblem, match="nothing was fetched from there before"):
-        hub.failing = lambda method, path: 503
         open_pack("hf:somebody/pets", size=8)
     hub.failing = lambda method, path: None
     pack = open_pack("hf:somebody/pets", size=8)

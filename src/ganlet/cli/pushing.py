@@ -28,15 +28,14 @@ def push(
     """Put the generator of a run on the Hugging Face hub, with card, samples and page: hf:OWNER/NAME opens it then."""
     from ganlet.export import hub
 
-    with closing(choose_reporter()) as reporter:
-        if yes:
-            address = hub.push(run, name, private=private, checkpoint=checkpoint, page=page, reporter=reporter)
-        else:
-            parcel = hub.pack(run, name, checkpoint=checkpoint, page=page, reporter=reporter)
     if yes:
+        with closing(choose_reporter()) as reporter:
+            address = hub.push(run, name, private=private, checkpoint=checkpoint, page=page, reporter=reporter)
         tell_result(address)
         tell(f"draw with it: ganlet sample {name}")
         return
+    with closing(choose_reporter()) as reporter:
+        parcel = hub.pack(run, name, checkpoint=checkpoint, page=page, reporter=reporter)
     width = max(map(len, parcel.files))
     show("\n".join(f"{file:<{width}}  {len(data):>12,} bytes" for file, data in parcel.files.items()))
     options = [*(["--private"] if private else []), *([] if page else ["--no-page"])]

@@ -84,9 +84,10 @@ def load_generator_file(path: Path) -> tuple[Tensors, dict[str, Any]]:
     """
     try:
         data = path.read_bytes()
-        tensors = safetensors.torch.load(data)
     except OSError as error:
         raise RunError("The generator file cannot be read.", where=path, got=error.strerror) from error
+    try:
+        tensors = safetensors.torch.load(data)
     except SafetensorError as error:
         if data.startswith(PICKLE_STARTS):
             raise RunError(
