@@ -84,9 +84,8 @@ def _table(rows: list[dict[str, Any]], folder: str) -> str:
         sources = ", ".join(map(printable, row["sources"][:LISTED])) or "unknown"
         sources += f" and {more:,} more" if more > 0 else ""
         used = row["last_used"][:16].replace("T", " ")
-        lines.append(
-            [row["kind"], row["fingerprint"][:12], in_words(row["bytes"]), used, sources + " (gone)" * row["gone"]]
-        )
+        name = row["fingerprint"][:12] if row["kind"] == "pictures" else f"run {row['fingerprint'][:8]}"
+        lines.append([name, in_words(row["bytes"]), used, sources + " (gone)" * row["gone"]])
     limit = cache_limit()
     total = in_words(sum(row["bytes"] for row in rows)) + (f" of at most {in_words(limit)}" if limit else "")
     return "\n".join([*(aligned(lines) if rows else []), f"{printable(folder)}: {total}"])

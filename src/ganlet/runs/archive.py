@@ -36,10 +36,12 @@ TIME = (1980, 1, 1, 0, 0, 0)  # the first that a zip can have
 # where they were made, and sheets, which can be drawn again.
 MEMBER = re.compile(
     r"config\.yaml|environment\.json|(metrics|evaluations)\.jsonl|generator\.safetensors|(report|lab)\.html|README\.md"
-    r"|(loss|samples)\.png|samples/[\w-]+\.(png|webp)|lab/(points|directions)/[^/\\:*?\"<>|\x00-\x1f\x7f]+\.safetensors"
+    r"|(loss|samples)\.png|samples/[\w-]+\.(png|webp)|lab/encoder\.safetensors"
+    r"|lab/(points|directions)/[^/\\:*?\"<>|\x00-\x1f\x7f]+\.(safetensors|json)"
     r"|checkpoints/(latest|best|[0-9]{9,}/\w+\.(safetensors|json))"
 )
 COMPRESSED = (".png", ".webp", ".safetensors")
+LISTED = 3  # files of a folder that are named one by one
 OF_THE_MACHINE = ("platform",)  # the name of a kernel often has that of its owner
 
 
@@ -157,14 +159,17 @@ def _pointer(folder: RunFolder, name: str) -> int | None:
 
 def _others(folder: RunFolder) -> list[str]:
     """What lies in a run and is no part of it, or none to be handed on; of folders one line."""
-    found = set[str]()
-    for path in folder.path.rglob("*"):
+    found = dict[str, list[str]]()
+    for path in sorted(folder.path.rglob("*")):
         name = path.relative_to(folder.path).as_posix()
         hidden = any(part.startswith(".") for part in Path(name).parts)
         if path.is_file() and not hidden and MEMBER.fullmatch(name) is None:
-            top = name.partition("/")[0]
-            found.add(f"{top}/" if top not in ("samples", "lab", "checkpoints") and "/" in name else name)
-    return sorted(found)
+            found.setdefault(name.rpartition("/")[0], []).append(name)
+    return sorted(
+        text
+        for above, names in found.items()
+        for text in (names if not above or len(names) <= LISTED else [f"{above}/ ({len(names)} files)"])
+    )
 
 
 def _members(
@@ -213,6 +218,9 @@ def _cleaned(name: str, data: bytes, places: dict[str, str]) -> bytes:
             for session in tree.get("sessions", [])
         ]
         return json.dumps(tree, indent=1).encode()
+    if name.startswith("lab/") and name.endswith(".json"):
+        cleaned = without_places(tree := json.loads(data), places)
+        return data if cleaned == tree else json.dumps(cleaned, indent=2).encode()
     if name.endswith(".jsonl"):
         lines = data.split(b"\n")[:-1]  # what a writer has not ended yet is no row
         return b"".join(_row(line, places) for line in lines)

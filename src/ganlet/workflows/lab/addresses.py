@@ -156,7 +156,7 @@ def _of_picture(lab: Lab, path: Path, option: str) -> Points:
             where=option,
             got=printable(path),
             expected=MEANT,
-            hint=f"look for its latent: ganlet explore {printable(lab.path.parent)} invert {printable(path)}",
+            hint=f"look for its latent: ganlet explore {printable(lab.run)} invert {printable(path)}",
         )
     return points_of(lab, Certificate.from_text(text, printable(path)), printable(path), option)
 
@@ -174,7 +174,7 @@ def points_of(lab: Lab, certificate: Certificate, got: str, option: str) -> Poin
             where=option,
             got=f"{got}: weights {maker.weights[:12]}",
             expected=f"weights {lab.weights[:12]}",
-            hint=f"look for it here: ganlet explore {printable(lab.path.parent)} invert {got}",
+            hint=f"look for it here: ganlet explore {printable(lab.run)} invert {got}",
         )
     if not len(certificate):
         hint = "the sheets in the run's folder samples have latents"

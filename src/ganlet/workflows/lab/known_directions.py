@@ -82,7 +82,7 @@ def load(lab: Lab, name: str, option: str = "--along") -> Known:
     """A direction by its name. Raises `ConfigError` for a name that is not known, and one of other weights."""
     stem = name if name in kept_names(lab, KIND) else file_name(name)
     path = lab.path / KIND / f"{stem}.safetensors"
-    command = f"ganlet explore {printable(lab.path.parent)} directions"
+    command = f"ganlet explore {printable(lab.run)} directions"
     if not path.is_file():
         known = kept_names(lab, KIND)
         close = nearest(name, known)

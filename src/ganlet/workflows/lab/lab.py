@@ -101,6 +101,13 @@ class Lab:
         return f"Lab({str(self.path.parent)!r}, {self.trained.images_seen:,} images seen)"
 
     @property
+    def run(self) -> Path:
+        """What is typed as RUN to open it again: the run's folder, its zip, or the lone file of a generator."""
+        if self.folder is None:
+            return self.path.with_name(f"{self.path.name.removesuffix('-lab')}.safetensors")
+        return self.folder.sealed or self.folder.path
+
+    @property
     def maker(self) -> Maker:
         """Whose weights draw, as certificates say it."""
         return self.trained.maker
