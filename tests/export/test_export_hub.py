@@ -52,16 +52,15 @@ def test_a_run_opened_by_name_stays_what_it_is(plain_run, hub, token):
     assert not np.array_equal(ganlet.sample(NAME, 2), before)
 
 
-def test_the_card_says_by_which_name_it_is_opened_and_nothing_tells_of_this_machine(plain_run, tmp_path):
-    parcel = pack(plain_run.path, NAME, page=False)
+def test_the_card_says_by_which_name_it_is_opened_and_nothing_tells_of_this_machine(plain_run, parcel):
     assert f'ganlet.sample("{NAME}", 16, seed=0)' in parcel.files["README.md"].decode()
     for data in parcel.files.values():
         assert str(plain_run.path.parent).encode() not in data
     assert pack(plain_run.path, NAME, page=False).files == parcel.files
 
 
-def test_a_folder_of_the_same_layout_is_opened_too(plain_run, tmp_path):
-    for name, data in pack(plain_run.path, NAME, page=False).files.items():
+def test_a_folder_of_the_same_layout_is_opened_too(plain_run, parcel, tmp_path):
+    for name, data in parcel.files.items():
         (tmp_path / name).write_bytes(data)
     np.testing.assert_array_equal(ganlet.sample(tmp_path, 3), ganlet.sample(plain_run.path, 3))
     np.testing.assert_array_equal(ganlet.open_run(tmp_path).sample(3), ganlet.sample(plain_run.path, 3))
@@ -82,7 +81,8 @@ def test_a_page_goes_with_it_where_one_can_be_made(plain_run, monkeypatch):
     assert "index.html" not in pack(plain_run.path, NAME).files
 
 
-def test_a_private_one_is_shown_to_its_owner_only(plain_run, hub, token, monkeypatch):
+def test_a_private_one_is_shown_to_its_owner_only(plain_run, hub, token, parcel, monkeypatch):
+    monkeypatch.setattr("ganlet.export.hub.pack", lambda *arguments, **settings: parcel)
     push(plain_run.path, NAME, private=True, page=False)
     assert hub.repos[KEY].private
     assert len(ganlet.sample(NAME, 2)) == 2
@@ -117,8 +117,14 @@ def test_without_a_token_nothing_is_pushed(plain_run, hub, token, monkeypatch):
     assert not hub.repos
 
 
+@pytest.fixture(scope="session")
+def parcel(plain_run):
+    return pack(plain_run.path, NAME, page=False)
+
+
 @pytest.mark.parametrize("where", ["/api/repos/create", "/preupload/", "/objects/batch", "/blobs/", "/commit/"])
-def test_an_error_half_way_leaves_nothing_of_the_run(plain_run, hub, token, where):
+def test_an_error_half_way_leaves_nothing_of_the_run(plain_run, hub, token, where, parcel, monkeypatch):
+    monkeypatch.setattr("ganlet.export.hub.pack", lambda *arguments, **settings: parcel)
     hub.failing = lambda method, path: 403 if where in path else None
     with pytest.raises(EnvironmentProblem, match="Nothing was pushed") as caught:
         push(plain_run.path, NAME, page=False)
