@@ -1,5 +1,6 @@
 import builtins
 import pickle
+import shutil
 import sys
 import types
 
@@ -8,11 +9,15 @@ import pytest
 from test_data_idx_cifar import idx_labels, idx_pictures
 
 from ganlet.config import portable
+from ganlet.data.cache_contents import contents
+from ganlet.data.dataset import open_images
 from ganlet.data.idx_cifar import CIFAR_LABELS
 from ganlet.data.settings import DataConfig
 from ganlet.data.source import absolute_source, find_source
 from ganlet.data.torchvision_sets import EMNIST_CLASSES, SETS
 from ganlet.errors import DataError, EnvironmentProblem
+from ganlet.runs.folder import RunFolder
+from ganlet.runs.places import places_of, without_places
 from ganlet.workflows.configuring import make_config
 
 
@@ -302,3 +307,20 @@ def test_what_is_passed_on_names_the_set_and_no_place():
     for source in ("torchvision:CIFAR10:/home/somebody/data", "torchvision:CIFAR10"):
         assert portable(make_config(None, source)).data.source == "torchvision:CIFAR10"
     assert portable(make_config(None, "hf:owner/name@main")).data.source == "hf:owner/name@main"
+
+
+def test_the_cache_knows_when_the_folder_of_a_set_is_gone(cifar, root):
+    open_images(f"torchvision:CIFAR10:{root}", 32, split="test")
+    (kept,) = [one for one in contents() if one.sources == [f"torchvision:CIFAR10:{root}"]]
+    assert not kept.gone
+    shutil.rmtree(root)
+    assert kept.gone
+
+
+def test_what_is_handed_on_of_a_run_does_not_tell_where_the_set_was(tmp_path):
+    source = "torchvision:CIFAR10:/home/jane/data"
+    (tmp_path / "config.yaml").write_text(f"data: {{source: '{source}'}}\n")
+    (tmp_path / "environment.json").write_text("{}")
+    places = places_of(RunFolder(tmp_path))
+    assert without_places({"source": source}, places) == {"source": "torchvision:CIFAR10:data"}
+    assert without_places(f"read {source}/x", places) == "read torchvision:CIFAR10:x"

@@ -90,7 +90,7 @@ class Run:
         """Write it as one file that other machines open and go on with; see `workflows.archiving.zip_run`."""
         from ganlet.workflows.archiving import zip_run
 
-        return zip_run(self.path, path, checkpoints=checkpoints).path
+        return zip_run(self._named, path, checkpoints=checkpoints).path
 
     def diagnose(self) -> Diagnosis:
         """What is wrong with it, since when, and what to try first; for a run still in training: so far."""
