@@ -159,3 +159,9 @@ def test_the_command_lists_and_pushes_only_when_told_to(plain_run, hub, token, t
     assert "the same in every bit" in out
     code, out, _ = command(monkeypatch, capsys, "export", NAME, "--format", "safetensors")
     assert (code, out) == (0, "faces-portable.safetensors\n")
+
+
+def test_training_cannot_begin_from_a_name(tiny_config, tmp_path):
+    with pytest.raises(RunError, match="needs the folder of a run"):
+        ganlet.train(tiny_config({"train.init_from": NAME}), tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()

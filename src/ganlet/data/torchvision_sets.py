@@ -193,7 +193,8 @@ def _emnist(root: Path, part: str, config: DataConfig) -> Source:
         raise DataError("Training and test pictures of EMNIST have other classes.", where=printable(folder))
     identity = " | ".join(["upright", *(source.identity for source in opened)])
     count = sum(source.count for source in opened)
-    return dataclasses.replace(opened[0], identity=identity, count=count, pictures=pictures)
+    has_test = any(folder.glob(f"emnist-{part}-test-images-idx3-ubyte*"))
+    return dataclasses.replace(opened[0], identity=identity, count=count, pictures=pictures, has_test=has_test)
 
 
 def _named(source: Source, classes: Sequence[str]) -> Source:
