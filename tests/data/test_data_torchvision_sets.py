@@ -14,7 +14,8 @@ from ganlet.data.dataset import open_images
 from ganlet.data.idx_cifar import CIFAR_LABELS
 from ganlet.data.settings import DataConfig
 from ganlet.data.source import absolute_source, find_source
-from ganlet.data.torchvision_sets import EMNIST_CLASSES, SETS
+from ganlet.data.torchvision_layouts import EMNIST_CLASSES
+from ganlet.data.torchvision_sets import SETS
 from ganlet.errors import DataError, EnvironmentProblem
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.places import places_of, without_places
