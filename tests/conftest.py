@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from fake_hub import Hub, running_hub
 from ganlet.config import RunConfig
 from ganlet.workflows.configuring import make_config
 
@@ -66,3 +67,27 @@ def tiny_config() -> Callable[..., RunConfig]:
         return make_config(overrides=TINY | (changes or {}))
 
     return tiny_config
+
+
+@pytest.fixture
+def hub(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A hub on loopback that huggingface_hub asks instead of the real one, with an empty cache and no token."""
+    constants = pytest.importorskip("huggingface_hub.constants")
+    home = tmp_path_factory.mktemp("hf")
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    with running_hub() as hub:
+        changes = {
+            "ENDPOINT": hub.address,
+            "HUGGINGFACE_CO_URL_TEMPLATE": hub.address + "/{repo_id}/resolve/{revision}/{filename}",
+            "HF_HOME": str(home),
+            "HF_HUB_CACHE": str(home / "hub"),
+            "HF_TOKEN_PATH": str(home / "token"),
+            "AGENT_HARNESSES_PATH": str(home / "harnesses"),
+            "HF_HUB_DISABLE_XET": True,
+            "HF_HUB_DISABLE_PROGRESS_BARS": True,
+            "HF_HUB_OFFLINE": False,
+        }
+        for name, value in changes.items():
+            monkeypatch.setattr(constants, name, value)
+        yield hub

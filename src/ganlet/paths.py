@@ -17,6 +17,7 @@ from pathlib import Path
 from ganlet.errors import ConfigError, EnvironmentProblem
 
 TRIAL = ".ganlet-"
+HUB, TORCHVISION = "hf:", "torchvision:"  # how names begin that are no paths
 # What the system says about a path that can never be right, whatever is on the disk.
 IMPOSSIBLE = {
     errno.ENAMETOOLONG: "A name in this path is too long.",

@@ -122,6 +122,9 @@ def test_other_drawings_are_another_pack(open_pack, monkeypatch):
     assert open_pack("smileys", num_images=4).fingerprint != first.fingerprint
 
 
+ON_DISK = [kind for kind in SOURCES if kind != "hub"]  # test_data_hub_pictures asks a hub the same
+
+
 @pytest.fixture
 def every_source(tmp_path, write_folder, noise):
     """A small source of each kind: its `data.source`."""
@@ -146,10 +149,11 @@ def every_source(tmp_path, write_folder, noise):
         "tar": shutil.make_archive(str(tmp_path / "archive"), "gztar", folder),
         "idx": idx,
         "cifar10": cifar.parent,
+        "torchvision": f"torchvision:ImageFolder:{folder}",
     }
 
 
-@pytest.mark.parametrize("kind", SOURCES)
+@pytest.mark.parametrize("kind", ON_DISK)
 def test_every_kind_of_source_is_opened_and_cached(kind, every_source, open_pack, monkeypatch):
     calls = []
     pack = open_pack(every_source[kind], num_images=2)
@@ -160,7 +164,7 @@ def test_every_kind_of_source_is_opened_and_cached(kind, every_source, open_pack
     assert not calls
 
 
-@pytest.mark.parametrize("kind", SOURCES)
+@pytest.mark.parametrize("kind", ON_DISK)
 def test_every_kind_knows_its_own_and_nobody_takes_it_before(kind, every_source):
     source = str(every_source[kind])
     assert SOURCES[kind].matches(source)
@@ -174,7 +178,7 @@ def test_no_kind_takes_what_is_not_there(kind, tmp_path):
         assert not SOURCES[kind].matches(source) or (kind, source) == ("folder", "")  # the current folder
 
 
-@pytest.mark.parametrize("kind", SOURCES)
+@pytest.mark.parametrize("kind", ON_DISK)
 def test_every_kind_means_the_same_from_every_folder_once_it_is_absolute(kind, every_source, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     source = str(every_source[kind]).replace(f"{tmp_path}/", "")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import pytest
 import safetensors.torch
@@ -78,6 +79,13 @@ def test_files_of_others_are_refused(tmp_path):
     with pytest.raises(RunError, match="cannot be read"):
         load_generator_file(path)
     torch.save({"w": torch.zeros(3)}, path)
+    with pytest.raises(RunError, match="pickle under another name: it could run anything, and is never loaded"):
+        load_generator_file(path)
+    for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+        path.write_bytes(pickle.dumps({"w": [1.0, 2.0]}, protocol))
+        with pytest.raises(RunError, match="pickle under another name"):
+            load_generator_file(path)
+    path.write_bytes(b"something else altogether")
     with pytest.raises(RunError, match="no safetensors file"):
         load_generator_file(path)
     for metadata in (None, {"format": "pt"}, {"ganlet": "[]"}, {"ganlet": "{"}, {"ganlet": "{}"}):

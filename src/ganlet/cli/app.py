@@ -18,6 +18,7 @@ from ganlet.cli import (
     inspecting,
     listing,
     measuring,
+    pushing,
     sampling,
     training,
     whence,
@@ -44,6 +45,7 @@ app.command("whence")(whence.whence)
 app.command("diagnose")(diagnosing.diagnose)
 app.command("evaluate")(measuring.evaluate)
 app.command("compare")(measuring.compare)
+app.command("push")(pushing.push)
 app.command("zip")(archiving.zip_run)
 app.command("unzip")(archiving.unzip_run)
 app.command("inspect")(inspecting.inspect)

@@ -20,7 +20,8 @@ FORMATS_HELP = (
 
 def export(
     run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="The folder of a run, its zip, or a generator.safetensors.")
+        Path,
+        typer.Argument(metavar="RUN", help="The folder of a run, its zip, a generator.safetensors, or hf:OWNER/NAME."),
     ],
     format: Annotated[str, typer.Option("--format", help=FORMATS_HELP)],
     out: Annotated[Path | None, typer.Option(help="The file to write; default: beside the generator.")] = None,

@@ -15,7 +15,8 @@ from ganlet.workflows.reporting import choose_reporter
 
 def sample(
     run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="The folder of a run, its zip, or a generator.safetensors.")
+        Path,
+        typer.Argument(metavar="RUN", help="The folder of a run, its zip, a generator.safetensors, or hf:OWNER/NAME."),
     ],
     num: Annotated[int, typer.Option("--num", "-n", help="How many pictures.")] = 64,
     seed: Annotated[int, typer.Option(help="The same seed draws the same pictures.")] = 0,
@@ -36,13 +37,11 @@ def sample(
     device: Device = "auto",
 ) -> None:
     """Draw new pictures with the generator of a run."""
-    from ganlet.paths import given
+    from ganlet.runs.hub import place_beside
     from ganlet.workflows.drawing import picture_path
     from ganlet.workflows.sampling import draw_samples
 
-    run = given(run)
-    beside = run.parent if run.is_file() else run
-    target = beside / f"sample-{seed}.png" if out is None else picture_path(out, films=False)
+    target = place_beside(run) / f"sample-{seed}.png" if out is None else picture_path(out, films=False)
     with closing(choose_reporter()) as reporter:
         drawing = draw_samples(
             run,

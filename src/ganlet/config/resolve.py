@@ -9,6 +9,7 @@ from typing import Any
 
 from ganlet.config.files import validate
 from ganlet.config.schema import RunConfig
+from ganlet.paths import HUB, TORCHVISION
 from ganlet.settings import EPOCHS, epochs_to_images
 
 
@@ -64,6 +65,10 @@ def portable_tree(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 def last_name(place: str) -> str:
     """Of a source, or another place, what may be passed on: its last name; names that are no places stay."""
+    if place.startswith(HUB):
+        return place
+    if place.startswith(TORCHVISION):
+        return TORCHVISION + place.removeprefix(TORCHVISION).partition(":")[0]
     kind, colon, path = place.partition(":")
     if colon and "/" not in kind:  # stacked:PATH, memory:DIGEST
         return f"{kind}{colon}{PurePath(path).name}"

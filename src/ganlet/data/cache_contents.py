@@ -23,7 +23,7 @@ from ganlet.data.cache import NO_LOCKS, cache_folder, cache_problems
 from ganlet.data.pack import pack_path
 from ganlet.data.stacked import STACKED
 from ganlet.errors import ConfigError
-from ganlet.paths import require_makeable
+from ganlet.paths import TORCHVISION, require_makeable
 
 try:
     import fcntl
@@ -62,7 +62,7 @@ class Kept:
     @property
     def gone(self) -> bool:
         """Whether none of its sources is there any more; False where that cannot be told."""
-        paths = [Path(source.removeprefix(STACKED)) for source in self.sources]
+        paths = [Path(_place(source)) for source in self.sources]
         return bool(paths) and not any(not path.is_absolute() or os.path.lexists(path) for path in paths)
 
     def add(self, path: Path) -> None:
@@ -244,6 +244,13 @@ def _lock_pack(path: Path, stack: ExitStack) -> bool:
     except OSError:  # somebody uses it, or it cannot be told
         return False
     return True
+
+
+def _place(source: str) -> str:
+    """The path in a source, which is absolute where it has one; a source without a path is itself."""
+    if source.startswith(TORCHVISION):
+        return source.removeprefix(TORCHVISION).partition(":")[2] or source
+    return source.removeprefix(STACKED)
 
 
 def _plain(source: str) -> str:

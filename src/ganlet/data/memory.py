@@ -20,7 +20,7 @@ from ganlet.data.settings import DataConfig
 from ganlet.data.spec import Source, SourceKind, SourcePicture
 from ganlet.data.stacked import STACKED
 from ganlet.errors import DataError
-from ganlet.paths import as_text, given, printable, shortened
+from ganlet.paths import HUB, TORCHVISION, as_text, given, printable, shortened
 
 KNOWN_MODES = {"1", "L", "LA", "I;16", *COLOUR_MODES}  # wider ones come as arrays, whose scale is told for all of them
 ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
@@ -56,6 +56,8 @@ def as_source(path: str | os.PathLike[str]) -> str:
     Raises `ConfigError`, and `DataError` for an address on the net.
     """
     text = as_text(path, "data.source")
+    if text.startswith((HUB, TORCHVISION)):
+        return text
     prefix = STACKED if text.startswith(STACKED) else ""
     named = text.removeprefix(prefix)
     if address := ADDRESS.match(named):

@@ -54,7 +54,8 @@ class DataConfig(Settings):
 
     source: Source = Field(
         default="smileys",
-        description="smileys, ring, stacked:PATH, a folder, zip or tar of pictures, idx files, CIFAR binary files",
+        description="smileys, ring, stacked:PATH, torchvision:NAME, hf:OWNER/NAME, a folder, zip or tar of pictures, "
+        "idx files, CIFAR binary files",
     )
     licence: Licence = Field(
         default=UNKNOWN_LICENCE,

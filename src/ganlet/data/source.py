@@ -10,7 +10,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from ganlet.data import archive, folder, idx_cifar, memory, ring, smiley_source, stacked
+from ganlet.data import archive, folder, hub_pictures, idx_cifar, memory, ring, smiley_source, stacked, torchvision_sets
 from ganlet.data.formats import CONTAINERS, stand_in, suffix_of
 from ganlet.data.ingest import Progress
 from ganlet.data.pack import open_or_build
@@ -101,7 +101,7 @@ def _missing(source: str) -> DataError:
     return DataError(
         "There is no such source of pictures.",
         where=printable(path),
-        expected=f"smileys, ring, stacked:FOLDER, {expected}",
+        expected=f"smileys, ring, stacked:FOLDER, torchvision:NAME, hf:OWNER/NAME, {expected}",
         hint=_near(source.removeprefix(prefix), path, prefix) or "ganlet list datasets",
     )
 
@@ -141,6 +141,8 @@ SOURCES: dict[str, SourceKind] = {
     "ring": ring.KIND,
     "memory": memory.KIND,
     "stacked": stacked.KIND,
+    "torchvision": torchvision_sets.KIND,
+    "hub": hub_pictures.KIND,
     "cifar10": idx_cifar.CIFAR,
     "idx": idx_cifar.IDX,
     "tar": archive.TAR,  # before zip: a tar archive whose last member is a zip archive ends as one

@@ -26,6 +26,7 @@ from ganlet.export.parity import Parity, images_parity, logits_parity, open_sess
 from ganlet.export.precision import PRECISIONS, Precision, reduce_weights
 from ganlet.games import Game
 from ganlet.runs.files import write_atomic
+from ganlet.runs.hub import given_run, place_beside
 from ganlet.workflows.reporting import Reporter, Silent
 
 if TYPE_CHECKING:
@@ -75,8 +76,8 @@ def to_onnx(
     require_one_of("--precision", precision, PRECISIONS)
     require_one_of("--network", network, NETWORKS)
     require_packages()
-    source, reporter = paths.given(run), reporter or Silent()
-    target = _target(source, out, network, precision)
+    source, reporter = given_run(run), reporter or Silent()
+    target = _target(place_beside(run), out, network, precision)
     opened = open_network(source, network, checkpoint, game)
     reporter.say(f"tracing the {network}")
     model = _traced(opened, FOUR_BITS_OPSET if precision == "int8" else OPSET)
@@ -228,10 +229,10 @@ def require_one_of(option: str, name: object, known: tuple[str, ...]) -> None:
         )
 
 
-def _target(source: Path, out: str | os.PathLike[str] | None, network: str, precision: str) -> Path:
+def _target(beside: Path, out: str | os.PathLike[str] | None, network: str, precision: str) -> Path:
     if out is None:
         name = network if precision == "fp32" else f"{network}-{precision}"
-        return (source.parent if source.is_file() else source) / f"{name}.onnx"
+        return beside / f"{name}.onnx"
     return paths.file_to_write(out, "--out", [".onnx"], "An ONNX graph")
 
 

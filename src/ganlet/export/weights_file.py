@@ -15,6 +15,7 @@ from ganlet.paths import printable
 from ganlet.runs.archive import is_generator_file
 from ganlet.runs.files import write_atomic
 from ganlet.runs.folder import RunFolder, handed_in
+from ganlet.runs.hub import given_run, place_beside, stem_of
 from ganlet.runs.weights import generator_bytes, load_generator_file, portable_generator
 from ganlet.workflows.generators import open_checkpoint, open_generator
 from ganlet.workflows.records import read_environment
@@ -35,11 +36,11 @@ def to_safetensors(
     Equal runs give equal bytes. `checkpoint` is best, latest, or the images seen of one; default: the generator that
     the run came to. Raises `RunError` or `CheckpointError` where there is none, `ConfigError` for a name that is taken.
     """
-    reporter, source = reporter or Silent(), paths.given(run)
+    reporter, source = reporter or Silent(), given_run(run)
     if is_generator_file(source):
         if checkpoint is not None:
             raise ConfigError("A file holds one generator; others are in checkpoints of its run.", where=source)
-        data, beside, name = portable_generator(source), source.parent, f"{source.stem}-portable"
+        data, beside, name = portable_generator(source), place_beside(run), f"{stem_of(run, source)}-portable"
     else:
         folder = RunFolder.open(source)
         data, beside, name = _of_run(folder, checkpoint), source.absolute().parent, folder.path.absolute().name

@@ -15,11 +15,12 @@ from ganlet import paths
 from ganlet.caller import is_command_line
 from ganlet.data.cache_contents import source_of_run
 from ganlet.errors import EnvironmentProblem, RunError, nearest
+from ganlet.hub import is_hub_name
 from ganlet.paths import given, printable
 from ganlet.runs.files import TEMPORARY, free_name, fsync_directory, os_errors_explained, sweep, write_atomic
 from ganlet.runs.lock import HOLDER, LOCK, run_lock
 
-CONFIG = "config.yaml"
+CONFIG, GENERATOR = "config.yaml", "generator.safetensors"
 
 
 class RunFolder:
@@ -35,7 +36,7 @@ class RunFolder:
         self.samples_path = path / "samples"
         self.neighbours_path = path / "samples" / "neighbours.png"
         self.checkpoints_path = path / "checkpoints"
-        self.generator_path = path / "generator.safetensors"
+        self.generator_path = path / GENERATOR
         self.report_path = path / "report.html"
         self.log_path = path / "log.txt"
 
@@ -85,6 +86,10 @@ class RunFolder:
 
         Raises RunError when that is not a run, naming the nearest one that is, and ConfigError when it is no path.
         """
+        if is_hub_name(path):
+            hint = f"draw with it: ganlet sample {shlex.quote(str(path))}"
+            raise RunError("On the hub there are generators, and this needs the folder of a run.", where=str(path),
+                           hint=hint)  # fmt: skip
         path = given(path)
         if path.is_file():
             from ganlet.runs.archive import is_archive
@@ -108,8 +113,8 @@ class RunFolder:
             what = "This is a file, and a run is a folder or a zip."
         siblings = {run.name: run for run in _runs_in(path.parent)}
         close = nearest(path.name, siblings)
-        if os.path.isfile(path / "generator.safetensors"):
-            hint = f"draw with the generator in it: ganlet sample {shlex.quote(str(path / 'generator.safetensors'))}"
+        if os.path.isfile(path / GENERATOR):
+            hint = f"draw with the generator in it: ganlet sample {shlex.quote(str(path / GENERATOR))}"
         elif inside := _runs_in(path):
             hint = f"choose one of the {len(inside)} runs in it, such as {shlex.quote(str(inside[0]))}"
         elif close:

@@ -33,7 +33,7 @@ def places_of(folder: RunFolder) -> dict[str, str]:
     except (ConfigError, OSError, ValueError):  # then there is less to be told
         pass
     for text in _texts(trees):
-        for place in (text, text.rpartition("=")[2], text.partition(":")[2]):
+        for place in (text, text.rpartition("=")[2], text.partition(":")[2], text.rpartition(":")[2]):
             if ROOTED.match(place):
                 named.add(place)
     home = str(Path("~").expanduser())

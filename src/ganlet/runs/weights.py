@@ -22,6 +22,8 @@ from ganlet.runs.files import write_atomic
 SCHEMA = 1
 # One key only: safetensors writes several in arbitrary order, and equal generators are promised to be equal files.
 KEY = "ganlet"
+DAMAGED = "The generator file is damaged: its contents do not match its hash."
+PICKLE_STARTS = (*(bytes((0x80, protocol)) for protocol in range(2, 6)), b"PK\x03\x04")  # torch.save packs one in a zip
 
 Tensors = dict[str, torch.Tensor]
 
@@ -82,10 +84,17 @@ def load_generator_file(path: Path) -> tuple[Tensors, dict[str, Any]]:
     """
     try:
         data = path.read_bytes()
-        tensors = safetensors.torch.load(data)
     except OSError as error:
         raise RunError("The generator file cannot be read.", where=path, got=error.strerror) from error
+    try:
+        tensors = safetensors.torch.load(data)
     except SafetensorError as error:
+        if data.startswith(PICKLE_STARTS):
+            raise RunError(
+                "This is a pickle under another name: it could run anything, and is never loaded.",
+                where=path,
+                expected="a safetensors file, as ganlet writes it",
+            ) from error
         raise RunError("This is no safetensors file, or it is damaged.", where=path, got=error) from error
     metadata = _metadata(data)
     if metadata is None or "config" not in metadata:
@@ -103,7 +112,7 @@ def load_generator_file(path: Path) -> tuple[Tensors, dict[str, Any]]:
     expected = metadata.get("sha256")
     if _digest(tensors, {key: value for key, value in metadata.items() if key != "sha256"}) != expected:
         hint = "copy it again from where it came, or write it again from a checkpoint with: ganlet resume RUN"
-        raise RunError("The generator file is damaged: its contents do not match its hash.", where=path, hint=hint)
+        raise RunError(DAMAGED, where=path, hint=hint)
     return tensors, metadata
 
 

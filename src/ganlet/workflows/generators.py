@@ -25,11 +25,11 @@ from ganlet.networks.optimizers import SCHEDULES
 from ganlet.objective.augment import POLICIES
 from ganlet.objective.losses import LOSSES
 from ganlet.objective.penalties import PENALTIES
-from ganlet.paths import given
 from ganlet.runs import checkpoint
 from ganlet.runs.archive import is_generator_file
 from ganlet.runs.certificate import Maker, weights_hash
 from ganlet.runs.folder import RunFolder
+from ganlet.runs.hub import given_run
 from ganlet.runs.weights import Tensors, load_generator_file
 from ganlet.settings import as_images
 from ganlet.workflows.labels import LabelSampler
@@ -167,12 +167,12 @@ def open_networks(
 
 
 def load(path: str | os.PathLike[str], *, generator: nn.Module | None = None, device: str = "cpu") -> Any:
-    """The generator of a generator.safetensors (or of a run's folder), a module in evaluation mode.
+    """The generator of a generator.safetensors, of a run's folder or of "hf:OWNER/NAME", a module in evaluation mode.
 
     `generator.latents` draws what it is fed. A `generator` that was handed to `train` as an object is handed in again.
     Raises `RunError` where there is none, or the file is damaged or of another kind.
     """
-    path, chosen = given(path), choose_device(device)
+    path, chosen = given_run(path), choose_device(device)
     folder = None if is_generator_file(path) or not path.exists() else RunFolder.open(path)
     if folder is not None and generator is None:
         return open_generator(folder, None, chosen).generator

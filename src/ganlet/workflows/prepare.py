@@ -21,8 +21,10 @@ from ganlet.data.spec import Pack
 from ganlet.engine.devices import choose_device, require_precision
 from ganlet.engine.distributed import world_size
 from ganlet.errors import ConfigError, DataError, EnvironmentProblem
+from ganlet.hub import is_hub_name
 from ganlet.images import center_crop
 from ganlet.metrics.features import open_extractor
+from ganlet.runs.folder import RunFolder
 from ganlet.workflows.arguments import require_extractor_path
 from ganlet.workflows.given import Given
 from ganlet.workflows.reporting import Reporter
@@ -42,6 +44,8 @@ def prepare(config: RunConfig, given: Given, device: str, reporter: Reporter) ->
     require_precision(config, chosen)
     require_shares(config, chosen, world_size())
     if config.train.init_from is not None:
+        if is_hub_name(config.train.init_from):
+            RunFolder.open(config.train.init_from)  # which says what is there instead of a run
         paths.require_text(paths.given(config.train.init_from, "train.init_from").absolute(), "train.init_from")
     if config.evaluate.metric != "none":
         require_extractor_path(config.evaluate.extractor)

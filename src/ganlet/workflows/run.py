@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ganlet.config import RunConfig, read_run_config
-from ganlet.runs.folder import RunFolder
+from ganlet.hub import is_hub_name
+from ganlet.paths import given
+from ganlet.runs.folder import GENERATOR, RunFolder, is_run
 from ganlet.runs.history import read_history
+from ganlet.runs.hub import given_run, pinned
 
 if TYPE_CHECKING:
     import torch
@@ -25,14 +28,22 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """One run, in a folder or a zip: its config, its history, its networks, and new pictures from its generator."""
+    """One run, in a folder or a zip: its config, its history, its networks, and new pictures from its generator.
+
+    Of a run on the hub there is the generator with its config, and no more.
+    """
 
     def __init__(self, path: str | os.PathLike[str], *, game: Game | None = None) -> None:
-        self.folder = RunFolder.open(path)
+        at = given_run(path)
+        # A generator, and no more of its run.
+        alone = is_hub_name(path) or (at.name == GENERATOR and at.parent == given(path))
+        self.folder = RunFolder(at.parent) if alone else RunFolder.open(path)
+        # What is on the hub may change under its name, and this stays what it is.
+        self._named = pinned(path, at) if is_hub_name(path) else self.folder.path
         self._game = game
 
     def __repr__(self) -> str:
-        return f"Run({str(self.path)!r})"
+        return f"Run({str(self._named)!r})"
 
     @property
     def path(self) -> Path:
@@ -42,7 +53,12 @@ class Run:
     @cached_property
     def config(self) -> RunConfig:
         """The resolved config."""
-        return read_run_config(self.folder.config_path)
+        if is_run(self.path):
+            return read_run_config(self.folder.config_path)
+        from ganlet.runs.weights import load_generator_file
+        from ganlet.workflows.generators import drawing_config
+
+        return drawing_config(load_generator_file(self.folder.generator_path)[1]["config"])
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -74,31 +90,31 @@ class Run:
         """Write it as one file that other machines open and go on with; see `workflows.archiving.zip_run`."""
         from ganlet.workflows.archiving import zip_run
 
-        return zip_run(self.path, path, checkpoints=checkpoints).path
+        return zip_run(self._named, path, checkpoints=checkpoints).path
 
     def diagnose(self) -> Diagnosis:
         """What is wrong with it, since when, and what to try first; for a run still in training: so far."""
         from ganlet.workflows.diagnosing import diagnose
 
-        return diagnose(self.path)
+        return diagnose(self._named)
 
     def evaluate(self, num: int = 10_000, **settings: Any) -> Evaluation:
         """How good its generator is, by `num` pictures; `settings` are those of `ganlet.evaluate`."""
         from ganlet.workflows.evaluating import evaluate
 
-        return evaluate(self.path, num, game=self._game, **settings)
+        return evaluate(self._named, num, game=self._game, **settings)
 
     def lab(self, **settings: Any) -> Lab:
         """Its generator in the latent lab: walks, edits, mixtures and looks inside; `settings` are `Lab.open`'s."""
         from ganlet.workflows.lab.lab import Lab
 
-        return Lab.open(self.path, game=self._game, **settings)
+        return Lab.open(self._named, game=self._game, **settings)
 
     def sample(self, num: int = 16, *, seed: int = 0, **settings: Any) -> np.ndarray:
         """`num` new pictures: uint8 (num, H, W, C); `settings` are those of `ganlet.sample`, `latents` among them."""
         from ganlet.workflows.sampling import sample
 
-        return sample(self.path, num, seed=seed, game=self._game, **settings)
+        return sample(self._named, num, seed=seed, game=self._game, **settings)
 
 
 def open_run(
@@ -108,7 +124,7 @@ def open_run(
     discriminator: nn.Module | None = None,
     game: type[Game] | None = None,
 ) -> Run:
-    """The run in a folder or in its zip, with what was handed to `train` as objects.
+    """The run in a folder, in its zip, or on the hub ("hf:OWNER/NAME"), with what was handed to `train` as objects.
 
     Raises `RunError` when there is none.
     """

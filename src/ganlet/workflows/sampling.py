@@ -11,7 +11,6 @@ from typing import ParamSpec
 import numpy as np
 import torch
 
-from ganlet import paths
 from ganlet.engine.devices import choose_device
 from ganlet.errors import ConfigError
 from ganlet.games import Game
@@ -19,6 +18,7 @@ from ganlet.games.drawn import BATCH
 from ganlet.latent.space import Points, Space
 from ganlet.runs.archive import is_generator_file
 from ganlet.runs.folder import RunFolder
+from ganlet.runs.hub import given_run
 from ganlet.workflows.arguments import names_of, require_truncation, require_whole
 from ganlet.workflows.drawing import Drawing
 from ganlet.workflows.generators import Trained, open_generator, open_generator_file
@@ -48,7 +48,7 @@ def draw_samples(
     """`num` new pictures from a run: uint8 (num, H, W, C). Raises `RunError` or `ConfigError`.
 
     Args:
-        run: the run's folder, or a generator.safetensors alone.
+        run: the run's folder, a generator.safetensors alone, or one on the hub: "hf:OWNER/NAME".
         num: how many pictures.
         seed: the same one draws the same pictures.
         labels: a name or names of classes or attributes, where the run was trained with them; default: as its
@@ -73,7 +73,7 @@ def draw_samples(
         raise ConfigError("There must be at least one picture to draw.", where="--num", got=num)
     require_truncation(truncation)
     names = names_of("labels", labels)
-    path, chosen = paths.given(run), choose_device(device)
+    path, chosen = given_run(run), choose_device(device)
     if is_generator_file(path):
         if (average, checkpoint, network) != (None, None, None):
             raise ConfigError("A file holds one generator; others are in checkpoints of its run.", where=path)

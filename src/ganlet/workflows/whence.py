@@ -24,6 +24,7 @@ from ganlet.runs.archive import is_generator_file
 from ganlet.runs.cells import compose, difference, fits
 from ganlet.runs.certificate import Certificate, pixels_hash
 from ganlet.runs.folder import RunFolder
+from ganlet.runs.hub import given_run
 from ganlet.runs.picture_files import FILMS, LOSSY, decode, encode, read
 from ganlet.workflows.arguments import require_truncation
 from ganlet.workflows.drawing import Drawing, points_in
@@ -135,7 +136,7 @@ def whence(
         raise ConfigError(
             "What shows many moments of a run is not drawn again as one.", where=printable(path), hint=hint
         )
-    trained = _drawn_by(certificate, paths.given(run), choose_device(device), game)
+    trained = _drawn_by(certificate, given_run(run), choose_device(device), game)
     drawn = _again(certificate, trained)
     return replace(origin, drawn=drawn, difference=_difference(frames, drawn, path.suffix.lower()))
 

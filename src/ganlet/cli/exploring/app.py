@@ -32,7 +32,8 @@ app.command("map")(inside.space_map)
 def explore(
     context: typer.Context,
     run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="The folder of a run, its zip, or a generator.safetensors.")
+        Path,
+        typer.Argument(metavar="RUN", help="The folder of a run, its zip, a generator.safetensors, or hf:OWNER/NAME."),
     ],
     checkpoint: Annotated[
         str | None, typer.Option(help="best, latest, or the images seen of one; default: generator.safetensors.")

@@ -103,10 +103,12 @@ def _preset(examination: Examination, size: tuple[int, int], has_gpu: bool) -> A
     survey = examination.survey
     if max(size) >= STANDARD_FROM:
         return Advice("preset", "standard", "The recipe for pictures of about 64 x 64.")
-    if survey.kind == "idx" and examination.share("grey") == 1:
-        name = "fashion" if "fashion" in survey.source.lower() else "mnist"
+    named = survey.source.lower()
+    of_mnists_kind = survey.kind == "idx" or (survey.kind == "torchvision" and "mnist" in named)
+    if of_mnists_kind and examination.share("grey") == 1:
+        name = "fashion" if "fashion" in named else "mnist"
         return Advice("preset", name, "The recipe for small grey pictures from idx files.")
-    if survey.kind == "cifar10" and has_gpu:
+    if (survey.kind == "cifar10" or f"{named}:".startswith("torchvision:cifar10:")) and has_gpu:
         return Advice("preset", "cifar10", "The recipe for this very set, made for a GPU.")
     return Advice("preset", "quick", "Recognisable pictures within minutes; make it longer once it goes well.")
 

@@ -20,11 +20,11 @@ from ganlet.images import center_crop
 from ganlet.latent.space import Points, Space
 from ganlet.metrics.extractors import GanletExtractor
 from ganlet.metrics.mode_classifier import open_mode_classifier
-from ganlet.paths import given
 from ganlet.runs.archive import is_generator_file
 from ganlet.runs.certificate import Maker
 from ganlet.runs.files import os_errors_explained
 from ganlet.runs.folder import RunFolder
+from ganlet.runs.hub import given_run, place_beside, stem_of
 from ganlet.workflows.arguments import require_truncation
 from ganlet.workflows.drawing import Drawing
 from ganlet.workflows.generators import Trained, open_generator, open_generator_file
@@ -81,15 +81,17 @@ class Lab:
         game: Game | None = None,
         reporter: Reporter | None = None,
     ) -> Lab:
-        """The lab of a run, or of a generator.safetensors alone. What it keeps lies in the run, else beside the file.
+        """The lab of a run, or of a generator.safetensors alone, which may be on the hub ("hf:OWNER/NAME").
+
+        What it keeps lies in the run, else beside the file; in the current folder for what is on the hub.
 
         `checkpoint` is best, latest, or the images seen of one; `source` is where the run's pictures are now, if they
         were moved. Raises `RunError` where there is no generator.
         """
-        path, chosen = given(run), choose_device(device)
+        path, chosen = given_run(run), choose_device(device)
         if is_generator_file(path):
             trained, folder = open_generator_file(path, chosen, game), None
-            where = path.with_name(f"{path.stem}-lab")
+            where = place_beside(run) / f"{stem_of(run, path)}-lab"
         else:
             folder = RunFolder.open(path)
             trained, where = open_generator(folder, checkpoint, chosen, game=game), _place_of(folder)
