@@ -57,6 +57,8 @@ def without_torch(program: str, *arguments: str) -> subprocess.CompletedProcess:
 NEED_NO_TORCH = [
     "ganlet.config",
     "ganlet.data.source",
+    "ganlet.export.serving.server",
+    "ganlet.export.serving.workers",
     "ganlet.losses",
     "ganlet.networks.optimizers",
     "ganlet.networks.settings",

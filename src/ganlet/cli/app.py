@@ -20,6 +20,7 @@ from ganlet.cli import (
     measuring,
     pushing,
     sampling,
+    serving,
     training,
     whence,
 )
@@ -51,6 +52,7 @@ app.command("unzip")(archiving.unzip_run)
 app.command("inspect")(inspecting.inspect)
 app.command("list")(listing.list_things)
 app.command("export")(exporting.export)
+app.command("serve")(serving.serve)
 app.command("cache")(caching.cache)
 
 

@@ -71,8 +71,8 @@ class Certificate:
 
     def to_text(self) -> str:
         """The certificate as ASCII text: JSON with a checksum of the rest."""
-        tree = asdict(self) | {name: _packed(getattr(self, name)) for name in ("values", "labels", "boxes")}
-        tree |= {"schema": SCHEMA, "how": dict(self.how)}
+        tree = vars(self) | {name: _packed(getattr(self, name)) for name in ("values", "labels", "boxes")}
+        tree |= {"schema": SCHEMA, "how": dict(self.how), "maker": asdict(self.maker)}
         return json.dumps({**tree, "checksum": _checksum(tree)}, sort_keys=True)
 
     @classmethod

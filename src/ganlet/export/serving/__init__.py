@@ -1,0 +1,1 @@
+"""A server that draws with trained generators: pictures, edits and ways between pictures over HTTP."""
