@@ -7,6 +7,7 @@ import re
 import pytest
 
 from ganlet.errors import ConfigError
+from ganlet.export.serving import page
 from ganlet.export.serving.limits import Limits
 from ganlet.export.serving.meters import Meters
 from ganlet.export.serving.models import named_runs
@@ -83,16 +84,48 @@ def test_the_page_is_a_form_where_nothing_better_can_be_made(client, models):
         assert "<script" not in answer.text
 
 
+def test_the_page_is_the_one_that_draws_by_itself_made_once(behind, served_runs, monkeypatch):
+    made = []
+
+    def to_web(run, out, **settings):
+        made.append((run, settings))
+        out.write_text(f"<p>{run.name} draws by itself")
+
+    monkeypatch.setattr(page, "to_web", to_web)
+    with behind(runs=served_runs) as client:
+        for _ in range(2):
+            answer = client.get("/", params={"model": "styled"})
+            assert answer.text == "<p>styled draws by itself"
+            assert answer.headers["content-security-policy"] == page.PAGE_POLICY
+    assert made == [(served_runs["styled"], {"find_directions": False})]
+
+
+def test_a_generator_that_cannot_be_made_a_page_is_shown_a_form(behind, served_runs, monkeypatch):
+    def to_web(*_, **__):
+        raise ConfigError("The page does not know this operator.")
+
+    monkeypatch.setattr(page, "to_web", to_web)
+    with behind(runs=served_runs) as client:
+        assert "<form" in client.get("/").text
+
+
 def test_runs_are_named_by_their_folders(tmp_path):
     for name in ("a", "b", "x=y"):
         (tmp_path / name).mkdir()
     (tmp_path / "a" / "generator.safetensors").touch()
-    (tmp_path / "faces.safetensors").touch()
-    given = [tmp_path / "b", tmp_path / "a" / "generator.safetensors", tmp_path / "faces.safetensors"]
+    for file in ("faces.safetensors", "cats.zip"):
+        (tmp_path / file).touch()
+    given = [
+        tmp_path / "b",
+        tmp_path / "a" / "generator.safetensors",
+        tmp_path / "faces.safetensors",
+        tmp_path / "cats.zip",
+    ]
     assert list(named_runs([*given, tmp_path / "x=y", f"other={tmp_path / 'b'}"])) == [
         "b",
         "a",
         "faces",
+        "cats",
         "x=y",
         "other",
     ]

@@ -16,15 +16,16 @@ from ganlet.export.serving.exact_batches import ExactBatches
 from ganlet.export.serving.limits import Limits
 from ganlet.export.serving.meters import Meters
 from ganlet.games.drawn import BATCH
+from ganlet.hub import is_hub_name
 from ganlet.latent.paths import path
 from ganlet.latent.space import Points, joined
 from ganlet.paths import given, printable
+from ganlet.runs.hub import given_run, stem_of
 from ganlet.workflows.lab.edits import Edit, along, applied
 from ganlet.workflows.lab.known_directions import Known
 from ganlet.workflows.lab.lab import Lab
 
 SUM_SLACK = 1e-3  # by which the shares of a mixture may miss 1
-GENERATOR_FILE = ".safetensors"
 
 LabelsAsked = str | list[str] | dict[str, float] | None
 
@@ -179,9 +180,7 @@ def named_runs(runs: Sequence[str | os.PathLike[str]]) -> dict[str, Path]:
     for run in runs:
         name, mark, place = os.fspath(run).partition("=")
         if not mark or given(run).exists():
-            file = given(run).absolute()
-            name, place = (file.parent.name if file.suffix == GENERATOR_FILE else file.name), os.fspath(run)
-            name = file.stem if file.suffix == GENERATOR_FILE and file.stem != "generator" else name
+            name, place = _usual_name(run), os.fspath(run)
         if not name or not name.isprintable():
             raise ConfigError(
                 "This run has no name to be served under.", where="RUN", got=printable(os.fspath(run)), hint="NAME=RUN"
@@ -193,10 +192,18 @@ def named_runs(runs: Sequence[str | os.PathLike[str]]) -> dict[str, Path]:
                 got=printable(name),
                 hint=f"give one of them another: other={printable(place)}",
             )
-        found[name] = given(place)
+        found[name] = given_run(place)
     if not found:
         raise ConfigError("There is nothing to serve.", where="RUN", expected="at least one run")
     return found
+
+
+def _usual_name(run: str | os.PathLike[str]) -> str:
+    """That of the folder, the zip, the repository on the hub, or the file where it is not called generator."""
+    file = given_run(run).absolute()
+    if is_hub_name(run) or not file.is_file():
+        return stem_of(run, file) if is_hub_name(run) else file.name
+    return file.parent.name if file.stem == "generator" else file.stem
 
 
 def open_models(

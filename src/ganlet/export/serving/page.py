@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from ganlet.errors import GanletError
+from ganlet.export import to_web
 from ganlet.export.serving.models import Model
 
 FORM_POLICY = (
@@ -35,13 +36,9 @@ input, select, button {{ font: inherit }}
 def made_page(model: Model, run: Path) -> bytes | None:
     """The page of a run that draws in the browser; None where this generator cannot be made one."""
     try:
-        from ganlet.export import to_web  # pyright: ignore[reportAttributeAccessIssue]
-    except ImportError:
-        return None
-    try:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / f"{model.lab.maker.weights}.html"
-            to_web(run, file)
+            to_web(run, file, find_directions=False)
             return file.read_bytes()
     except (GanletError, OSError):
         return None

@@ -14,7 +14,6 @@ from ganlet.errors import ConfigError
 from ganlet.export.web.packing import Bytes, packed_numbers
 from ganlet.latent.mixing import PARTS, levels_of
 from ganlet.networks.zoo import parameter_count
-from ganlet.workflows.lab.directions import find_directions
 from ganlet.workflows.lab.edits import STRENGTH
 from ganlet.workflows.lab.known_directions import Known, load_all
 from ganlet.workflows.lab.lab import Lab
@@ -41,10 +40,7 @@ def facts_of(lab: Lab) -> dict[str, Any]:
 
 
 def directions_of(lab: Lab, into: Bytes, num: int = NUM_DIRECTIONS) -> list[dict[str, Any]]:
-    """The best directions that the run knows; where it knows none, they are found and kept first."""
-    if not load_all(lab) and lab.folder is not None:
-        lab.reporter.say("No directions are known yet: finding them takes a minute.")
-        find_directions(lab)
+    """The best directions that the run knows."""
     return [_direction(one, into) for one in varied(load_all(lab), num)]
 
 
@@ -90,10 +86,9 @@ def _direction(known: Known, into: Bytes) -> dict[str, Any]:
     def numbers(tensor: torch.Tensor) -> list[Any]:
         return packed_numbers(tensor.flatten().numpy(), into)
 
-    labels = getattr(direction, "labels", None)
     told: dict[str, Any] = {"name": known.name, "does": does(known), "measured": _measured(known)}
     told |= {"vector": numbers(direction.vector), "low": 0.0, "high": 1.0}
-    told |= {"labels": None if labels is None else labels.tolist()}
+    told |= {"labels": None if direction.labels is None else direction.labels.tolist()}
     if direction.change is not None:
         told["change"] = {"becomes": direction.change.becomes.tolist(), "added": direction.change.added}
     if direction.is_whole:

@@ -21,7 +21,6 @@ from ganlet.export.web.graph import program_of
 from ganlet.export.web.networks import graphs, smallest_precision
 from ganlet.export.web.packing import PRECISIONS, Bytes, Precision, packed, packed_numbers
 from ganlet.export.web.text import as_text, carried
-from ganlet.paths import given
 from ganlet.runs import checkpoint
 from ganlet.runs.files import os_errors_explained, write_atomic
 from ganlet.runs.markup import visible
@@ -46,22 +45,24 @@ def to_web(
     title: str | None = None,
     checkpoint: str | int | None = None,
     source: str | os.PathLike[str] | None = None,
+    find_directions: bool = True,
     reporter: Reporter | None = None,
 ) -> Path:
     """Write a run, or a generator.safetensors, as one HTML file that draws its pictures wherever it is opened.
 
     Args:
         run: the run's folder, or the file of a generator.
-        out: FILE.html; default: RUN/RUN.html, or GENERATOR.html beside a lone generator.
+        out: FILE.html; default: RUN/RUN.html, or beside a zip or a lone generator.
         precision: how weights are kept: fp32, fp16, int10 or int8; default: int10 or, where that changes more than one
             number in a thousand of the pictures by more than one grey level, fp16.
         moments: checkpoints of the run, evenly spaced, through which a visitor can follow a picture; 0 for none.
         title: what the page is called; default: the name of the run.
         checkpoint: best, latest, or the images seen of one; default: generator.safetensors.
         source: where the run's pictures are now, for directions that need them.
+        find_directions: where the run knows no directions, find and keep them first, which takes a minute.
         reporter: where progress is told; default: nowhere.
 
-    Directions are found and kept first where the run knows none. Raises `ConfigError` for an operator that the page
+    Raises `ConfigError` for an operator that the page
     does not know, and for what else cannot be meant; else as `runs.files.os_errors_explained`. The same call writes the
     same bytes.
     """
@@ -69,7 +70,10 @@ def to_web(
     if precision is not None:
         require_one_of("--precision", precision, PRECISIONS)
     lab = Lab.open(run, checkpoint=checkpoint, source=source, device="cpu", reporter=reporter)
-    target = page_path(out) if out is not None else _default_path(lab, given(run))
+    target = page_path(out) if out is not None else _default_path(lab)
+    if find_directions and lab.folder is not None and not lab.directions:
+        lab.reporter.say("No directions are known yet: finding them takes a minute.")
+        lab.find_directions()
     text = page_text(lab, cast(Precision | None, precision), moments, title)
     with os_errors_explained(target):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -142,9 +146,9 @@ def _carried(told: dict[str, Any], into: Bytes) -> Markup:
     return Markup(carried(len(head).to_bytes(4, "little") + head + into.joined()))
 
 
-def _default_path(lab: Lab, path: Path) -> Path:
-    if lab.folder is None:
-        return path.with_suffix(".html")
+def _default_path(lab: Lab) -> Path:
+    if lab.folder is None or lab.folder.sealed is not None:
+        return lab.run.with_suffix(".html")
     return lab.folder.path / f"{lab.folder.path.absolute().name}.html"
 
 

@@ -11,9 +11,7 @@ from ganlet.workflows.lab.lab import Lab
 
 def run_name(lab: Lab) -> str:
     """What the run, or the file of its generator, is called: the page is passed on, and need not tell of folders."""
-    if lab.folder is not None:
-        return printable(lab.folder.path.absolute().name)
-    return printable(f"{lab.path.name.removesuffix('-lab')}.safetensors")
+    return printable(lab.run.absolute().name)
 
 
 def command(lab: Lab, verb: str, *arguments: object, **options: object) -> str:
