@@ -133,6 +133,7 @@ def table(arguments: argparse.Namespace) -> None:
             kept = others.get("kept_all")
             cells += [f"{kept['share']:.0%}", f"{kept['nearest']:.0%}"] if kept else ["", ""]
             cells.append(f"{others['seconds']:.1f}")
+        cells += [""] * (len(head) - len(cells))
         print(f"| {' | '.join(cells)} |")
 
 
