@@ -101,6 +101,10 @@ def modules_of_ganlet() -> list[str]:
     return [name for name in found if name != "ganlet.__main__"]  # importing that one runs the command line
 
 
+# The app is written in its framework; `serving.server` asks whether that is there before it imports them.
+NEED_FASTAPI = {f"ganlet.export.serving.{name}" for name in ("app", "description", "pictures", "protocol")}
+
+
 def test_every_module_can_be_imported_with_the_core_alone():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -116,7 +120,7 @@ def test_every_module_can_be_imported_with_the_core_alone():
         "sys.modules.update(dict.fromkeys(extras))\n"
         "for name in names: importlib.import_module(name)\n"
     )
-    modules = modules_of_ganlet()
+    modules = [name for name in modules_of_ganlet() if name not in NEED_FASTAPI]
     assert len(modules) > 50
     result = run(code, ",".join(modules), ",".join(extras))
     assert result.returncode == 0, result.stderr
