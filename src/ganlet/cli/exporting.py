@@ -24,7 +24,9 @@ def export(
         typer.Argument(metavar="RUN", help="The folder of a run, its zip, a generator.safetensors, or hf:OWNER/NAME."),
     ],
     format: Annotated[str, typer.Option("--format", help=FORMATS_HELP)],
-    out: Annotated[Path | None, typer.Option(help="The file to write; default: beside the generator.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write; default: in the run, or beside a lone file.")
+    ] = None,
     checkpoint: Annotated[
         str | None, typer.Option(help="best, latest, or a number of images seen; default: generator.safetensors.")
     ] = None,
@@ -44,7 +46,7 @@ def export(
     ] = None,
     title: Annotated[str | None, typer.Option(help="web: what the page is called; default: the run's name.")] = None,
 ) -> None:
-    """Write a run as a file that works without ganlet."""
+    """Write a run as a file for elsewhere."""
     from ganlet.errors import ConfigError, nearest
     from ganlet.paths import printable
 

@@ -21,6 +21,7 @@ KINDS = {
     "uniform": "independent numbers, uniform between -1 and 1",
     "sphere": "normal numbers divided by their root mean square, so that they lie on a sphere of radius sqrt(size)",
 }
+MADE_BY = "made_by"
 TO_PIXELS = "round((images + 1) * 127.5), clipped to 0..255; then (N, C, H, W) to (N, H, W, C)"
 TO_IMAGES = "pixels / 127.5 - 1; from (N, H, W, C) to (N, C, H, W)"
 
@@ -28,7 +29,7 @@ TO_IMAGES = "pixels / 127.5 - 1; from (N, H, W, C) to (N, C, H, W)"
 def describe(model: onnx.ModelProto, config: RunConfig, maker: Maker, precision: str, about: dict[str, str]) -> None:
     """Write into a graph what all files say, and `about`, what this one says: text by key, and of inputs by name."""
     facts = {
-        "made_by": f"ganlet {__version__}",
+        MADE_BY: f"ganlet {__version__}",
         "licence": config.data.licence,
         "run": maker.run,
         "weights": maker.weights,

@@ -20,10 +20,11 @@ from ganlet import paths
 from ganlet.errors import ConfigError, EnvironmentProblem, nearest
 from ganlet.export.drawer import Drawer, Judge
 from ganlet.export.fitting import coarse_layers
-from ganlet.export.metadata import about_discriminator, about_generator, describe
+from ganlet.export.metadata import MADE_BY, about_discriminator, about_generator, describe
 from ganlet.export.opened import NETWORKS, Opened, cases, open_network, rounding
 from ganlet.export.parity import Parity, images_parity, logits_parity, open_session
 from ganlet.export.precision import PRECISIONS, Precision, reduce_weights
+from ganlet.export.taken import require_replaceable
 from ganlet.games import Game
 from ganlet.runs.files import write_atomic
 from ganlet.runs.hub import given_run, place_beside
@@ -78,6 +79,7 @@ def to_onnx(
     require_packages()
     source, reporter = given_run(run), reporter or Silent()
     target = _target(place_beside(run), out, network, precision)
+    require_replaceable(target, MADE_BY.encode())
     opened = open_network(source, network, checkpoint, game)
     reporter.say(f"tracing the {network}")
     model = _traced(opened, FOUR_BITS_OPSET if precision == "int8" else OPSET)

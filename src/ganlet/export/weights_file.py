@@ -11,13 +11,13 @@ from ganlet import paths
 from ganlet.config import portable_tree, read_yaml
 from ganlet.data.settings import UNKNOWN_LICENCE
 from ganlet.errors import ConfigError, RunError
-from ganlet.paths import printable
+from ganlet.export.taken import taken
 from ganlet.runs.archive import is_generator_file
 from ganlet.runs.files import write_atomic
 from ganlet.runs.folder import RunFolder, handed_in
 from ganlet.runs.hub import given_run, place_beside, stem_of
 from ganlet.runs.weights import generator_bytes, load_generator_file, portable_generator
-from ganlet.workflows.generators import open_checkpoint, open_generator
+from ganlet.workflows.generators import no_generator, open_checkpoint, open_generator
 from ganlet.workflows.records import read_environment
 from ganlet.workflows.reporting import Reporter, Silent
 
@@ -46,24 +46,18 @@ def to_safetensors(
         data, beside, name = _of_run(folder, checkpoint), source.absolute().parent, folder.path.absolute().name
     target = beside / f"{name}.safetensors" if out is None else Path(out)
     target = paths.file_to_write(target, "--out", SUFFIXES, "A generator")
-    require_replaceable(target)
+    _require_replaceable(target)
     write_atomic(target, data)
     return target
 
 
-def require_replaceable(target: Path) -> None:
+def _require_replaceable(target: Path) -> None:
     """Raise `ConfigError` where there is another file of this name than a generator of ganlet."""
-    if not target.exists():
-        return
-    try:
-        load_generator_file(target)
-    except RunError:
-        raise ConfigError(
-            "There is another file of this name, which is no generator of ganlet.",
-            where="--out",
-            got=printable(target),
-            hint="choose another one with --out",
-        ) from None
+    if target.exists():
+        try:
+            load_generator_file(target)
+        except RunError:
+            raise taken(target) from None
 
 
 def _of_run(folder: RunFolder, checkpoint: str | int | None) -> bytes:
@@ -71,11 +65,7 @@ def _of_run(folder: RunFolder, checkpoint: str | int | None) -> bytes:
     if checkpoint is None and folder.generator_path.exists():
         return portable_generator(folder.generator_path, licence)
     if checkpoint is None:
-        raise RunError(
-            "This run has no generator yet: nothing was saved so far.",
-            where=folder.path,
-            hint=folder.resume_command(),
-        )
+        raise no_generator(folder)
     trained, environment = open_generator(folder, checkpoint, torch.device("cpu")), read_environment(folder)
     tree = portable_tree(open_checkpoint(folder, trained.images_seen).meta["config"])
     tree["data"]["licence"] = licence

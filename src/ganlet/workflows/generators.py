@@ -79,11 +79,7 @@ def open_generator(
     if which is None and average is None and name is None:
         path = folder.generator_path
         if not path.exists():
-            raise RunError(
-                "This run has no generator yet: nothing was saved so far.",
-                where=folder.path,
-                hint=folder.resume_command(),
-            )
+            raise no_generator(folder)
         return open_generator_file(path, device, game, read_environment(folder))
     saved = open_checkpoint(folder, "latest" if which is None else which)
     config = drawing_config(saved.meta["config"])
@@ -96,6 +92,16 @@ def open_generator(
     network = _loaded(networks[name], saved.members[member], config, saved.images_seen, saved.path, device)
     labels = LabelSampler.from_sets(read_environment(folder).get("labels"), config.data.num_labels)
     return Trained(network, config, saved.images_seen, labels, str(saved.meta.get("data_fingerprint")))
+
+
+def no_generator(folder: RunFolder) -> RunError:
+    """What is to be said of a run without its generator.safetensors."""
+    where = folder.sealed or folder.path
+    if checkpoint.moments(folder.checkpoints_path):
+        what = "This run has no generator.safetensors, but its checkpoints have a generator each."
+        return RunError(what, where=where, hint="name one of them: --checkpoint latest")
+    hint = folder.resume_command() if folder.sealed is None else None
+    return RunError("This run has no generator yet: nothing was saved so far.", where=where, hint=hint)
 
 
 def open_generator_file(

@@ -138,9 +138,10 @@ class Model:
             if name not in self.directions:
                 close = nearest(name, self.directions)
                 raise ConfigError(
-                    "No direction is known by this name.",
+                    "No direction of these weights is known by this name.",
                     got=printable(name),
-                    expected=", ".join(map(printable, self.directions)) or "a model with directions",
+                    expected=", ".join(map(printable, self.directions))
+                    or "a run with directions: ganlet explore RUN directions",
                     hint=f"did you mean {printable(close)}?" if close else None,
                 )
             found.append((self.directions[name], strength))

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from ganlet import __version__
 from ganlet.errors import CheckpointError, ConfigError
 from ganlet.export.onnx_file import require_one_of
+from ganlet.export.taken import require_replaceable
 from ganlet.export.web.contents import directions_of, evenly, facts_of, references_of
 from ganlet.export.web.graph import program_of
 from ganlet.export.web.networks import graphs, smallest_precision
@@ -33,6 +34,7 @@ from ganlet.workflows.reporting import Reporter
 
 MOMENTS_AS: Precision = "int8"
 PACKAGE = "ganlet.export.web"
+MARK = b"Made by ganlet"  # in all pages
 SCRIPTS = ("draws.js", "runtime.js", "certificate.js", "points.js", "page.js")
 
 
@@ -71,6 +73,7 @@ def to_web(
         require_one_of("--precision", precision, PRECISIONS)
     lab = Lab.open(run, checkpoint=checkpoint, source=source, device="cpu", reporter=reporter)
     target = page_path(out) if out is not None else _default_path(lab)
+    require_replaceable(target, MARK)
     if find_directions and lab.folder is not None and not lab.directions:
         lab.reporter.say("No directions are known yet: finding them takes a minute.")
         lab.find_directions()
