@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import ganlet
-from ganlet.errors import ConfigError, RunError
+from ganlet.errors import ConfigError
 from ganlet.export import to_safetensors
 from ganlet.runs.weights import load_generator_file, save_generator
 
@@ -58,9 +58,3 @@ def test_names_that_it_cannot_have(run, tmp_path, name):
     with pytest.raises(ConfigError):
         to_safetensors(run, tmp_path / name)
     assert (tmp_path / "taken.safetensors").read_bytes() == b"mine"
-
-
-def test_a_run_without_a_generator(run):
-    (run / "generator.safetensors").unlink()
-    with pytest.raises(RunError, match="no generator yet"):
-        to_safetensors(run)
