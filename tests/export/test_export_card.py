@@ -200,7 +200,7 @@ def test_what_somebody_else_wrote_is_not_overwritten(run, name):
 
 def test_a_run_without_a_generator(run):
     (run / "generator.safetensors").unlink()
-    with pytest.raises(RunError, match="no generator yet"):
+    with pytest.raises(RunError, match="its checkpoints have a generator"):
         to_card(run)
     assert not (run / "README.md").exists()
 

@@ -341,6 +341,10 @@ def test_bad_wishes_are_found_before_anything_is_done(run, tmp_path, monkeypatch
 
 def test_a_run_without_a_generator_says_how_to_get_one(run):
     (run / "generator.safetensors").unlink()
+    with pytest.raises(RunError, match="its checkpoints have a generator") as caught:
+        quickly(run)
+    assert "--checkpoint latest" in caught.value.hint
+    shutil.rmtree(run / "checkpoints")
     with pytest.raises(RunError, match="no generator yet") as caught:
         quickly(run)
     assert caught.value.hint == f"ganlet resume {run}"
