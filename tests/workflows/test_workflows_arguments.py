@@ -204,7 +204,6 @@ def test_what_goes_on_only_from_python_is_not_told_as_a_command(tmp_path, tiny_c
     call = f"ganlet.resume('{run.path}', dataset=...)"
     run.folder.generator_path.unlink()
     for attempt in (
-        lambda: run.sample(1),
         lambda: ganlet.resume(run.path),
         lambda: ganlet.train(tiny_config(), run.path),
     ):

@@ -113,7 +113,9 @@ def _by_suffix(names: Iterable[str], advices: dict[str, str]) -> list[str]:
     """Files of formats that are not read, those with the same advice together."""
     by_advice: dict[str, list[str]] = {}
     for name in names:
-        by_advice.setdefault(advices[suffix_of(name)], []).append(name)
+        # A file that is called like a suffix and nothing else has none of its own.
+        suffix = suffix_of(name) or next(suffix for suffix in advices if name.lower().endswith(suffix))
+        by_advice.setdefault(advices[suffix], []).append(name)
     return [f"{_counted(some)} ({advice})" for advice, some in by_advice.items()]
 
 
