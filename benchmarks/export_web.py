@@ -1,6 +1,6 @@
 """How large pages of runs are, and how fast they draw, in headless Chromium from a file with the network off.
 
-    python benchmarks/export_web.py RUN... [--precision int10 fp16 int8] > export_web.md
+    python benchmarks/export_web.py RUN... [--precision int10 fp16 int8] [--runtime ort] > export_web.md
 
 A picture is timed as the page draws it, from a point to pixels: the median of 50. Bytes are those of the whole file.
 """
@@ -32,11 +32,11 @@ FLAGS = [
     "--no-first-run",
 ]
 NUM_OPENED = 5
-TIMED = """() => {
+TIMED = """async () => {
   const times = [];
   for (let i = 0; i < 60; i++) {
     const start = performance.now();
-    window.ganlet.draw();
+    await window.ganlet.draw();
     times.push(performance.now() - start);
   }
   return times.slice(10);
@@ -69,19 +69,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path)
     parser.add_argument("--precision", nargs="+", default=["default"], help="default, fp32, fp16, int10, int8")
+    parser.add_argument("--runtime", default="own", help="own, ort, or the file of its package")
     parser.add_argument("--browser", default=shutil.which("chromium"))
     arguments = parser.parse_args()
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         browser = playwright.chromium.launch(executable_path=arguments.browser, args=FLAGS)
         print(
             f"`python benchmarks/export_web.py {' '.join(path.name for path in arguments.runs)} "
-            f"--precision {' '.join(arguments.precision)}`, {date.today()}, Chromium {browser.version}, "
+            f"--precision {' '.join(arguments.precision)} "
+            f"--runtime {Path(arguments.runtime).name}`, {date.today()}, Chromium {browser.version}, "
             f"{os.cpu_count()} cores, torch {torch.__version__}, ganlet {ganlet.__version__}\n\n{HEAD}",
             flush=True,
         )
         for run in arguments.runs:
             for precision in arguments.precision:
-                page = to_web(run, Path(folder) / "page.html", precision=None if precision == "default" else precision)
+                asked = None if precision == "default" else precision
+                page = to_web(run, Path(folder) / "page.html", precision=asked, runtime=arguments.runtime)
                 seen = [visit(browser, page) for _ in range(NUM_OPENED)]
                 first, picture = (statistics.median(one[name] for one in seen) for name in ("first", "picture"))
                 print(

@@ -5,10 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+import torch
+from torch import nn
 
 import ganlet
 from ganlet.workflows import evaluating, training
 from ganlet.workflows.run import Run
+
+
+class Rare(nn.Module):
+    """A generator with an operator that the page's own runtime does not know."""
+
+    latents = ganlet.nn.Latents(8)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(8, 64), nn.GELU(), nn.Linear(64, 3 * 16 * 16))
+
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(self.layers(latents)).view(-1, 3, 16, 16)
 
 
 @pytest.fixture(autouse=True)
@@ -18,10 +33,10 @@ def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluating, "redraw", lambda *_, **__: None)
 
 
-def trained(folder, config) -> Run:
+def trained(folder, config, **own) -> Run:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "redraw", lambda *_: None)
-        return ganlet.train(config, folder, device="cpu")
+        return ganlet.train(config, folder, device="cpu", **own)
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +50,9 @@ def run(tmp_path_factory: pytest.TempPathFactory, tiny_config: Callable) -> Run:
 def plain_run(tmp_path_factory: pytest.TempPathFactory, tiny_config: Callable) -> Run:
     """A run of the tiny config, without labels; only to be looked at."""
     return trained(tmp_path_factory.mktemp("exported") / "plain", tiny_config())
+
+
+@pytest.fixture(scope="session")
+def rare(tmp_path_factory: pytest.TempPathFactory, tiny_config: Callable) -> Run:
+    """A run of `Rare`; only to be looked at."""
+    return trained(tmp_path_factory.mktemp("rare") / "some", tiny_config(), generator=Rare())

@@ -1,4 +1,4 @@
-"""Running the page's scripts in Node.js, which the development extra brings."""
+"""Running the page's scripts in Node.js, which the development extra brings; and reading what it carries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import ganlet.export.web
+from ganlet.export.web.text import ALPHABET
 
 HOME = Path(ganlet.export.web.__file__).parent
 LOADED = ("boot.js", "draws.js", "runtime.js", "certificate.js", "points.js")
@@ -37,3 +40,10 @@ def run_node(script: str, data: Any, folder: Path) -> Any:
     done = subprocess.run([node() or "node", folder / "run.js"], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def decoded(text: str) -> bytes:
+    """Bytes of a text as `text.as_text` made it."""
+    digits = np.array([ALPHABET.index(letter) for letter in text[1:]], np.int64).reshape(-1, 5)
+    data = (digits @ 85 ** np.array([4, 3, 2, 1, 0])).astype(">u4").tobytes()
+    return data[: len(data) - ALPHABET.index(text[0])]

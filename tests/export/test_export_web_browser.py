@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from ganlet.errors import EnvironmentProblem
 from ganlet.export import to_web
 from ganlet.workflows.lab.lab import Lab
 from ganlet.workflows.sampling import sample
@@ -42,14 +43,17 @@ def visit(page_file):
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
 
-        def opened(address=""):
-            page.goto(f"{page_file.as_uri()}{address}")
+        visited = set()
+
+        def opened(address="", file=page_file):
+            visited.add(file.as_uri())
+            page.goto(f"{file.as_uri()}{address}")
             page.locator("html[data-ready]").wait_for()
             return page
 
         yield opened
         others = [one for one in requests if not one.startswith(("data:", "blob:"))]
-        assert {one.partition("#")[0] for one in others} == {page_file.as_uri()}
+        assert {one.partition("#")[0] for one in others} == visited
         assert [one for one in complaints if "willReadFrequently" not in one] == []  # that is this test's reading
         browser.close()
 
@@ -115,3 +119,19 @@ def test_saved_pictures_say_whence(visit, page_file, tmp_path, button):
     assert origin.verdict in ("same", "rounded")
     assert origin.certificate.how["seed"] == 9
     assert len(origin.certificate) == (16 if button == "save-many" else 1)
+
+
+def test_what_our_own_runtime_does_not_know_is_drawn_by_onnx_runtime_web(visit, rare, tmp_path):
+    try:
+        file = to_web(rare, tmp_path / "page.html", runtime="ort", moments=2, find_directions=False)
+    except EnvironmentProblem as error:
+        pytest.skip(error.what)
+    page = visit("#seed=5", file)
+    home = sample(rare, 1, seed=5, game=rare.game)[0]
+    there = pixels(page)
+    for channel in range(3):
+        assert max(abs(home[..., channel].ravel().astype(int) - there[channel::4])) <= 1
+    for name in ("between", "many", "learning"):
+        page.locator(f"#tab-{name}").click()
+        page.wait_for_timeout(300)
+    assert "images" in page.locator("#caption").inner_text()

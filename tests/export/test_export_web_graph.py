@@ -213,7 +213,7 @@ def test_what_the_page_cannot_compute_is_one_message_that_names_it(name, attribu
     model = graph_of(name, [MAPS], constants, attributes)
     with pytest.raises(ConfigError, match=name) as caught:
         program_of(model)
-    assert "--format onnx" in str(caught.value)
+    assert "--runtime ort" in str(caught.value)
 
 
 @pytest.mark.parametrize(("precision", "most"), [("fp16", 2e-3), ("int10", 2e-3), ("int8", 5e-3)])

@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.in_node import HOME, node, run_node
+from export.in_node import HOME, decoded, node, run_node
 from ganlet.errors import ConfigError, EnvironmentProblem
 from ganlet.export import onnx_file, to_web
 from ganlet.export.web import networks
 from ganlet.export.web.contents import evenly
-from ganlet.export.web.text import ALPHABET, as_text, carried
+from ganlet.export.web.runtimes import OwnRuntime
+from ganlet.export.web.text import as_text, carried
 from ganlet.latent.directions import moved, reached
 from ganlet.runs import checkpoint
 from ganlet.runs.certificate import Certificate
@@ -34,25 +35,18 @@ TITLE = "</script><b>Faces & \u202e more"
 RUN = """
 const whole = require("zlib").gunzipSync(Carried.bytesOf(data.numbers)), size = whole.readUInt32LE(0);
 const facts = JSON.parse(whole.subarray(4, 4 + size)), numbers = new Uint8Array(whole.subarray(4 + size));
-const points = Points.open(facts, numbers, kernel);
-const point = points.sample(3);
-const plain = points.draw(point);
+const points = await Points.open(facts, numbers, kernel);
+const point = await points.sample(3);
+const plain = await points.draw(point);
 const ends = points.directions.map((one) => {
-  const { values, labels } = points.moved(points.sample(3), one, one.high);
+  const { values, labels } = points.moved(point, one, one.high);
   return [one.name, Array.from(values), Array.from(labels)];
 });
 const [height, width] = facts.size, sheet = { pixels: new Uint8Array(plain), width, height, channels: facts.channels };
 const how = { verb: "page", seed: 3, precision: facts.precision };
 const said = await Certificate.text(facts, how, [{ ...point, box: [0, 0, 1] }], sheet);
-return { png: Buffer.from(await Certificate.png(sheet, said)).toString("base64"), seal: points.compared(), ends };
+return { png: Buffer.from(await Certificate.png(sheet, said)).toString("base64"), seal: await points.compared(), ends };
 """
-
-
-def decoded(text: str) -> bytes:
-    """Bytes of a text as `text.as_text` made it."""
-    digits = np.array([ALPHABET.index(letter) for letter in text[1:]], np.int64).reshape(-1, 5)
-    data = (digits @ 85 ** np.array([4, 3, 2, 1, 0])).astype(">u4").tobytes()
-    return data[: len(data) - ALPHABET.index(text[0])]
 
 
 def numbers_of(page: str) -> str:
@@ -172,4 +166,4 @@ def test_the_smallest_precision_that_changes_no_picture_is_taken(exported, monke
     lab = Lab.open(exported.parent / "some")
     shares = iter([0.9989, 0.9995])
     monkeypatch.setattr(networks, "_share_within_one", lambda *_: next(shares))
-    assert networks.smallest_precision(lab, {}) == "fp16"
+    assert networks.smallest_precision(lab, {}, OwnRuntime()) == "fp16"

@@ -24,7 +24,7 @@ def cache(
     everything: Annotated[bool, typer.Option("--all", help="Clean everything.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print nothing but JSON.")] = False,
 ) -> None:
-    """Show what is kept of the pictures that were read, and of runs from zip files, and make room.
+    """Show what is kept of pictures that were read, of runs from zip files and of what was fetched, and make room.
 
     What a running process uses is never removed; what was removed is read from its source again when it is wanted. The
     most used room can be limited: GANLET_CACHE_LIMIT="20 GB".
@@ -84,7 +84,8 @@ def _table(rows: list[dict[str, Any]], folder: str) -> str:
         sources = ", ".join(map(printable, row["sources"][:LISTED])) or "unknown"
         sources += f" and {more:,} more" if more > 0 else ""
         used = row["last_used"][:16].replace("T", " ")
-        name = row["fingerprint"][:12] if row["kind"] == "pictures" else f"run {row['fingerprint'][:8]}"
+        short = row["fingerprint"][:12]
+        name = {"pictures": short, "run": f"run {short[:8]}", "download": "download"}[row["kind"]]
         lines.append([name, in_words(row["bytes"]), used, sources + " (gone)" * row["gone"]])
     limit = cache_limit()
     total = in_words(sum(row["bytes"] for row in rows)) + (f" of at most {in_words(limit)}" if limit else "")

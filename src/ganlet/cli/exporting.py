@@ -44,6 +44,13 @@ def export(
         int | None,
         typer.Option(help="web: checkpoints through which a visitor can follow a picture as it was learned."),
     ] = None,
+    runtime: Annotated[
+        str | None,
+        typer.Option(
+            help="web: own (the default), small and quick; ort, ONNX Runtime Web, for operators that own does not "
+            "know; or the file of its npm package."
+        ),
+    ] = None,
     title: Annotated[str | None, typer.Option(help="web: what the page is called; default: the run's name.")] = None,
 ) -> None:
     """Write a run as a file for elsewhere."""
@@ -60,7 +67,7 @@ def export(
             hint=f"--format {close}" if close else None,
         )
     wanted = FORMATS[format]
-    options = {"precision": precision, "network": network, "moments": moments, "title": title}
+    options = {"precision": precision, "network": network, "moments": moments, "runtime": runtime, "title": title}
     options = {name: value for name, value in options.items() if value is not None}
     for name, value in options.items():
         if name not in wanted.options:
@@ -112,7 +119,7 @@ class Format(NamedTuple):
 
 FORMATS = {
     "onnx": Format(_onnx, ("precision", "network")),
-    "web": Format(_web, ("precision", "moments", "title")),
+    "web": Format(_web, ("precision", "moments", "runtime", "title")),
     "card": Format(_card),
     "safetensors": Format(_safetensors),
 }

@@ -2,7 +2,8 @@
 
 All that is kept of one set of pictures goes together: the pack, the keys that lead to it, and what was computed from
 it. A process that uses a pack holds a lock on its file, so that nobody removes it; what was removed is built anew when
-it is wanted again. Beside them are runs that were opened from their zip files, each a folder of its own.
+it is wanted again. Beside them are runs that were opened from their zip files, each a folder, and files that were
+fetched.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from filelock import FileLock, Timeout
 
@@ -35,6 +37,7 @@ SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*$", re.IGNORECASE)
 FACTORS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 COMPUTED = ("references", "classifiers")  # folders with what was computed from packs
 RUNS = "runs"  # the folder with runs from zip files, by the hash of the file; a note of the same name beside each
+DOWNLOADS = "downloads"  # the folder with what was fetched
 SOURCES = "sources"  # the folder with the sources of each pack
 _IN_USE: dict[Path, int] = {}
 
@@ -43,7 +46,8 @@ _IN_USE: dict[Path, int] = {}
 class Kept:
     """All that the cache has of one set of pictures; `last_used` is in seconds since 1970.
 
-    Or of a run from a zip file, whose `folder` is then what is kept, and `fingerprint` the hash of the file.
+    Or of a run from a zip file, whose `folder` is then what is kept, and `fingerprint` the hash of the file; or a file
+    that was fetched, whose name is then `fingerprint`.
     """
 
     fingerprint: str
@@ -53,11 +57,7 @@ class Kept:
     size: int = 0
     last_used: float = 0.0
     folder: Path | None = None
-
-    @property
-    def kind(self) -> str:
-        """What it is of: "pictures" or "run"."""
-        return "pictures" if self.folder is None else "run"
+    kind: Literal["pictures", "run", "download"] = "pictures"
 
     @property
     def gone(self) -> bool:
@@ -140,11 +140,14 @@ def contents() -> list[Kept]:
             kept.add(note)
         kept.sources = list(dict.fromkeys(map(_plain, kept.sources)))
     for note in cache.glob(f"{RUNS}/*.json"):
-        run = Kept(note.stem, _sources(note), folder=note.with_suffix(""))
+        run = Kept(note.stem, _sources(note), folder=note.with_suffix(""), kind="run")
         for path in [note, *sorted(note.with_suffix("").rglob("*"))]:
             if path.is_file():
                 run.add(path)
         found[note.stem] = run
+    for path in cache.glob(f"{DOWNLOADS}/*"):
+        found[path.name] = Kept(path.name, [path.name], kind="download")
+        found[path.name].add(path)
     return sorted(found.values(), key=lambda kept: kept.last_used, reverse=True)
 
 

@@ -21,7 +21,7 @@ from ganlet.errors import ConfigError, EnvironmentProblem, nearest
 from ganlet.export.drawer import Drawer, Judge
 from ganlet.export.fitting import coarse_layers
 from ganlet.export.metadata import MADE_BY, about_discriminator, about_generator, describe
-from ganlet.export.opened import NETWORKS, Opened, cases, open_network, rounding
+from ganlet.export.opened import NETWORKS, Opened, cases, open_network, path_and_game, rounding
 from ganlet.export.parity import Parity, images_parity, logits_parity, open_session
 from ganlet.export.precision import PRECISIONS, Precision, reduce_weights
 from ganlet.export.taken import require_replaceable
@@ -62,7 +62,7 @@ def to_onnx(
     """Write a network of a run as an ONNX file, once onnxruntime has given with it what PyTorch gives.
 
     Args:
-        run: the run's folder, or a generator.safetensors alone.
+        run: the run's folder, a generator.safetensors alone, or a `Run`.
         out: FILE.onnx; default: NETWORK.onnx, or NETWORK-PRECISION.onnx, beside the generator.
         precision: of the weights, fp32, fp16 or int8; what is computed with them is float32.
         network: generator, or discriminator.
@@ -77,6 +77,7 @@ def to_onnx(
     require_one_of("--precision", precision, PRECISIONS)
     require_one_of("--network", network, NETWORKS)
     require_packages()
+    run, game = path_and_game(run, game)
     source, reporter = given_run(run), reporter or Silent()
     target = _target(place_beside(run), out, network, precision)
     require_replaceable(target, MADE_BY.encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from ganlet.errors import ConfigError, RunError
 from ganlet.games import Game
 from ganlet.networks.latents import Latents, sample_latents
 from ganlet.networks.minibatch import BatchStatistics
+from ganlet.paths import as_text
 from ganlet.randomness import draw
 from ganlet.runs.archive import is_generator_file
 from ganlet.runs.certificate import Maker, weights_hash
@@ -62,6 +64,11 @@ class Opened:
         """Whether what it says of an image depends on the other images of the batch."""
         parts = self.network.modules()
         return any(isinstance(part, BatchStatistics) and part.extra_features for part in parts)
+
+
+def path_and_game(run: str | os.PathLike[str], game: Game | type[Game] | None) -> tuple[str, Game | type[Game] | None]:
+    """The path of a run, and its game: that of a `Run` that was opened with networks of the caller's own."""
+    return as_text(run), getattr(run, "game", None) if game is None else game
 
 
 def open_network(

@@ -25,7 +25,7 @@ def reduce_weights(model: onnx.ModelProto, precision: Precision, coarse: Collect
     """
     if precision == "fp32":
         return
-    axes = _output_axes(model) if precision == "int8" else {}
+    axes = output_axes(model) if precision == "int8" else {}
     stored, nodes = [], []
     for tensor in model.graph.initializer:
         name, array = tensor.name, _large_array(tensor)
@@ -43,7 +43,7 @@ def reduce_weights(model: onnx.ModelProto, precision: Precision, coarse: Collect
 
 def layer_sizes(model: onnx.ModelProto) -> dict[str, int]:
     """How many numbers each weight has that int8 is for."""
-    axes = _output_axes(model)
+    axes = output_axes(model)
     large = [tensor for tensor in model.graph.initializer if _large_array(tensor) is not None]
     return {tensor.name: int(np.prod(tensor.dims)) for tensor in large if tensor.name in axes}
 
@@ -62,7 +62,7 @@ def quantised(weights: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray, n
     return whole.astype(np.int8), left.astype(np.int8), scales
 
 
-def _output_axes(model: onnx.ModelProto) -> dict[str, int]:
+def output_axes(model: onnx.ModelProto) -> dict[str, int]:
     """The axis of the output channels of every layer's weight."""
     axes = {}
     dims = {tensor.name: len(tensor.dims) for tensor in model.graph.initializer}

@@ -24,7 +24,7 @@ Progress = Callable[[int, int], None]
 FOUND = 0.5  # grey levels, root mean square: rounding to whole ones alone gives 0.29
 NEAR = 6.0  # grey levels, mean absolute: what the generator cannot draw is mostly further off
 NOTHING_LEFT = 0.3  # below this a search ends at once
-POOL = 2_048  # points that a guess is learnt from
+POOL = 1_024  # points that a guess is learnt from
 SCATTER = 0.7  # deviations of the prior: how far starts lie from what is guessed
 COMPARED = 1_024  # pictures that are compared at once
 AT_ONCE = 8  # pictures that are searched for together
@@ -46,7 +46,7 @@ class Search:
     """
 
     starts: int = 12
-    rounds: int = 12
+    rounds: int = 8
     polish_steps: int = 20
     features_weight: float = 0.0
     prior_weight: float = 0.1

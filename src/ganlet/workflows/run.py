@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 class Run:
     """One run, in a folder or a zip: its config, its history, its networks, and new pictures from its generator.
 
-    Of a run on the hub there is the generator with its config, and no more.
+    Of a run on the hub there is the generator with its config, and no more. It stands wherever a path of a run does.
+
+    Attributes:
+        game: of a run whose networks are not described by its config; see `open_run`.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, game: Game | None = None) -> None:
@@ -40,10 +43,13 @@ class Run:
         self.folder = RunFolder(at.parent) if alone else RunFolder.open(path)
         # What is on the hub may change under its name, and this stays what it is.
         self._named = pinned(path, at) if is_hub_name(path) else self.folder.path
-        self._game = game
+        self.game = game
 
     def __repr__(self) -> str:
         return f"Run({str(self._named)!r})"
+
+    def __fspath__(self) -> str:
+        return os.fspath(self._named)
 
     @property
     def path(self) -> Path:
@@ -70,7 +76,7 @@ class Run:
         """The generator that the run ended with, in evaluation mode on the CPU: that of generator.safetensors."""
         from ganlet.workflows.generators import open_generator
 
-        return open_generator(self.folder, None, _cpu(), game=self._game).generator
+        return open_generator(self.folder, None, _cpu(), game=self.game).generator
 
     @property
     def discriminator(self) -> nn.Module:
@@ -84,7 +90,7 @@ class Run:
         """
         from ganlet.workflows.generators import open_networks
 
-        return open_networks(self.folder, checkpoint, _cpu(), ema=ema, game=self._game)
+        return open_networks(self.folder, checkpoint, _cpu(), ema=ema, game=self.game)
 
     def zip(self, path: str | os.PathLike[str] | None = None, *, checkpoints: str = "latest") -> Path:
         """Write it as one file that other machines open and go on with; see `workflows.archiving.zip_run`."""
@@ -102,19 +108,19 @@ class Run:
         """How good its generator is, by `num` pictures; `settings` are those of `ganlet.evaluate`."""
         from ganlet.workflows.evaluating import evaluate
 
-        return evaluate(self._named, num, game=self._game, **settings)
+        return evaluate(self._named, num, game=self.game, **settings)
 
     def lab(self, **settings: Any) -> Lab:
         """Its generator in the latent lab: walks, edits, mixtures and looks inside; `settings` are `Lab.open`'s."""
         from ganlet.workflows.lab.lab import Lab
 
-        return Lab.open(self._named, game=self._game, **settings)
+        return Lab.open(self._named, game=self.game, **settings)
 
     def sample(self, num: int = 16, *, seed: int = 0, **settings: Any) -> np.ndarray:
         """`num` new pictures: uint8 (num, H, W, C); `settings` are those of `ganlet.sample`, `latents` among them."""
         from ganlet.workflows.sampling import sample
 
-        return sample(self._named, num, seed=seed, game=self._game, **settings)
+        return sample(self._named, num, seed=seed, game=self.game, **settings)
 
 
 def open_run(
@@ -132,7 +138,7 @@ def open_run(
     if (generator, discriminator, game) != (None, None, None):
         from ganlet.workflows.given import Given
 
-        run._game = Given(generator, discriminator, game).game(run.config)
+        run.game = Given(generator, discriminator, game).game(run.config)
     return run
 
 

@@ -158,7 +158,7 @@ def _unknown(what: str) -> ConfigError:
         "The page cannot compute a part of this generator.",
         got=what,
         expected=f"operators of ONNX among {', '.join(sorted(OPERATORS))}",
-        hint="ship it as a file: ganlet export RUN --format onnx",
+        hint="ganlet export RUN --format web --runtime ort",
     )
 
 

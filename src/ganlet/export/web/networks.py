@@ -12,9 +12,9 @@ from ganlet.errors import ConfigError
 from ganlet.export.drawer import Drawer, StyleDrawer, StyleMapper
 from ganlet.export.onnx_file import onnx_graph, require_packages
 from ganlet.export.parity import answer, open_session, pixels
-from ganlet.export.precision import _output_axes
 from ganlet.export.web.contents import NUM_REFERENCES
-from ganlet.export.web.packing import Precision, rounded
+from ganlet.export.web.packing import Precision
+from ganlet.export.web.runtimes import Runtime
 from ganlet.latent.space import Points
 from ganlet.networks.latents import Latents, sample_latents
 from ganlet.workflows.lab.lab import Lab
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import onnx
     import onnxruntime
 
-CANDIDATES: tuple[Precision, ...] = ("int10", "fp16")
 LEAST_WITHIN_ONE = 0.999  # of the numbers of pictures
 NUM_TRIED, FIRST_SEED = 16, 1_000_000
 
@@ -50,14 +49,14 @@ def graphs(generator: nn.Module, num_labels: int) -> dict[str, onnx.ModelProto]:
     }
 
 
-def smallest_precision(lab: Lab, models: Mapping[str, onnx.ModelProto]) -> Precision:
+def smallest_precision(lab: Lab, models: Mapping[str, onnx.ModelProto], runtime: Runtime) -> Precision:
     """The smallest precision with which the page's pictures are those of PyTorch, nearly all to one grey level.
 
     Measured on the first pictures of some seeds, without a browser.
     """
-    for precision in CANDIDATES:
+    for precision in runtime.candidates:
         sessions = {
-            name: open_session(_rounded(model, precision).SerializeToString()) for name, model in models.items()
+            name: open_session(runtime.rounded(model, precision).SerializeToString()) for name, model in models.items()
         }
         if _share_within_one(lab, sessions) >= LEAST_WITHIN_ONE:
             return precision
@@ -85,18 +84,3 @@ def _share_within_one(lab: Lab, sessions: Mapping[str, onnxruntime.InferenceSess
 
 def _labels(point: Points) -> dict[str, np.ndarray]:
     return {} if point.labels is None else {"labels": point.labels.numpy()}
-
-
-def _rounded(model: onnx.ModelProto, precision: Precision) -> onnx.ModelProto:
-    """A copy of a graph with the weights that the page will have."""
-    import onnx
-    from onnx import numpy_helper
-
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    axes = _output_axes(copy)
-    for tensor in copy.graph.initializer:
-        if tensor.name in axes:
-            weights = rounded(numpy_helper.to_array(tensor), axes[tensor.name], precision)
-            tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(weights), tensor.name))
-    return copy

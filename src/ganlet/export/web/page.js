@@ -12,8 +12,8 @@
   try {
     let bytes;
     [facts, bytes] = await Carried.open("numbers");
-    kernel = typeof WebAssembly === "object" ? Carried.bytesOf(one("#kernel").textContent.trim()) : null;
-    points = Points.open(facts, bytes, kernel);
+    kernel = one("#kernel") && typeof WebAssembly === "object" ? Carried.bytesOf(one("#kernel").textContent.trim()) : null;
+    points = await Points.open(facts, bytes, kernel);
   } catch (error) {
     Carried.trouble(`This browser cannot draw the pictures of this page: ${error.message}. Browsers of 2023 and later can.`);
     return;
@@ -50,9 +50,9 @@
     return labels.map((x, i) => x + asked.share * ((i === asked.toward ? 1 : 0) - x));
   }
 
-  function pointOf(asked) {
-    let point = points.enter(points.latentOf(asked.seed, asked.index), labelsOf(asked), asked.truncation);
-    if (asked.mix) point = points.mixed(point, points.sample(asked.mix.seed, 0, { chosen: asked.chosen, truncation: asked.truncation }), facts.parts[asked.mix.part]);
+  async function pointOf(asked) {
+    let point = await points.enter(points.latentOf(asked.seed, asked.index), labelsOf(asked), asked.truncation);
+    if (asked.mix) point = points.mixed(point, await points.sample(asked.mix.seed, 0, { chosen: asked.chosen, truncation: asked.truncation }), facts.parts[asked.mix.part]);
     facts.directions.forEach((_, i) => (point = points.moved(point, points.directions[i], asked.strengths[i])));
     return point;
   }
@@ -100,22 +100,30 @@
   // ---- drawing, at most once a frame
 
   const times = [];
-  function draw(point, drawn, maker = facts.maker, of = undefined) {
-    const start = performance.now(), pixels = points.draw(point, of);
+  async function draw(point, drawn, maker = facts.maker, of = undefined) {
+    const start = performance.now(), pixels = await points.draw(point, of);
     times.push(performance.now() - start);
     if (times.length > 50) times.shift();
     paint(one("#picture"), pixels);
     shown = { point, pixels, how: drawn, maker };
   }
 
-  let due = null;
-  function soon(work) {
-    if (!due) requestAnimationFrame(() => {
-      const now = due;
-      due = null;
-      now();
-    });
+  const nextFrame = () => new Promise(requestAnimationFrame);
+  let due = null, busy = false;
+  async function soon(work) {
     due = work;
+    if (busy) return;
+    busy = true;
+    try {
+      while (due) {
+        await nextFrame();
+        const newest = due;
+        due = null;
+        await newest();
+      }
+    } finally {
+      busy = false;
+    }
   }
 
   function show(kept = true) {
@@ -124,9 +132,10 @@
     soon(now);
   }
 
-  function now() {
-    draw(pointOf(state), how(state));
-    tell(captionOf(state), nameOf(state));
+  async function now() {
+    const asked = { ...state, strengths: [...state.strengths] };
+    await draw(await pointOf(asked), how(asked));
+    tell(captionOf(asked), nameOf(asked));
     one("#seed").value = nameOf(state);
     all(".seed-now").forEach((place) => (place.textContent = state.seed));
     one("#speed").textContent = `The last one took ${times.at(-1).toFixed(1)} ms${points.simd ? "" : ", in plain JavaScript"}.`;
@@ -147,10 +156,10 @@
     playing = own;
     button.textContent = "Pause";
     button.setAttribute("aria-pressed", "true");
-    function frame(time) {
+    async function frame(time) {
       if (playing !== own) return;
       const turn = ((time - start) / 1000 / seconds) % 2;
-      at(turn > 1 ? 2 - turn : Math.max(0, turn));
+      await at(turn > 1 ? 2 - turn : Math.max(0, turn));
       requestAnimationFrame(frame);
     }
     requestAnimationFrame(frame);
@@ -378,8 +387,8 @@
 
   if (facts.parts.length) {
     let seed = 10;
-    const place = one("#mix .chips"), other = () => {
-      paint(one("#other canvas"), points.draw(points.sample(seed, 0, { chosen: state.chosen, truncation: state.truncation })));
+    const place = one("#mix .chips"), other = async () => {
+      paint(one("#other canvas"), await points.draw(await points.sample(seed, 0, { chosen: state.chosen, truncation: state.truncation })));
       one("#other-seed").textContent = seed;
     };
     place.append(chip("nothing", () => { state.mix = null; show(); }, () => !state.mix));
@@ -414,17 +423,19 @@
     pins[number] = { point, how: drawn, pixels };
     paint(one(`[data-pin="${number}"] canvas`), pixels);
   }
-  function go(share) {
+  async function go(share) {
     way.value = share;
     const [first, last] = pins;
-    draw(points.between(first.point, last.point, share), { verb: "page", precision: facts.precision, between: [first.how, last.how], position: rounded(share) });
+    await draw(points.between(first.point, last.point, share), { verb: "page", precision: facts.precision, between: [first.how, last.how], position: rounded(share) });
     tell(`between A and B, ${percent(share)}`);
   }
-  opened.between = () => [0, 1].forEach((number) => {
-    if (pins[number]) return;
-    const asked = number ? { ...state, seed: state.seed + 1, index: 0 } : state, point = pointOf(asked);
-    pin(number, point, how(asked), points.draw(point));
-  });
+  opened.between = async () => {
+    for (const number of [0, 1]) {
+      if (pins[number]) continue;
+      const asked = { ...state, ...(number ? { seed: state.seed + 1, index: 0 } : {}) }, drawn = how(asked), point = await pointOf(asked);
+      pin(number, point, drawn, await points.draw(point));
+    }
+  };
   way.addEventListener("input", () => {
     stop();
     soon(() => go(Number(way.value)));
@@ -433,27 +444,25 @@
   all("[data-set]").forEach((button) => button.addEventListener("click", () => pin(Number(button.dataset.set), shown.point, shown.how, shown.pixels)));
   all("[data-pin]").forEach((button) => button.addEventListener("click", () => {
     stop();
-    go(Number(button.dataset.pin));
+    soon(() => go(Number(button.dataset.pin)));
   }));
 
   // ---- many
 
   let cells = [], many = "";
-  function drawMany() {
-    const asked = { ...state, index: 0 }, name = JSON.stringify(asked);
+  async function drawMany() {
+    const asked = { ...state, strengths: [...state.strengths], index: 0 }, name = JSON.stringify(asked);
     all(".many button").forEach((button, index) => button.setAttribute("aria-pressed", index === state.index));
     if (many === name) return;
     many = name;
-    cells = [];
-    (function next(index) { // a row a frame, so that the page stays awake
-      if (many !== name) return;
-      for (let i = index; i < Math.min(NUM_MANY, index + 4); i++) {
-        const point = pointOf({ ...asked, index: i }), pixels = points.draw(point);
-        cells[i] = { point, pixels };
-        paint(one("canvas", all(".many button")[i]), pixels);
-      }
-      if (index + 4 < NUM_MANY) requestAnimationFrame(() => next(index + 4));
-    })(0);
+    const own = (cells = []);
+    for (let i = 0; i < NUM_MANY; i++) {
+      if (i && i % 4 === 0) await nextFrame(); // a row a frame, so that the page stays awake
+      const point = await pointOf({ ...asked, index: i }), pixels = await points.draw(point);
+      if (cells !== own) return;
+      own[i] = { point, pixels };
+      paint(one("canvas", all(".many button")[i]), pixels);
+    }
   }
   for (let index = 0; index < NUM_MANY; index++) {
     const button = made("button", { type: "button" }, made("canvas", { width, height }));
@@ -478,12 +487,12 @@
   if (one("#moments")) {
     let moments = null;
     const input = one("#moment"), nets = new Map();
-    function at(number) {
+    async function at(number) {
       input.value = number;
       const { images_seen, programs, maker } = moments[0][number];
-      if (!nets.has(number)) nets.set(number, Object.fromEntries(Object.entries(programs).map(([name, program]) => [name, Runtime.load(program, moments[1], kernel)])));
-      const net = nets.get(number), point = points.enter(points.latentOf(state.seed, state.index), labelsOf(state), 1, net);
-      draw(point, { verb: "page", seed: state.seed, ...(state.index ? { picture: state.index } : {}), precision: facts.moments_as, images_seen }, maker, net);
+      if (!nets.has(number)) nets.set(number, await Points.loaded(programs, moments[1], kernel));
+      const net = nets.get(number), point = await points.enter(points.latentOf(state.seed, state.index), labelsOf(state), 1, net);
+      await draw(point, { verb: "page", seed: state.seed, ...(state.index ? { picture: state.index } : {}), precision: facts.moments_as, images_seen }, maker, net);
       one("#learning output").textContent = `${images_seen.toLocaleString("en")} images`;
       tell(`after ${images_seen.toLocaleString("en")} images`, nameOf(state));
     }
@@ -493,7 +502,7 @@
         moments = [told.moments, bytes];
         input.max = told.moments.length - 1;
       }
-      at(moments[0].length - 1);
+      await at(moments[0].length - 1);
     };
     input.addEventListener("input", () => {
       stop();
@@ -504,8 +513,8 @@
 
   // ---- the seal
 
-  function seal() {
-    const { worst, within: near, total } = points.compared(), share = near / total, place = one("#seal"), num = facts.references.length;
+  async function seal() {
+    const { worst, within: near, total } = await points.compared(), share = near / total, place = one("#seal"), num = facts.references.length;
     const same = worst <= 1 || share >= 0.999;
     place.dataset.state = same ? "same" : "apart";
     place.dataset.worst = worst;
@@ -523,11 +532,11 @@
   state = read(location.hash);
   open(tabs[0]);
   fit();
-  now();
+  await now();
   document.documentElement.dataset.first = Math.round(performance.now());
   one("link[rel=icon]").href = one("#picture").toDataURL();
-  setTimeout(() => {
-    seal();
+  setTimeout(async () => {
+    await seal();
     document.documentElement.dataset.ready = "true";
   }, 60);
   window.ganlet = { points, facts, draw: () => points.draw(shown.point) };

@@ -16,12 +16,15 @@ from markupsafe import Markup
 from ganlet import __version__
 from ganlet.errors import CheckpointError, ConfigError
 from ganlet.export.onnx_file import require_one_of
+from ganlet.export.opened import path_and_game
 from ganlet.export.taken import require_replaceable
 from ganlet.export.web.contents import directions_of, evenly, facts_of, references_of
-from ganlet.export.web.graph import program_of
 from ganlet.export.web.networks import graphs, smallest_precision
-from ganlet.export.web.packing import PRECISIONS, Bytes, Precision, packed, packed_numbers
-from ganlet.export.web.text import as_text, carried
+from ganlet.export.web.ort import ort_files
+from ganlet.export.web.packing import Bytes, Precision, packed_numbers
+from ganlet.export.web.runtimes import PACKAGE, OrtRuntime, OwnRuntime, Runtime
+from ganlet.export.web.text import carried
+from ganlet.games import Game
 from ganlet.runs import checkpoint
 from ganlet.runs.files import os_errors_explained, write_atomic
 from ganlet.runs.markup import visible
@@ -33,9 +36,9 @@ from ganlet.workflows.lab.page.page import page_path
 from ganlet.workflows.reporting import Reporter
 
 MOMENTS_AS: Precision = "int8"
-PACKAGE = "ganlet.export.web"
+RUNTIMES = ("own", "ort")
 MARK = b"Made by ganlet"  # in all pages
-SCRIPTS = ("draws.js", "runtime.js", "certificate.js", "points.js", "page.js")
+SCRIPTS = ("certificate.js", "draws.js", "points.js", "page.js")
 
 
 def to_web(
@@ -45,22 +48,27 @@ def to_web(
     precision: str | None = None,
     moments: int = 0,
     title: str | None = None,
+    runtime: str | os.PathLike[str] = "own",
     checkpoint: str | int | None = None,
     source: str | os.PathLike[str] | None = None,
+    game: Game | type[Game] | None = None,
     find_directions: bool = True,
     reporter: Reporter | None = None,
 ) -> Path:
     """Write a run, or a generator.safetensors, as one HTML file that draws its pictures wherever it is opened.
 
     Args:
-        run: the run's folder, or the file of a generator.
+        run: the run's folder, the file of a generator, or a `Run`.
         out: FILE.html; default: RUN/RUN.html, or beside a zip or a lone generator.
         precision: how weights are kept: fp32, fp16, int10 or int8; default: int10 or, where that changes more than one
             number in a thousand of the pictures by more than one grey level, fp16.
         moments: checkpoints of the run, evenly spaced, through which a visitor can follow a picture; 0 for none.
         title: what the page is called; default: the name of the run.
+        runtime: what the page computes with: "own", small and quick, which knows the operators of our own networks; or
+            "ort", ONNX Runtime Web, which knows all and takes 5 MB; it is fetched once. Or the file of its npm package.
         checkpoint: best, latest, or the images seen of one; default: generator.safetensors.
         source: where the run's pictures are now, for directions that need them.
+        game: for runs whose networks are not described by their config.
         find_directions: where the run knows no directions, find and keep them first, which takes a minute.
         reporter: where progress is told; default: nowhere.
 
@@ -69,27 +77,36 @@ def to_web(
     same bytes.
     """
     require_whole("moments", moments)
+    chosen = _runtime(runtime, reporter)
     if precision is not None:
-        require_one_of("--precision", precision, PRECISIONS)
-    lab = Lab.open(run, checkpoint=checkpoint, source=source, device="cpu", reporter=reporter)
+        require_one_of("--precision", precision, chosen.precisions)
+    run, game = path_and_game(run, game)
+    lab = Lab.open(run, checkpoint=checkpoint, source=source, device="cpu", game=game, reporter=reporter)
     target = page_path(out) if out is not None else _default_path(lab)
     require_replaceable(target, MARK)
     if find_directions and lab.folder is not None and not lab.directions:
         lab.reporter.say("No directions are known yet: finding them takes a minute.")
         lab.find_directions()
-    text = page_text(lab, cast(Precision | None, precision), moments, title)
+    text = page_text(lab, cast(Precision | None, precision), moments, title, chosen)
     with os_errors_explained(target):
         target.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(target, text.encode(errors="backslashreplace"))
     return target
 
 
-def page_text(lab: Lab, precision: Precision | None, moments: int = 0, title: str | None = None) -> str:
+def page_text(
+    lab: Lab,
+    precision: Precision | None,
+    moments: int = 0,
+    title: str | None = None,
+    runtime: Runtime | None = None,
+) -> str:
     """The page as HTML."""
-    into, models = Bytes(), graphs(lab.trained.generator, lab.num_labels)
-    programs = {name: program_of(model) for name, model in models.items()}
-    precision = precision or smallest_precision(lab, models)
-    drawn = {name: packed(program, precision, into) for name, program in programs.items()}
+    runtime, into, models = runtime or OwnRuntime(), Bytes(), graphs(lab.trained.generator, lab.num_labels)
+    for model in models.values():
+        runtime.packed(model, "fp32", Bytes())  # first whether it can be
+    precision = precision or smallest_precision(lab, models, runtime)
+    drawn = {name: runtime.packed(model, precision, into) for name, model in models.items()}
     facts: dict[str, Any] = facts_of(lab) | {"programs": drawn, "precision": precision}
     facts |= {"version": __version__, "moments_as": MOMENTS_AS}
     styles = lab.trained.generator.mean_style if lab.space.has_styles else None
@@ -106,16 +123,16 @@ def page_text(lab: Lab, precision: Precision | None, moments: int = 0, title: st
             by=lab.maker,
             facts=facts,
             numbers=_carried(facts, into),
-            moments=_moments(lab, moments) if moments else None,
-            kernel=Markup(as_text(_file("kernel.wasm"))),
-            scripts=Markup(carried(b'"use strict";\n' + b"\n".join(_lean(name) for name in SCRIPTS))),
+            moments=_moments(lab, moments, runtime) if moments else None,
+            more={name: Markup(text) for name, text in runtime.carried().items()},
+            scripts=Markup(carried(_scripts(runtime))),
             boot=Markup(_lean("boot.js").decode()),
             version=__version__,
         )
     )
 
 
-def _moments(lab: Lab, num: int) -> Markup:
+def _moments(lab: Lab, num: int, runtime: Runtime) -> Markup:
     """The generators of checkpoints, evenly spaced, as the page carries them."""
     if lab.folder is None:
         raise ConfigError(
@@ -134,7 +151,7 @@ def _moments(lab: Lab, num: int) -> Markup:
             lab.reporter.say(f"{error.what} It is left out of the page.")
             continue
         models = graphs(trained.generator, lab.num_labels)
-        own = {name: packed(program_of(model), MOMENTS_AS, into) for name, model in models.items()}
+        own = {name: runtime.packed(model, MOMENTS_AS, into) for name, model in models.items()}
         told.append({"images_seen": trained.images_seen, "maker": asdict(trained.maker), "programs": own})
         lab.reporter.progress("packing checkpoints", number, len(chosen))
     if len(told) < num:
@@ -149,19 +166,27 @@ def _carried(told: dict[str, Any], into: Bytes) -> Markup:
     return Markup(carried(len(head).to_bytes(4, "little") + head + into.joined()))
 
 
+def _runtime(name: str | os.PathLike[str], reporter: Reporter | None) -> Runtime:
+    """What a page computes with, by name or by the file of a package."""
+    if str(name).endswith(".tgz"):
+        return OrtRuntime(ort_files(Path(name)))
+    require_one_of("--runtime", name, RUNTIMES)
+    return OrtRuntime(ort_files(reporter=reporter)) if name == "ort" else OwnRuntime()
+
+
 def _default_path(lab: Lab) -> Path:
     if lab.folder is None or lab.folder.sealed is not None:
         return lab.run.with_suffix(".html")
     return lab.folder.path / f"{lab.folder.path.absolute().name}.html"
 
 
-def _file(name: str) -> bytes:
-    return (resources.files(PACKAGE) / name).read_bytes()
+def _scripts(runtime: Runtime) -> bytes:
+    return b"\n".join([b'"use strict";', *(_lean(name) for name in (runtime.script, *SCRIPTS))])
 
 
 def _lean(name: str) -> bytes:
     """A script without its comments and indents."""
-    lines = (line.strip() for line in _file(name).splitlines())
+    lines = (line.strip() for line in (resources.files(PACKAGE) / name).read_bytes().splitlines())
     return b"\n".join(line for line in lines if line and not line.startswith(b"//"))
 
 

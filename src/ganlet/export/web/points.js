@@ -1,10 +1,17 @@
 // Points and what becomes of them: seeds, labels, truncation, mixing, directions, ways between two; and their pictures.
 const Points = (() => {
+  // What runs each of some programs, by name.
+  async function loaded(programs, bytes, kernel) {
+    const found = {};
+    for (const [name, program] of Object.entries(programs)) found[name] = await Runtime.load(program, bytes, kernel);
+    return found;
+  }
+
   // `facts` and `bytes` are what the page carries; `kernel` is kernel.wasm, or null for plain JavaScript.
-  function open(facts, bytes, kernel) {
+  async function open(facts, bytes, kernel) {
     const { latents, space, labels: known } = facts, size = latents.size;
     const numbers = ([shape, kind, at]) => new Float32Array(bytes.slice(at, at + 4 * shape.reduce((all, side) => all * side, 1)).buffer);
-    const net = Object.fromEntries(Object.entries(facts.programs).map(([name, program]) => [name, Runtime.load(program, bytes, kernel)]));
+    const net = await loaded(facts.programs, bytes, kernel);
     const mean = facts.mean && numbers(facts.mean);
     const dot = (a, b) => a.reduce((sum, x, i) => sum + x * b[i], 0);
     const directions = facts.directions.map((one) => ({
@@ -22,9 +29,9 @@ const Points = (() => {
     }
 
     // What latents are mapped to: { values, labels }.
-    function enter(latent, labels, truncation = 1, of = net) {
+    async function enter(latent, labels, truncation = 1, of = net) {
       if (!of.map) return { values: latent, labels };
-      const style = of.map.run({ latents: latent, labels });
+      const style = await of.map.run({ latents: latent, labels });
       const values = new Float32Array(size * latents.levels);
       for (let i = 0; i < values.length; i++) values[i] = truncation === 1 ? style[i % size] : mean[i % size] + truncation * (style[i % size] - mean[i % size]);
       return { values, labels };
@@ -32,7 +39,7 @@ const Points = (() => {
 
     const latentOf = (seed, index = 0) => Draws.latent(latents.kind, size, seed, index);
 
-    // The point of picture `index` of a seed.
+    // The point of picture `index` of a seed, once it is there.
     function sample(seed, index = 0, { chosen = null, truncation = 1 } = {}) {
       return enter(latentOf(seed, index), labelsOf(seed, index, chosen), truncation);
     }
@@ -88,8 +95,8 @@ const Points = (() => {
     }
 
     // Pixels uint8 (height, width, channels) of a point.
-    function draw({ values, labels }, of = net) {
-      return packed(of.draw.run(of.map ? { styles: values } : { latents: values, labels }));
+    async function draw({ values, labels }, of = net) {
+      return packed(await of.draw.run(of.map ? { styles: values } : { latents: values, labels }));
     }
 
     function packed(image) {
@@ -101,10 +108,10 @@ const Points = (() => {
     }
 
     // The pixels that PyTorch drew at home, and how far the page's own are from them.
-    function compared() {
-      const found = { worst: 0, within: 0, total: 0, };
+    async function compared() {
+      const found = { worst: 0, within: 0, total: 0 };
       for (const { seed, place, size: count } of facts.references) {
-        const home = bytes.slice(place, place + count), here = draw(sample(seed)), row = facts.size[1] * facts.channels;
+        const home = bytes.slice(place, place + count), here = await draw(await sample(seed)), row = facts.size[1] * facts.channels;
         for (let i = row; i < count; i++) home[i] += home[i - row]; // they are told as differences from row to row
         for (let i = 0; i < count; i++) {
           const apart = Math.abs(home[i] - here[i]);
@@ -124,5 +131,5 @@ const Points = (() => {
     return rounded - x === 0.5 && rounded % 2 ? rounded - 1 : rounded;
   }
 
-  return { open };
+  return { open, loaded };
 })();

@@ -59,7 +59,7 @@ class Lab:
         folder: RunFolder | None = None,
         *,
         source: str | os.PathLike[str] | None = None,
-        game: Game | None = None,
+        game: Game | type[Game] | None = None,
         reporter: Reporter | None = None,
     ) -> None:
         self.trained = trained
@@ -78,7 +78,7 @@ class Lab:
         checkpoint: str | int | None = None,
         source: str | os.PathLike[str] | None = None,
         device: str = "auto",
-        game: Game | None = None,
+        game: Game | type[Game] | None = None,
         reporter: Reporter | None = None,
     ) -> Lab:
         """The lab of a run, or of a generator.safetensors alone, which may be on the hub ("hf:OWNER/NAME").
