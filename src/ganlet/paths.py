@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ganlet.errors import ConfigError, EnvironmentProblem
 
+LONG_SUFFIX = 6  # from here on a suffix is a word
 TRIAL = ".ganlet-"
 HUB, TORCHVISION = "hf:", "torchvision:"  # how names begin that are no paths
 # What the system says about a path that can never be right, whatever is on the disk.
@@ -69,7 +70,8 @@ def file_to_write(path: str | os.PathLike[str], where: str, suffixes: Sequence[s
     meant = given(path, where)
     if meant.suffix.lower() not in suffixes:
         named = [f"FILE{suffix}" for suffix in suffixes if suffix]
-        raise ConfigError(f"{what} is written as {named[0].removeprefix('FILE.').upper()}.", where=where,
+        kind = named[0].removeprefix("FILE.")
+        raise ConfigError(f"{what} is written as {kind.upper() if len(kind) < LONG_SUFFIX else kind}.", where=where,
                           got=printable(path), expected=" or ".join(named))  # fmt: skip
     if os.path.isdir(meant):
         raise ConfigError("A file is meant here, and this is a folder.", where=where, got=printable(meant))

@@ -23,7 +23,7 @@ def export(
         Path,
         typer.Argument(metavar="RUN", help="The folder of a run, its zip, a generator.safetensors, or hf:OWNER/NAME."),
     ],
-    format: Annotated[str, typer.Option("--format", help=FORMATS_HELP)],
+    format: Annotated[str | None, typer.Option("--format", help=FORMATS_HELP)] = None,
     out: Annotated[
         Path | None, typer.Option(help="The file to write; default: in the run, or beside a lone file.")
     ] = None,
@@ -57,6 +57,10 @@ def export(
     from ganlet.errors import ConfigError, nearest
     from ganlet.paths import printable
 
+    if format is None:
+        raise ConfigError(
+            "It must be said as what.", where="--format", expected=", ".join(FORMATS), hint="ganlet export --help"
+        )
     if format not in FORMATS:
         close = nearest(format, FORMATS)
         raise ConfigError(

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from ganlet.errors import ConfigError
 from ganlet.paths import printable
+from ganlet.runs.files import os_errors_explained
 
 
 def require_replaceable(target: Path, mark: bytes) -> None:
-    """Raise `ConfigError` where there is a file of this name without the mark that all have that ganlet writes."""
+    """Raise `ConfigError` where there is a file of this name without the mark that all have that ganlet writes.
+
+    What `os_errors_explained` raises where nothing can be written, before anything was done for it.
+    """
+    with os_errors_explained(target), tempfile.TemporaryFile(dir=target.parent):
+        pass
     if target.is_file() and mark not in target.read_bytes():
         raise taken(target)
 

@@ -91,7 +91,7 @@ def named_labels(names: Sequence[str], num: int, config: RunConfig, option: str 
     names = in_known_forms(names, data.label_names)
     for name in names:
         if name not in data.label_names:
-            near = nearest(name, data.label_names)
+            near = nearest(name, data.label_names) or _with_it(name, data.label_names)
             between = "; " if any("," in known for known in data.label_names) else ", "
             raise ConfigError(
                 "There is no such label.",
@@ -107,3 +107,9 @@ def named_labels(names: Sequence[str], num: int, config: RunConfig, option: str 
     if data.labels == "attributes":
         return chosen.amax(dim=0, keepdim=True).expand(num, -1).clone()
     return chosen[torch.arange(num) * len(names) // num]
+
+
+def _with_it(part: str, names: Sequence[str]) -> str | None:
+    """The shortest name that has a part of this kind."""
+    found = [name for name in names if part.casefold() in name.casefold()]
+    return min(found, key=len, default=None)

@@ -100,8 +100,9 @@ def bound(host: str, port: int) -> socket.socket:
 
 
 def address(listening: socket.socket) -> str:
-    """What to open: http://host:port."""
+    """What to open: http://host:port; of all addresses of this machine its own to itself."""
     host, port = listening.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
@@ -266,5 +267,6 @@ def _with_token(settings: Settings, listening: socket.socket, tell: Callable[[st
     if settings.token is not None or ipaddress.ip_address(here).is_loopback:
         return settings
     token = secrets.token_urlsafe(24)
-    tell(f"Requests need a token, told here once: {token}\n  in a header (Authorization: Bearer ...), or /?token=...")
+    ways = "in a header, Authorization: Bearer TOKEN; a browser opens /?token=TOKEN"
+    tell(f"Requests need a token, told here once: {token}\n  {ways}")
     return replace(settings, token=token)

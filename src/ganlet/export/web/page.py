@@ -25,8 +25,9 @@ from ganlet.export.web.packing import Bytes, Precision, packed_numbers
 from ganlet.export.web.runtimes import PACKAGE, OrtRuntime, OwnRuntime, Runtime
 from ganlet.export.web.text import carried
 from ganlet.games import Game
+from ganlet.paths import require_folder
 from ganlet.runs import checkpoint
-from ganlet.runs.files import os_errors_explained, write_atomic
+from ganlet.runs.files import write_atomic
 from ganlet.runs.markup import visible
 from ganlet.workflows.arguments import require_whole
 from ganlet.workflows.generators import open_generator
@@ -83,13 +84,12 @@ def to_web(
     run, game = path_and_game(run, game)
     lab = Lab.open(run, checkpoint=checkpoint, source=source, device="cpu", game=game, reporter=reporter)
     target = page_path(out) if out is not None else _default_path(lab)
+    require_folder(target.parent, "--out")
     require_replaceable(target, MARK)
     if find_directions and lab.folder is not None and not lab.directions:
         lab.reporter.say("No directions are known yet: finding them takes a minute.")
         lab.find_directions()
     text = page_text(lab, cast(Precision | None, precision), moments, title, chosen)
-    with os_errors_explained(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(target, text.encode(errors="backslashreplace"))
     return target
 

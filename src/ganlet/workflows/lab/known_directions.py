@@ -86,6 +86,9 @@ def load(lab: Lab, name: str, option: str = "--along") -> Known:
     if not path.is_file():
         known = kept_names(lab, KIND)
         close = nearest(name, known)
+        before, _, after = name.rpartition(":")
+        if before in known:  # as addresses of pages have it
+            close = f"{before}={after}"
         raise ConfigError(
             "No direction is known by this name.",
             where=option,
