@@ -101,8 +101,8 @@ def bound(host: str, port: int) -> socket.socket:
 
 def address(listening: socket.socket) -> str:
     """What to open: http://host:port; of all addresses of this machine its own to itself."""
-    host, port = listening.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    bound_to, port = listening.getsockname()[:2]
+    host = str({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bound_to, bound_to))
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
