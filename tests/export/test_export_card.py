@@ -129,6 +129,16 @@ def test_what_was_measured_is_told_with_protocol_spread_and_floor(run, evaluated
     assert "ganlet evaluate" not in text or "memorisation" in str(row["refused"])
 
 
+def test_copies_of_training_pictures_are_told(run, evaluated):
+    row = json.loads(evaluated)
+    copies = row["measurements"][0] | {"metric": "memorisation", "value": 0.02, "spread": 0.007, "note": "Half a sheet"}
+    copies["protocol"] = copies["protocol"] | {"num_fakes": 1_234}
+    row["measurements"].append(copies)
+    (run / "evaluations.jsonl").write_text(json.dumps(row) + "\n")
+    text = to_card(run)[0].read_text()
+    assert "**0.0200 ± 0.0070** (of 1; 1,234 pictures drawn). Half a sheet." in text
+
+
 def test_numbers_of_other_weights_are_told_as_such(run, evaluated):
     (run / "evaluations.jsonl").write_text(evaluated.replace('"images_seen": 160', '"images_seen": 64'))
     text = to_card(run)[0].read_text()

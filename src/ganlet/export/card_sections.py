@@ -11,7 +11,7 @@ from ganlet.data.settings import UNKNOWN_LICENCE
 from ganlet.export.facts import Facts
 from ganlet.export.markdown import bullets, code, head, plain, prose, table
 from ganlet.health.findings import written
-from ganlet.runs.evaluations import HEADINGS, cells, describe_value, number, refusals, remarks
+from ganlet.runs.evaluations import HEADINGS, cells, describe_value, refusals, remarks
 
 # The identifiers that the hub knows of licences for pictures; any other is told by its name.
 KNOWN_LICENCES = {
@@ -251,7 +251,7 @@ def memorising(facts: Facts) -> str:
     value = describe_value(one)
     return (
         f"{title}\n\nEstimated share of pictures drawn that are copies of a training picture: **{plain(value)}** "
-        f"(of 1; {number(one['num_fakes'], 9)} pictures drawn). {prose(one['note'])}."
+        f"(of 1; {one['protocol']['num_fakes']:,} pictures drawn). {prose(one['note'])}."
     )
 
 
