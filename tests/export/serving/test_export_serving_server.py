@@ -166,6 +166,29 @@ def test_an_answer_that_nobody_reads_is_dropped(running):
     assert not running.server.server_state.connections
 
 
+def test_idle_connections_of_one_address_shut_out_nobody(models):
+    running = Running(models, Limits(requests=2, per_client=2))
+    asks = running.connect()
+    asks.sendall(ASK % 1)
+    assert answer_of(asks).startswith(b"HTTP/1.1 200")
+    idle = []
+    try:
+        for number in range(20):
+            idle.append(running.connect())
+            if not number % 5:  # of those that are idle it is not among the longest
+                asks.sendall(ASK % number)
+                assert answer_of(asks).startswith(b"HTTP/1.1 200")
+        with running.connect() as other:
+            other.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert answer_of(other).startswith(b"HTTP/1.1 200")
+            assert len(running.server.server_state.connections) == 8
+    finally:
+        asks.close()
+        for connection in idle:
+            connection.close()
+        running.stop()
+
+
 def test_what_was_asked_before_the_end_is_answered(models):
     running = Running(models, Limits())
     batcher = running.models["plain"].batcher

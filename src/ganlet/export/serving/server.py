@@ -22,7 +22,6 @@ from ganlet.export.serving.limits import Limits
 
 LINGER = 0.3  # seconds in which what is on its way to us arrives
 FEWEST_CHARACTERS = 16  # of a token
-CONNECTIONS = 4  # for each request that may run: others are idle between two
 ORIGIN = re.compile(r"https?://[^\s/,?#@]+")
 HOST = re.compile(r"[^\s/,?#@]+")
 
@@ -144,7 +143,7 @@ def server_of(app: Any, limits: Limits, ready: Callable[[], None], worker_of: in
     """A server of an app; `ready` is called when it listens, `worker_of` is the process that watches over it."""
     import uvicorn
 
-    from ganlet.export.serving.protocol import protocol_with
+    from ganlet.export.serving.protocol import most_connections, protocol_with
 
     class Server(uvicorn.Server):
         signal_number: int = signal.SIGTERM
@@ -209,7 +208,7 @@ def server_of(app: Any, limits: Limits, ready: Callable[[], None], worker_of: in
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=CONNECTIONS * limits.requests,
+        limit_concurrency=most_connections(limits),
         timeout_keep_alive=max(1, round(limits.reading)),
         timeout_graceful_shutdown=round(limits.reading + limits.seconds) + 1,
         h11_max_incomplete_event_size=limits.head,
