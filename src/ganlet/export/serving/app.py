@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from ganlet import __version__
 from ganlet.export.serving import page
+from ganlet.export.serving.encoding import Encoders
 from ganlet.export.serving.guard import RETRY_AFTER, Access, Guard
 from ganlet.export.serving.limits import Limits
 from ganlet.export.serving.meters import Meters
@@ -66,7 +67,7 @@ def make_app(
         runs: where the models' runs are, for pages that draw by themselves.
         stopping: whether the server is about to end.
     """
-    access, meters = access or Access(), meters or Meters()
+    access, meters, encoders = access or Access(), meters or Meters(), Encoders(limits)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -75,6 +76,7 @@ def make_app(
         yield
         for model in models.values():
             await anyio.to_thread.run_sync(model.batcher.stop)
+        encoders.stop()
 
     app = FastAPI(
         title="ganlet",
@@ -85,7 +87,7 @@ def make_app(
         redoc_url=None,
     )
     _add_handlers(app)
-    add_pictures(app, models, limits)
+    add_pictures(app, models, limits, encoders)
     _add_facts(app, models, meters, stopping)
     _add_page(app, models, limits, access, runs or {})
     return Guard(app, access, limits, meters, stopping)
