@@ -16,7 +16,7 @@ from typing import TypeVar
 from ganlet.export.serving.batching import QueueFull
 from ganlet.export.serving.limits import Limits
 
-ANSWERS = 16  # of the largest size: about ten seconds of work for one thread
+ANSWERS = 16  # of the largest size: 3 to 10 seconds of work for one thread, far fewer than a request may take
 
 Done = TypeVar("Done")
 
@@ -57,7 +57,7 @@ class Lane:
 class Encoders:
     """A lane for films and one for all else: a film takes as long as dozens of other answers, which do not wait for it.
 
-    Half of the processors are for drawing.
+    The other processors are for drawing; one thread of each there is at least.
     """
 
     def __init__(self, limits: Limits) -> None:
