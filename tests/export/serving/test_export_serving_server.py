@@ -168,22 +168,30 @@ def test_an_answer_that_nobody_reads_is_dropped(running):
 
 def test_idle_connections_of_one_address_shut_out_nobody(models):
     running = Running(models, Limits(requests=2, per_client=2))
+    running.listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1_024)  # of all connections to come
     asks = running.connect()
     asks.sendall(ASK % 1)
     assert answer_of(asks).startswith(b"HTTP/1.1 200")
-    idle = []
+    reads, idle = socket.socket(), []
+    reads.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1_024)
+    reads.settimeout(20)
+    reads.connect(running.listening.getsockname())
+    reads.sendall(b"GET /generate?num=64&scale=14 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert reads.recv(12) == b"HTTP/1.1 200"  # and more than fits between us
     try:
         for number in range(20):
             idle.append(running.connect())
-            if not number % 5:  # of those that are idle it is not among the longest
+            if not number % 2:  # of those that are idle it is not among the longest
                 asks.sendall(ASK % number)
                 assert answer_of(asks).startswith(b"HTTP/1.1 200")
         with running.connect() as other:
             other.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert answer_of(other).startswith(b"HTTP/1.1 200")
             assert len(running.server.server_state.connections) == 8
+        assert all_of(reads).endswith(b"IEND\xaeB\x60\x82")
     finally:
         asks.close()
+        reads.close()
         for connection in idle:
             connection.close()
         running.stop()

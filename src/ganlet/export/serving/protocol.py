@@ -14,6 +14,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from ganlet.export.serving.limits import Limits
 
 CONNECTIONS = 4  # for each request that may run: others are idle between two
+NOTHING, UNREAD, BEING_ANSWERED = range(3)  # what a connection is busy with
 
 
 def most_connections(limits: Limits) -> int:
@@ -33,13 +34,16 @@ def protocol_with(limits: Limits) -> type[H11Protocol]:
             super().connection_made(cast(asyncio.Transport, transport))
             self._wait_for_head()
             theirs = by_client.setdefault(self._peer, {})
+            if len(theirs) >= CONNECTIONS * limits.per_client:
+                # Not the newcomer, who may be what asks for our health, unless all others are being answered.
+                least = min(theirs, key=lambda one: one._busy)
+                if least._busy == BEING_ANSWERED:
+                    self.transport.abort()
+                    return
+                del theirs[least]
+                self.connections.discard(least)  # which its end, a moment later, would do
+                least.transport.abort()
             theirs[self] = None
-            if len(theirs) > CONNECTIONS * limits.per_client:
-                # Not the newcomer, who may be what asks for our health.
-                left = next(one for one in theirs if one._idle)
-                del theirs[left]
-                self.connections.discard(left)  # which its end, a moment later, would do
-                left.transport.abort()
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._head, self._unread = _cancelled(self._head), _cancelled(self._unread)
@@ -71,6 +75,13 @@ def protocol_with(limits: Limits) -> type[H11Protocol]:
             super().timeout_keep_alive_handler()
             if self._unread is None:  # closing waits for what is unread
                 self._unread = self.loop.call_later(limits.sending, self.transport.abort)
+
+        @property
+        def _busy(self) -> int:
+            """The less, the sooner it may be closed."""
+            if not self._idle:
+                return BEING_ANSWERED
+            return UNREAD if self.transport.get_write_buffer_size() else NOTHING
 
         @property
         def _idle(self) -> bool:
