@@ -73,6 +73,13 @@ def test_png_and_webp_come_back_bit_by_bit_and_a_webp_is_opaque_with_colours(cha
         np.testing.assert_array_equal(frames, np.broadcast_to(shown, frames.shape))
 
 
+def test_the_effort_for_a_webp_changes_its_size_and_no_pixel():
+    shown = pictures().repeat(8, axis=1).repeat(8, axis=2)
+    quick, small = (certified(shown, ".webp", certificate(), effort=effort) for effort in (0, 3))
+    assert quick != small
+    assert np.array_equal(decode(quick, ".webp")[0], decode(small, ".webp")[0])
+
+
 def test_a_gif_has_the_nearest_of_its_colours():
     shown = compose(pictures(2) // 64 * 64, film_boxes(2, (8, 10)))  # 64 colours at most: it has room for them
     np.testing.assert_array_equal(decode(encode(shown, ".gif"), ".gif")[0], shown)

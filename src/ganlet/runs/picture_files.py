@@ -27,24 +27,30 @@ FORMATS = ["PNG", "WEBP", "GIF"]
 KEY = "ganlet"  # of the text in a PNG
 EXIF_DESCRIPTION = 0x010E
 FRAME_MS = 60
+EFFORT = 3  # of WebP, from 0, the fastest, to 6
 
 
-def certified(frames: np.ndarray, suffix: str, certificate: Certificate | None, frame_ms: int = FRAME_MS) -> bytes:
+def certified(
+    frames: np.ndarray, suffix: str, certificate: Certificate | None, frame_ms: int = FRAME_MS, effort: int = EFFORT
+) -> bytes:
     """A file of frames, see `encode`, with a certificate that also knows its pixels."""
     if certificate is None:
-        return encode(frames, suffix, None, frame_ms)
+        return encode(frames, suffix, None, frame_ms, effort)
     if suffix == STILL:
         return encode(frames, suffix, replace(certificate, pixels=pixels_hash(frames)).to_text())
     # A film comes back otherwise than it went in: fewer colours, equal frames as one, in an MP4 less detail.
-    data = encode(frames, suffix, None, frame_ms)
+    data = encode(frames, suffix, None, frame_ms, effort)
     text = replace(certificate, pixels=pixels_hash(decode(data, suffix)[0])).to_text()
-    return _with_text(data, text) if suffix == LOSSY else encode(frames, suffix, text, frame_ms)
+    return _with_text(data, text) if suffix == LOSSY else encode(frames, suffix, text, frame_ms, effort)
 
 
-def encode(frames: np.ndarray, suffix: str, text: str | None = None, frame_ms: int = FRAME_MS) -> bytes:
+def encode(
+    frames: np.ndarray, suffix: str, text: str | None = None, frame_ms: int = FRAME_MS, effort: int = EFFORT
+) -> bytes:
     """A file of frames uint8 (F, H, W, C); a `suffix` of `FILMS` makes them move, in a PNG there is but one.
 
-    `text` is the certificate. Raises `EnvironmentProblem` where what the format needs is not installed.
+    `text` is the certificate; the `effort` for a smaller WebP changes no pixel. Raises `EnvironmentProblem` where what
+    the format needs is not installed.
     """
     if suffix == LOSSY:
         data = _encode_mp4(frames, frame_ms)
@@ -59,7 +65,7 @@ def encode(frames: np.ndarray, suffix: str, text: str | None = None, frame_ms: i
             hint = "write a GIF: --out FILE.gif"
             raise EnvironmentProblem("This Pillow was built without WebP.", where="--out", hint=hint)
         # kmax=1: each frame stands for itself. Else a small change between two of them is dropped.
-        options |= {"lossless": True, "exact": True, "kmax": 1, "method": 3}
+        options |= {"lossless": True, "exact": True, "kmax": 1, "method": effort}
         first, *others = [_coloured(frame) for frame in frames]
     else:
         options |= {"optimize": False, "disposal": 2}

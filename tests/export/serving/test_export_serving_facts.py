@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import threading
+import time
 
 import pytest
 
@@ -10,7 +13,7 @@ from ganlet.errors import ConfigError
 from ganlet.export.serving import page
 from ganlet.export.serving.limits import Limits
 from ganlet.export.serving.meters import Meters
-from ganlet.export.serving.models import named_runs
+from ganlet.export.serving.models import directions_left_out, named_runs, open_models
 
 
 def test_models_are_told_with_what_they_can_be_asked_for(client, models):
@@ -98,6 +101,53 @@ def test_the_page_is_the_one_that_draws_by_itself_made_once(behind, served_runs,
             assert answer.text == "<p>styled draws by itself"
             assert answer.headers["content-security-policy"] == page.PAGE_POLICY
     assert made == [(served_runs["styled"], {"find_directions": False})]
+
+
+def test_a_page_that_takes_longer_than_a_request_may_is_made_once_all_the_same(behind, served_runs, monkeypatch):
+    made, opened = [], threading.Event()
+
+    def to_web(run, out, **settings):
+        made.append(run)
+        opened.wait(20)
+        out.write_text("<p>draws by itself")
+
+    monkeypatch.setattr(page, "to_web", to_web)
+    with behind(runs=served_runs, limits=Limits(seconds=0.1)) as client:
+        assert [client.get("/").status_code for _ in range(2)] == [503, 503]
+        opened.set()
+        deadline = time.monotonic() + 20
+        while client.get("/").status_code == 503:
+            assert time.monotonic() < deadline
+        assert client.get("/").text == "<p>draws by itself"
+    assert len(made) == 1
+
+
+def test_a_page_that_failed_for_once_is_made_anew(behind, served_runs, monkeypatch):
+    def to_web(run, out, **settings):
+        if not failures:
+            failures.append(run)
+            raise MemoryError
+        out.write_text("<p>draws by itself")
+
+    failures = []
+    monkeypatch.setattr(page, "to_web", to_web)
+    with behind(runs=served_runs) as client:
+        assert [client.get("/").status_code for _ in range(2)] == [503, 200]
+
+
+def test_directions_of_other_weights_are_told_of_in_a_line(served_runs, models, tmp_path):
+    assert directions_left_out(models) is None
+    shutil.copytree(served_runs["plain"], tmp_path / "plain")
+    shutil.copytree(served_runs["styled"] / "lab", tmp_path / "plain" / "lab")
+    others = open_models([tmp_path / "plain", served_runs["styled"]], Limits(), Meters(), "cpu")
+    line = directions_left_out(others)
+    assert line is not None
+    assert "\n" not in line
+    names = sorted(models["styled"].directions)
+    assert ", ".join(names[:5]) in line
+    assert "(of plain)" in line
+    assert "(of styled)" not in line
+    assert ("more" in line) == (len(names) > 5)
 
 
 def test_a_generator_that_cannot_be_made_a_page_is_shown_a_form(behind, served_runs, monkeypatch):

@@ -12,6 +12,7 @@ from ganlet.export.serving.limits import Limits
 JSON = {"content-type": "application/json"}
 DEEP = b'{"labels":' + b"[" * 20_000 + b"]" * 20_000 + b"}"
 DEEP_MIXTURE = b'{"labels":' + b'{"a":' * 8_000 + b"1" + b"}" * 8_000 + b"}"
+FRAME = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe"}
 TRAVERSAL = "../../../../etc/passwd"
 
 PROBES = {
@@ -27,6 +28,8 @@ PROBES = {
     "a page without origin": ("GET", "/models", {"origin": "null"}, b"", 403),
     "another port of this machine": ("GET", "/models", {"origin": "http://localhost:3000"}, b"", 403),
     "a picture in a foreign page": ("GET", "/generate", {"sec-fetch-site": "cross-site"}, b"", 403),
+    "a frame in a foreign page": ("GET", "/generate", FRAME, b"", 403),
+    "a frame in a page of another port": ("GET", "/generate", {**FRAME, "sec-fetch-site": "same-site"}, b"", 403),
     "a foreign site that asks first": ("OPTIONS", "/generate", {"origin": "http://evil.example"}, b"", 403),
     "too large a body": ("POST", "/generate", JSON, b"x" * 65_537, 413),
     "a length that no body has": ("POST", "/generate", {**JSON, "content-length": "9" * 40}, b"{}", 413),
@@ -120,7 +123,7 @@ def test_our_own_pages_and_links_that_are_followed_are_let_in(client):
         {"origin": "http://localhost"},
         {"sec-fetch-site": "same-origin"},
         {"sec-fetch-site": "none"},
-        {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"},
+        {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"},
         {"host": "127.0.0.1:8600"},
         {"host": "[::1]:8600"},
         {"host": "LOCALHOST"},

@@ -166,6 +166,37 @@ def test_an_answer_that_nobody_reads_is_dropped(running):
     assert not running.server.server_state.connections
 
 
+def test_idle_connections_of_one_address_shut_out_nobody(models):
+    running = Running(models, Limits(requests=2, per_client=2))
+    running.listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1_024)  # of all connections to come
+    asks = running.connect()
+    asks.sendall(ASK % 1)
+    assert answer_of(asks).startswith(b"HTTP/1.1 200")
+    reads, idle = socket.socket(), []
+    reads.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1_024)
+    reads.settimeout(20)
+    reads.connect(running.listening.getsockname())
+    reads.sendall(b"GET /generate?num=64&scale=14 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert reads.recv(12) == b"HTTP/1.1 200"  # and more than fits between us
+    try:
+        for number in range(20):
+            idle.append(running.connect())
+            if not number % 2:  # of those that are idle it is not among the longest
+                asks.sendall(ASK % number)
+                assert answer_of(asks).startswith(b"HTTP/1.1 200")
+        with running.connect() as other:
+            other.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert answer_of(other).startswith(b"HTTP/1.1 200")
+            assert len(running.server.server_state.connections) == 8
+        assert all_of(reads).endswith(b"IEND\xaeB\x60\x82")
+    finally:
+        asks.close()
+        reads.close()
+        for connection in idle:
+            connection.close()
+        running.stop()
+
+
 def test_what_was_asked_before_the_end_is_answered(models):
     running = Running(models, Limits())
     batcher = running.models["plain"].batcher
@@ -227,10 +258,53 @@ def test_settings_that_make_no_sense_are_refused(change, words):
         serving.serve(replace(Settings(["run"]), **{"port": 0, **change}), print, print)
 
 
-@pytest.mark.parametrize("change", [{"pictures": 65}, {"batch": 0}, {"waiting": 3}, {"seconds": 0}, {"body": -1}])
+ENDLESS = [{"seconds": float("inf")}, {"seconds": float("nan")}, {"reading": float("inf")}]
+
+
+@pytest.mark.parametrize(
+    "change", [{"pictures": 65}, {"batch": 0}, {"waiting": 3}, {"seconds": 0}, {"body": -1}, *ENDLESS]
+)
 def test_limits_that_make_no_sense_are_refused(change):
     with pytest.raises(ConfigError):
         Limits(**change)
+
+
+def test_an_allowed_site_is_known_as_browsers_write_it():
+    settings = Settings(["run"], allow_origins=["https://Example.org"], allow_hosts=["Pictures.example"])
+    access = serving.access_of(settings, "127.0.0.1")
+    assert "https://example.org" in access.origins
+    assert access.serves("pictures.example:8600")
+
+
+def test_workers_know_who_watches_over_them_and_one_tells_what_all_would(monkeypatch):
+    begun = []
+
+    def serve_here(settings, listening, worker, ready, tell, worker_of=None):
+        begun.append((worker, tell is not None, worker_of))
+
+    def supervised(num, work, ready, tell, stopping):
+        for worker in range(num):
+            work(worker, print)
+        ready()
+        work(0, print)  # which has ended by itself
+
+    monkeypatch.setattr(serving, "_serve_here", serve_here)
+    monkeypatch.setattr("ganlet.export.serving.workers.supervised", supervised)
+    serving.serve(Settings(["run"], port=0, workers=2), print, lambda told: None)
+    assert begun == [(0, True, os.getpid()), (1, False, os.getpid()), (0, False, os.getpid())]
+
+
+def test_a_worker_whose_parent_has_gone_ends_by_itself(models):
+    meters = Meters()
+    app = make_app({name: model.again(Limits(), meters) for name, model in models.items()}, Limits(), meters=meters)
+    ready = threading.Event()
+    with bound("127.0.0.1", 0) as listening:
+        server = server_of(app, Limits(), ready.set, worker_of=os.getpid())  # which is not our parent
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+        thread.join(20)
+        assert not thread.is_alive()
+    assert ready.is_set()
 
 
 @pytest.mark.parametrize(("host", "needed"), [("127.0.0.1", False), ("0.0.0.0", True)])

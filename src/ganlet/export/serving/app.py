@@ -1,5 +1,6 @@
 """The app: what can be asked for over HTTP, described by OpenAPI at /openapi.json."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from ganlet import __version__
 from ganlet.export.serving import page
+from ganlet.export.serving.encoding import Encoders
 from ganlet.export.serving.guard import RETRY_AFTER, Access, Guard
 from ganlet.export.serving.limits import Limits
 from ganlet.export.serving.meters import Meters
@@ -66,7 +68,7 @@ def make_app(
         runs: where the models' runs are, for pages that draw by themselves.
         stopping: whether the server is about to end.
     """
-    access, meters = access or Access(), meters or Meters()
+    access, meters, encoders = access or Access(), meters or Meters(), Encoders(limits)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -75,6 +77,7 @@ def make_app(
         yield
         for model in models.values():
             await anyio.to_thread.run_sync(model.batcher.stop)
+        encoders.stop()
 
     app = FastAPI(
         title="ganlet",
@@ -85,7 +88,7 @@ def make_app(
         redoc_url=None,
     )
     _add_handlers(app)
-    add_pictures(app, models, limits)
+    add_pictures(app, models, limits, encoders)
     _add_facts(app, models, meters, stopping)
     _add_page(app, models, limits, access, runs or {})
     return Guard(app, access, limits, meters, stopping)
@@ -117,17 +120,26 @@ def _add_facts(app: FastAPI, models: Mapping[str, Model], meters: Meters, stoppi
 def _add_page(
     app: FastAPI, models: Mapping[str, Model], limits: Limits, access: Access, runs: Mapping[str, Path]
 ) -> None:
-    pages: dict[str, bytes | None] = {}
+    pages: dict[str, asyncio.Task[bytes | None]] = {}
     one_at_a_time = anyio.Lock()
+
+    async def made_page(chosen: Model) -> bytes | None:
+        async with one_at_a_time:
+            return await anyio.to_thread.run_sync(page.made_page, chosen, runs[chosen.name])
+
+    async def page_of(chosen: Model) -> bytes | None:
+        """The page, which goes on being made where a request for it has waited for too long: the next one finds it."""
+        if chosen.name not in runs:
+            return None
+        made = pages.get(chosen.name)
+        if made is None or (made.done() and (made.cancelled() or made.exception())):
+            made = pages[chosen.name] = asyncio.create_task(made_page(chosen))
+        return await asyncio.shield(made)
 
     @app.get("/", include_in_schema=False)
     async def start(model: str | None = None) -> Response:
         chosen = model_named(models, model)
-        async with one_at_a_time:
-            if chosen.name not in pages and chosen.name in runs:
-                made = await anyio.to_thread.run_sync(page.made_page, chosen, runs[chosen.name])
-                pages[chosen.name] = made
-        made = pages.get(chosen.name)
+        made = await page_of(chosen)
         policy = page.FORM_POLICY if made is None else page.PAGE_POLICY
         shown = page.form(chosen, limits.pictures, access.token) if made is None else made
         return Response(shown, media_type="text/html; charset=utf-8", headers={"content-security-policy": policy})

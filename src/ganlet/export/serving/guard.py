@@ -132,7 +132,9 @@ class Guard:
         if origin is not None and origin not in access.origins and not _is_own(origin, host):
             return 403, "Pages of other sites may not ask here: allow one with --allow-origin.", {}
         foreign = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
-        if foreign and origin is None and headers.get("sec-fetch-mode") != "navigate":
+        # A frame inside a foreign page is navigated to as well, and is no document of its own.
+        followed = (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")) == ("navigate", "document")
+        if foreign and origin is None and not followed:
             return 403, "Pages of other sites may not ask here.", {}
         if origin in access.origins and scope["method"] == "OPTIONS":
             allowed = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ganlet.errors import ConfigError
@@ -44,10 +45,10 @@ class Limits:
             if not 1 <= getattr(self, name) <= most:
                 got = getattr(self, name)
                 raise ConfigError("This limit cannot be kept.", where=f"--{name}", got=got, expected=f"1 to {most}")
-        for name in ("waiting", "requests", "per_client", "body", "seconds"):
-            if not getattr(self, name) > 0:
+        for name in ("waiting", "requests", "per_client", "body", "seconds", "reading", "sending"):
+            if not 0 < getattr(self, name) < math.inf:
                 option = f"--{name.replace('_', '-')}"
-                raise ConfigError("A limit is above 0.", where=option, got=getattr(self, name))
+                raise ConfigError("A limit is above 0, and finite.", where=option, got=getattr(self, name))
         if self.waiting < self.pictures:
             raise ConfigError(
                 "No request of the allowed size would ever fit into the queue.",

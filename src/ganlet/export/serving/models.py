@@ -22,9 +22,10 @@ from ganlet.latent.space import Points, joined
 from ganlet.paths import given, printable
 from ganlet.runs.hub import given_run, stem_of
 from ganlet.workflows.lab.edits import Edit, along, applied
-from ganlet.workflows.lab.known_directions import Known
+from ganlet.workflows.lab.known_directions import Known, left_out
 from ganlet.workflows.lab.lab import Lab
 
+MOST_NAMED = 5  # directions in a line
 SUM_SLACK = 1e-3  # by which the shares of a mixture may miss 1
 
 LabelsAsked = str | list[str] | dict[str, float] | None
@@ -163,6 +164,19 @@ class Model:
     async def draw(self, num: int, make: Callable[[], Points]) -> Drawn:
         """The pictures of points that are made in the thread that draws; see `Batcher.drawn`."""
         return await self.batcher.drawn(num, make)
+
+
+def directions_left_out(models: Mapping[str, Model]) -> str | None:
+    """A line about directions that runs keep and the server does not offer; None where there are none."""
+    runs = []
+    for name, model in models.items():
+        if names := left_out(model.lab):
+            more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+            runs.append(f"{', '.join(map(printable, names[:MOST_NAMED]))}{more} (of {printable(name)})")
+    if not runs:
+        return None
+    why = "found for other weights, or damaged; find them anew with ganlet explore RUN directions"
+    return f"Directions that are not served: {', '.join(runs)}: {why}"
 
 
 def _batcher(name: str, batches: ExactBatches, limits: Limits, meters: Meters) -> Batcher:

@@ -6,15 +6,12 @@ between a request and a function would take longer than drawing it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
-import anyio
-import anyio.to_thread
 from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, ValidationError
 
@@ -23,6 +20,7 @@ from ganlet.export.serving.answers import TYPES, Layout, as_json, chosen_format,
 from ganlet.export.serving.asked import Forms
 from ganlet.export.serving.batching import QueueFull, Stopped
 from ganlet.export.serving.description import describe
+from ganlet.export.serving.encoding import Encoders
 from ganlet.export.serving.guard import RETRY_AFTER
 from ganlet.export.serving.limits import Limits
 from ganlet.export.serving.models import Model
@@ -102,11 +100,9 @@ def between(models: Mapping[str, Model], asked: Any, form: str) -> Wanted:
     return Wanted(model, steps, make, how, hows, layout)
 
 
-def add_pictures(app: FastAPI, models: Mapping[str, Model], limits: Limits) -> None:
+def add_pictures(app: FastAPI, models: Mapping[str, Model], limits: Limits, encoders: Encoders) -> None:
     """Add the addresses to an app, and to its description."""
     forms = Forms.of(limits)
-
-    encoders = anyio.CapacityLimiter(max(1, (os.cpu_count() or 1) // 2))  # the rest is for drawing
 
     def address(path: str, read: Reading, **by_method: type[BaseModel]) -> None:
         async def endpoint(request: Request) -> Response:
@@ -155,7 +151,7 @@ async def answered(
     read: Reading,
     models: Mapping[str, Model],
     limits: Limits,
-    encoders: anyio.CapacityLimiter,
+    encoders: Encoders,
 ) -> Response:
     """Draw what is asked for, and put it into the form that is asked for."""
     form = asked.format or chosen_format(request.headers.get("accept", ""))
@@ -164,9 +160,13 @@ async def answered(
     try:
         wanted = read(models, asked, form)
         _require_room(wanted, limits)
+        pixels, film = pixels_of(wanted), wanted.layout.film
+        lane = encoders.lane(film) if film or pixels > AT_ONCE else None
+        if lane is not None:
+            lane.require_room(pixels)  # before it is drawn in vain
         drawn = await wanted.model.draw(wanted.num, wanted.make)
     except QueueFull:
-        raise Refused(503, {"error": "Too much waits to be drawn."}, {"retry-after": str(RETRY_AFTER)}) from None
+        raise _too_much() from None
     except Stopped:
         raise Refused(503, {"error": "The server stops."}, {"retry-after": str(RETRY_AFTER)}) from None
     except ConfigError as error:
@@ -177,10 +177,10 @@ async def answered(
         encode = partial(as_json, drawing, model.name, wanted.hows, layout)
     else:
         encode = partial(encoded, drawing, form, layout)
-    if pixels_of(wanted) <= AT_ONCE:
-        body = encode()
-    else:
-        body = await anyio.to_thread.run_sync(encode, limiter=encoders)
+    try:
+        body = encode() if lane is None else await lane.run(encode, pixels)
+    except QueueFull:
+        raise _too_much() from None
     return Response(body, media_type=TYPES[form])
 
 
@@ -208,6 +208,10 @@ def pixels_of(wanted: Wanted) -> int:
     """Pixels of an answer, of all frames where it is a film."""
     height, width = sides(wanted.num, wanted.model.size, wanted.layout)
     return height * width * (wanted.num if wanted.layout.film else 1)
+
+
+def _too_much() -> Refused:
+    return Refused(503, {"error": "Too much waits to be drawn."}, {"retry-after": str(RETRY_AFTER)})
 
 
 def _valid(validate: Callable[[Any], BaseModel], given: Any) -> BaseModel:

@@ -15,14 +15,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ganlet.errors import ConfigError, EnvironmentProblem, Interrupted
 from ganlet.export.serving.limits import Limits
 
+if TYPE_CHECKING:
+    from ganlet.export.serving.guard import Access
+
 LINGER = 0.3  # seconds in which what is on its way to us arrives
 FEWEST_CHARACTERS = 16  # of a token
-CONNECTIONS = 4  # for each request that may run: others are idle between two
 ORIGIN = re.compile(r"https?://[^\s/,?#@]+")
 HOST = re.compile(r"[^\s/,?#@]+")
 
@@ -65,13 +67,22 @@ def serve(settings: Settings, tell: Callable[[str], None], ready: Callable[[str]
     with closing(bound(settings.host, settings.port)) as listening:
         settings = _with_token(settings, listening, tell)
         if settings.workers == 1:
-            number = _serve_here(settings, listening, 0, lambda: ready(address(listening)))
+            number = _serve_here(settings, listening, 0, lambda: ready(address(listening)), tell)
             raise Interrupted(number, "Stopped: whatever was asked has been answered.")
 
-        def work(worker: int, told: Callable[[], None]) -> None:
-            _serve_here(settings, listening, worker, told)
+        # A worker that asked for its parent when it has loaded might be told who took it over from one that has gone.
+        parent, began = os.getpid(), False
 
-        supervised(settings.workers, work, lambda: ready(address(listening)), tell, listening.close)
+        def work(worker: int, told: Callable[[], None]) -> None:
+            first = worker == 0 and not began  # of those who would all tell the same
+            _serve_here(settings, listening, worker, told, tell if first else None, parent)
+
+        def all_ready() -> None:
+            nonlocal began
+            began = True
+            ready(address(listening))
+
+        supervised(settings.workers, work, all_ready, tell, listening.close)
 
 
 def bound(host: str, port: int) -> socket.socket:
@@ -106,45 +117,58 @@ def address(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _serve_here(settings: Settings, listening: socket.socket, worker: int, ready: Callable[[], None]) -> int:
+def _serve_here(
+    settings: Settings,
+    listening: socket.socket,
+    worker: int,
+    ready: Callable[[], None],
+    tell: Callable[[str], None] | None,
+    worker_of: int | None = None,
+) -> int:
     """Serve in this process; returns the number of the signal that stopped it."""
     import torch
 
     from ganlet.export.serving.app import make_app
-    from ganlet.export.serving.guard import LOOPBACK_NAMES, Access
     from ganlet.export.serving.meters import Meters
-    from ganlet.export.serving.models import named_runs, open_models
+    from ganlet.export.serving.models import directions_left_out, named_runs, open_models
 
     torch.set_num_threads(settings.threads)
     limits, meters = settings.limits, Meters(worker)
     models = open_models(settings.runs, limits, meters, settings.device)
-    here = listening.getsockname()[0]
-    names = {settings.host, f"[{here}]" if ":" in here else here, *settings.allow_hosts}
-    access = Access(
-        LOOPBACK_NAMES | {name.lower() for name in names},
-        not ipaddress.ip_address(here.partition("%")[0]).is_loopback,
-        frozenset(settings.allow_origins),
-        settings.token,
-    )
+    if tell is not None and (line := directions_left_out(models)):
+        tell(line)
     server: Any = None
     app = make_app(
         models,
         limits,
-        access=access,
+        access=access_of(settings, listening.getsockname()[0]),
         meters=meters,
         runs=named_runs(settings.runs),
         stopping=lambda: server is not None and server.should_exit,
     )
-    server = server_of(app, limits, ready, worker_of=os.getppid() if settings.workers > 1 else None)
+    server = server_of(app, limits, ready, worker_of)
     server.run([listening])
     return server.signal_number
+
+
+def access_of(settings: Settings, here: str) -> Access:
+    """Who may ask at the address where the socket listens."""
+    from ganlet.export.serving.guard import LOOPBACK_NAMES, Access
+
+    names = {settings.host, f"[{here}]" if ":" in here else here, *settings.allow_hosts}
+    return Access(
+        LOOPBACK_NAMES | {name.lower() for name in names},
+        not ipaddress.ip_address(here.partition("%")[0]).is_loopback,
+        frozenset(origin.lower() for origin in settings.allow_origins),  # as browsers write it
+        settings.token,
+    )
 
 
 def server_of(app: Any, limits: Limits, ready: Callable[[], None], worker_of: int | None) -> Any:
     """A server of an app; `ready` is called when it listens, `worker_of` is the process that watches over it."""
     import uvicorn
 
-    from ganlet.export.serving.protocol import protocol_with
+    from ganlet.export.serving.protocol import most_connections, protocol_with
 
     class Server(uvicorn.Server):
         signal_number: int = signal.SIGTERM
@@ -209,7 +233,7 @@ def server_of(app: Any, limits: Limits, ready: Callable[[], None], worker_of: in
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=CONNECTIONS * limits.requests,
+        limit_concurrency=most_connections(limits),
         timeout_keep_alive=max(1, round(limits.reading)),
         timeout_graceful_shutdown=round(limits.reading + limits.seconds) + 1,
         h11_max_incomplete_event_size=limits.head,

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -119,13 +119,20 @@ def load(lab: Lab, name: str, option: str = "--along") -> Known:
 
 def load_all(lab: Lab) -> list[Known]:
     """All directions of these weights that are kept, the best first; those of others, and damaged ones, left out."""
-    found = []
+    return sorted((known for _, known in _kept(lab) if known is not None), key=lambda known: -known.quality)
+
+
+def left_out(lab: Lab) -> list[str]:
+    """The names of what `load_all` leaves out."""
+    return [name for name, known in _kept(lab) if known is None]
+
+
+def _kept(lab: Lab) -> Iterator[tuple[str, Known | None]]:
     for name in kept_names(lab, KIND):
         try:
-            found.append(load(lab, name))
+            yield name, load(lab, name)
         except ConfigError:
-            continue
-    return sorted(found, key=lambda known: -known.quality)
+            yield name, None
 
 
 def file_name(name: str) -> str:
