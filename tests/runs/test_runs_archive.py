@@ -8,11 +8,13 @@ import os
 import shutil
 import struct
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from ganlet.config import dump_yaml
+from ganlet.data import cache_contents
 from ganlet.data.cache import cache_folder
 from ganlet.data.cache_contents import contents, remove
 from ganlet.errors import ResourceProblem, RunError
@@ -324,8 +326,6 @@ def test_the_cache_is_cleaned_of_runs_that_nobody_uses(zipped, tmp_path, monkeyp
     path = opened_run(zipped)
     removed, used = remove(contents())
     assert (removed, len(used)) == ([], 1)  # this process uses it
-    from ganlet.data import cache_contents
-
     os.close(cache_contents._IN_USE.pop(path.parent))
     assert len(remove(contents())[0]) == 1
     assert not list((cache_folder() / "runs").iterdir())
@@ -351,3 +351,80 @@ def test_other_files_are_no_runs(tmp_path):
     write_atomic(tmp_path / "file.txt", b"text")
     with pytest.raises(RunError, match="a folder or a zip"):
         RunFolder.open(tmp_path / "file.txt")
+
+
+@pytest.fixture
+def cached(zipped, tmp_path, monkeypatch) -> Path:
+    """The run of a zip in the cache, where nobody uses it any more."""
+    monkeypatch.setenv("GANLET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(cache_contents, "_IN_USE", {})
+    run = opened_run(zipped)
+    for descriptor in cache_contents._IN_USE.values():
+        os.close(descriptor)
+    cache_contents._IN_USE.clear()
+    return run
+
+
+def test_a_removal_that_was_killed_leaves_no_part_of_a_run(cached, zipped, monkeypatch):
+    known = Path.unlink
+
+    def killed(path, **settings):
+        if path.name == "environment.json":  # some have gone by then
+            raise KeyboardInterrupt
+        known(path, **settings)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", killed)
+        with pytest.raises(KeyboardInterrupt):
+            remove(contents())
+    assert not cached.parent.exists()
+    assert opened_run(zipped) == cached
+    assert RunFolder.open(zipped).config_path.is_file()
+
+
+@pytest.mark.parametrize("left", [[], ["made"], ["made", "other"]])
+def test_a_hollow_run_in_the_cache_is_opened_anew(cached, zipped, left):
+    shutil.rmtree(cached.parent)
+    for name in left:
+        (cached.parent / name / "samples").mkdir(parents=True)
+    assert opened_run(zipped) == cached
+    assert RunFolder.open(zipped).config_path.is_file()
+    assert sorted(path.name for path in cached.parent.iterdir()) == ["made"]
+
+
+def test_what_is_unpacked_is_the_file_that_was_hashed(run, zipped, tmp_path, monkeypatch):
+    monkeypatch.setenv("GANLET_CACHE", str(tmp_path / "cache"))
+    (run.samples_path / "000000128.png").write_bytes(b"of another run")
+    other = zip_run(run, tmp_path / "other.zip", "latest", bytes).path
+    known = archive_reading._contents
+
+    def replaced(*given):
+        if other.exists():
+            os.replace(other, zipped)
+        return known(*given)
+
+    monkeypatch.setattr(archive_reading, "_contents", replaced)
+    opened = opened_run(zipped)
+    assert not other.exists()
+    assert sorted(path.name for path in (opened / "samples").iterdir()) == ["000000064.png"]
+
+
+def test_a_run_that_is_being_opened_is_not_removed(cached, zipped, monkeypatch):
+    known, outcomes = archive_reading.note_run, []
+
+    def note(*given):
+        with ThreadPoolExecutor() as pool:  # as another process would, between the opening and the lock on the run
+            outcomes.append(pool.submit(lambda: remove(contents())).result())
+        known(*given)
+
+    monkeypatch.setattr(archive_reading, "note_run", note)
+    assert (opened_run(zipped) / "config.yaml").is_file()
+    ((removed, used),) = outcomes
+    assert (removed, len(used)) == ([], 1)
+
+
+def test_a_pipe_is_no_run_and_nobody_waits_for_it(tmp_path):
+    os.mkfifo(tmp_path / "run.zip")
+    with pytest.raises(RunError, match="no file"):
+        unzip_run(tmp_path / "run.zip", tmp_path / "back")
+    assert not archive.is_archive(tmp_path / "run.zip")

@@ -91,6 +91,8 @@ def zip_run(folder: RunFolder, target: Path, checkpoints: str, generator: Callab
 def is_archive(path: Path) -> bool:
     """Whether a path is meant as the zip of a run: by its name, or as its first bytes say."""
     try:
+        if not path.is_file():  # such as a pipe, which could be waited for for ever
+            return False
         with open(path, "rb") as file:
             return path.suffix.lower() == SUFFIX or file.read(len(MAGIC)) == MAGIC
     except OSError:  # a folder, nothing, or not to be read

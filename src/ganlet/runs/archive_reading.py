@@ -13,14 +13,14 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 from ganlet.config import parse_yaml
 from ganlet.config.schema import SCHEMA_VERSION
 from ganlet.data.cache import build_lock, building_folder, cache_folder, cache_problems
-from ganlet.data.cache_contents import RUNS, keep_within_limit, note_run
+from ganlet.data.cache_contents import RUNS, keep_within_limit, lock_of_run, note_run
 from ganlet.errors import GanletError, RunError
 from ganlet.paths import printable, shortened
 from ganlet.runs.archive import CONTENTS, MEMBER, SCHEMA
@@ -35,11 +35,12 @@ UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, struct.error, NotImpleme
 AGAIN = "get the file again from where it came"
 
 
-def unzip_run(file: Path, target: Path) -> None:
+def unzip_run(file: Path, target: Path, stream: BinaryIO | None = None) -> None:
     """Write the run in a zip to the new folder `target`, whole or not at all.
 
-    Raises `RunError` for what is no such zip, was changed, cut short, is of a newer version or looks like an attack,
-    and where there is something at `target`; else as `files.os_errors_explained` does.
+    `stream` has the file's bytes, where it was opened before. Raises `RunError` for what is no such zip, was changed,
+    cut short, is of a newer version or looks like an attack, and where there is something at `target`; else as
+    `files.os_errors_explained` does.
     """
     if os.path.lexists(target):
         raise RunError(
@@ -48,7 +49,7 @@ def unzip_run(file: Path, target: Path) -> None:
             expected="the name of a new folder",
             hint="choose another one with --out",
         )
-    with opened_archive(file) as (archive, members):
+    with opened_archive(file, stream) as (archive, members):
         temporary = target.with_name(f"{TEMPORARY}{os.getpid()}-{target.name}")
         total = sum(entry["size"] for entry in members.values())
         with os_errors_explained(target, total):
@@ -67,38 +68,49 @@ def unzip_run(file: Path, target: Path) -> None:
 
 def opened_run(file: Path) -> Path:
     """The folder of a zip's run in the cache, where it is opened once, by the hash of the file. Raises as above."""
-    with _errors_explained(file), open(file, "rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()[:32]
     cache = cache_folder()
-    home = cache / RUNS / digest
-    with cache_problems(cache, 0):
-        home.parent.mkdir(parents=True, exist_ok=True)
-    with build_lock(cache, f"run-{digest}"):
-        if not home.is_dir():
-            with opened_contents(file) as contents:
-                name = _plain_name(contents.get("run"))
-            with building_folder(cache) as building:
-                (building / "opened").mkdir()
-                unzip_run(file, building / "opened" / name)
-                with cache_problems(cache, 0):
-                    os.rename(building / "opened", home)
-    note_run(home, str(file.absolute()))
+    with _stream(file) as stream:  # one for all, as another file may take the place of this one
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()[:32]
+        home = cache / RUNS / digest
+        with cache_problems(cache, 0):
+            home.parent.mkdir(parents=True, exist_ok=True)
+        with build_lock(cache, lock_of_run(digest)):
+            run = _run_in(home)
+            if run is None:
+                with opened_contents(file, stream) as contents:
+                    name = _plain_name(contents.get("run"))
+                with building_folder(cache) as building:
+                    (building / "opened").mkdir()
+                    unzip_run(file, building / "opened" / name, stream)
+                    with cache_problems(cache, 0):
+                        if home.exists():  # with only a part of a run in it
+                            os.rename(home, building / "hollow")
+                        os.rename(building / "opened", home)
+                run = home / name
+            note_run(home, str(file.absolute()))  # still under the lock, without which it could be removed
     keep_within_limit()
-    (run,) = [path for path in home.iterdir() if path.is_dir()]
     return run
 
 
+def _run_in(home: Path) -> Path | None:
+    """The run in a folder of the cache; None where there is none, or only a part of one."""
+    found = [path for path in home.iterdir() if (path / CONFIG).is_file()] if home.is_dir() else []
+    return found[0] if len(found) == 1 else None
+
+
 @contextmanager
-def opened_contents(file: Path) -> Iterator[dict[str, Any]]:
+def opened_contents(file: Path, stream: BinaryIO | None = None) -> Iterator[dict[str, Any]]:
     """The list of contents of a zip, of which nothing else is looked at. Raises `RunError`."""
-    with _errors_explained(file), zipfile.ZipFile(file) as archive:
+    with _archive(file, stream) as archive:
         yield _contents(archive, file)
 
 
 @contextmanager
-def opened_archive(file: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, dict[str, Any]]]]:
+def opened_archive(
+    file: Path, stream: BinaryIO | None = None
+) -> Iterator[tuple[zipfile.ZipFile, dict[str, dict[str, Any]]]]:
     """A zip whose names, sizes and list of contents are in order, and the members by name; raises `RunError`."""
-    with _errors_explained(file), open(file, "rb") as stream, zipfile.ZipFile(stream) as archive:
+    with _archive(file, stream) as archive:
         there = _names(archive, file)
         contents = _contents(archive, file)
         members = _listed(contents, file)
@@ -112,6 +124,27 @@ def opened_archive(file: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, dict
             if there[name].file_size != entry["size"]:
                 raise _refused(file, "A member was changed.", f"{name}, {there[name].file_size:,} bytes")
         yield archive, members
+
+
+@contextmanager
+def _archive(file: Path, stream: BinaryIO | None) -> Iterator[zipfile.ZipFile]:
+    """A zip, of the file as it was opened before, where it was."""
+    with (
+        _errors_explained(file),
+        _stream(file) if stream is None else nullcontext(stream) as source,
+        zipfile.ZipFile(source) as archive,
+    ):
+        yield archive
+
+
+@contextmanager
+def _stream(file: Path) -> Iterator[BinaryIO]:
+    """The bytes of a file. Raises `RunError` for what is none, such as a pipe, which could be waited for for ever."""
+    with _errors_explained(file):
+        if not stat.S_ISREG(os.stat(file).st_mode):
+            raise RunError("This is no file.", where=printable(file), expected="a file that `ganlet zip` wrote")
+        with open(file, "rb") as stream:
+            yield stream
 
 
 def _names(archive: zipfile.ZipFile, file: Path) -> dict[str, zipfile.ZipInfo]:
