@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from ganlet import __version__
 from ganlet.config import plain_yaml, portable_tree
 from ganlet.errors import ConfigError, RunError
-from ganlet.runs.files import TEMPORARY, fsync_directory, os_errors_explained
+from ganlet.runs.files import TEMPORARY, fsync_directory, os_errors_explained, sweep_beside
 from ganlet.runs.folder import CONFIG, RunFolder
 from ganlet.runs.lock import LOCK
 from ganlet.runs.manifest import MANIFEST, META, describe, directory_name, examine, to_json
@@ -72,6 +72,7 @@ def zip_run(folder: RunFolder, target: Path, checkpoints: str, generator: Callab
     hashes: dict[str, dict[str, Any]] = {}
     temporary = target.with_name(f"{TEMPORARY}{os.getpid()}-{target.name}")
     with os_errors_explained(target):
+        sweep_beside(target)
         try:
             with open(temporary, "wb") as file:
                 with zipfile.ZipFile(file, "w") as archive:

@@ -24,11 +24,14 @@ from ganlet.data.cache_contents import RUNS, keep_within_limit, lock_of_run, not
 from ganlet.errors import GanletError, RunError
 from ganlet.paths import printable, shortened
 from ganlet.runs.archive import CONTENTS, MEMBER, SCHEMA
-from ganlet.runs.files import TEMPORARY, fsync_directory, os_errors_explained, require_space
+from ganlet.runs.files import TEMPORARY, fsync_directory, os_errors_explained, require_space, sweep_beside
 from ganlet.runs.folder import CONFIG
 
 CHUNK = 2**20
-MAX_MEMBERS, MAX_CONTENTS = 100_000, 32 * 2**20
+MAX_MEMBERS = 100_000
+# What the list of contents has of each member beside its name, whose characters take up to 12 bytes in JSON, and of
+# the run. More is made only to take memory when it is read.
+OF_A_MEMBER, OF_A_CHARACTER, OF_THE_RUN = 200, 12, 16_384
 # Rows of numbers compress to about a tenth; a bomb to a thousandth.
 MAX_RATIO, ALWAYS_ALLOWED = 100, 64 * 2**20
 UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, struct.error, NotImplementedError, RuntimeError, ValueError)
@@ -53,6 +56,7 @@ def unzip_run(file: Path, target: Path, stream: BinaryIO | None = None) -> None:
         temporary = target.with_name(f"{TEMPORARY}{os.getpid()}-{target.name}")
         total = sum(entry["size"] for entry in members.values())
         with os_errors_explained(target, total):
+            sweep_beside(target)
             require_space(target.absolute().parent, total)
             try:
                 temporary.mkdir()
@@ -196,7 +200,8 @@ def _contents(archive: zipfile.ZipFile, file: Path) -> dict[str, Any]:
             expected=f"a file that `ganlet zip` wrote, with {CONTENTS} in it",
             hint="pictures in an archive are for ganlet train; a run is packed by: ganlet zip RUN",
         ) from None
-    if info.file_size > MAX_CONTENTS:
+    names = archive.namelist()
+    if info.file_size > OF_THE_RUN + sum(OF_A_MEMBER + OF_A_CHARACTER * len(name) for name in names):
         raise _refused(file, "The list of contents is too long.", f"{info.file_size:,} bytes")
     with suppress(RecursionError, ValueError):
         contents = json.loads(archive.read(info))
