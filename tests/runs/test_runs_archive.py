@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -461,3 +462,50 @@ def test_a_list_of_contents_of_long_names_is_read(run, tmp_path):
     zip_run(run, tmp_path / "run.zip", "all", bytes)
     unzip_run(tmp_path / "run.zip", tmp_path / "back")
     assert len(list((tmp_path / "back" / "lab" / "points").iterdir())) == 50
+
+
+def replaced(name: str, data: bytes):
+    """A change of one member that the list of contents goes along with."""
+
+    def change(members):
+        members[name] = data
+        entry = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        listed(lambda tree: tree["members"].update({name: entry}))(members)
+
+    return change
+
+
+DAMAGED = {
+    "deep": ("environment.json", b"[" * 200_000),
+    "too deep to go through": ("environment.json", b'{"data": {"a": ' + b"[" * 400 + b"]" * 400 + b"}}"),
+    "no keys": ("environment.json", b"[]"),
+    "odd parts": ("environment.json", b'{"given": 5}'),
+    "best": ("checkpoints/best", b"9" * 6000),
+    "latest": ("checkpoints/latest", b"best\n"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_a_zip_is_refused_where_what_every_command_reads_is_damaged(zipped, tmp_path, kind):
+    name, data = DAMAGED[kind]
+    with pytest.raises(RunError, match="A member is damaged") as caught:
+        unzip_run(rewritten(zipped, replaced(name, data)), tmp_path / "back")
+    assert name in str(caught.value)
+    assert not (tmp_path / "back").exists()
+
+
+def test_a_zip_with_a_long_environment_is_refused(zipped, tmp_path, monkeypatch):
+    monkeypatch.setattr(archive_reading, "MAX_ENVIRONMENT", 10)
+    with pytest.raises(RunError, match="too long"):
+        unzip_run(zipped, tmp_path / "back")
+
+
+def test_damaged_files_of_a_run_are_left_out_of_its_zip(run, tmp_path):
+    for name in ("environment.json", "lab/points/deep.json"):
+        (run.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (run.path / name).write_text("[" * 200_000)
+    (run.checkpoints_path / "best").write_text("9" * 6000)
+    (run.checkpoints_path / "\u00b2").mkdir()
+    written = zip_run(run, tmp_path / "run.zip", "latest", bytes)
+    assert {"environment.json (it is damaged)", "lab/points/deep.json (it is damaged)"} < set(written.left_out)
+    assert written.checkpoints == [192]

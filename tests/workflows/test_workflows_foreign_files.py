@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
-from ganlet.errors import RunError
+from ganlet.errors import CheckpointError, RunError
 from ganlet.networks import zoo
+from ganlet.runs.archive import run_id_of
+from ganlet.runs.folder import RunFolder
+from ganlet.runs.manifest import describe
 from ganlet.runs.weights import generator_bytes, load_generator_file
 from ganlet.workflows import generators
 from ganlet.workflows.generators import open_checkpoint, open_generator, open_generator_file, open_networks
@@ -108,3 +112,28 @@ def test_labels_that_there_are_not_are_told(tiny_config, tmp_path, labels):
 def test_a_given_part_without_a_name_is_told(changed):
     with pytest.raises(RunError, match="none that ganlet writes"):
         sample(changed(lambda config: None, given=5), 1, device="cpu")
+
+
+@pytest.mark.parametrize("name", ["environment.json", "metrics.jsonl", "checkpoints/best"])
+def test_a_run_with_json_without_end_is_one_message_to_whatever_reads(straight, cli, tmp_path, name):
+    run = Path(shutil.copytree(straight.path, tmp_path / "run"))
+    (run / name).write_text("9" * 6000 if name == "checkpoints/best" else "[" * 200_000 + "\n")
+    for command in (
+        ("sample", run, "--num", 1, "--out", tmp_path / "a.png"),
+        ("sample", run, "--num", 1, "--checkpoint", "best", "--out", tmp_path / "a.png"),
+        ("diagnose", run),
+        ("zip", run),
+    ):
+        code, _, errors = cli(*command)
+        assert code in (0, 1, 2), errors
+        assert "Traceback" not in errors
+
+
+def test_a_checkpoint_whose_hashes_fit_nonsense_is_told(straight, tmp_path):
+    folder = RunFolder(Path(shutil.copytree(straight.path, tmp_path / "run")))
+    path = folder.checkpoints_path / "000000160"
+    files = {"meta.json": b"[" * 200_000, "generator.safetensors": b"nonsense"}
+    for name, data in {**files, "manifest.json": describe(160, run_id_of(folder) or "", files)}.items():
+        (path / name).write_bytes(data)
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        open_checkpoint(folder, 160)

@@ -24,11 +24,13 @@ from ganlet.data.cache_contents import RUNS, keep_within_limit, lock_of_run, not
 from ganlet.errors import GanletError, RunError
 from ganlet.paths import printable, shortened
 from ganlet.runs.archive import CONTENTS, MEMBER, SCHEMA
+from ganlet.runs.environment import parse_environment
 from ganlet.runs.files import TEMPORARY, fsync_directory, os_errors_explained, require_space, sweep_beside
-from ganlet.runs.folder import CONFIG
+from ganlet.runs.folder import CONFIG, RunFolder
+from ganlet.runs.manifest import MOMENT
 
 CHUNK = 2**20
-MAX_MEMBERS = 100_000
+MAX_MEMBERS, MAX_ENVIRONMENT = 100_000, 16 * 2**20
 # What the list of contents has of each member beside its name, whose characters take up to 12 bytes in JSON, and of
 # the run. More is made only to take memory when it is read.
 OF_A_MEMBER, OF_A_CHARACTER, OF_THE_RUN = 200, 12, 16_384
@@ -62,7 +64,7 @@ def unzip_run(file: Path, target: Path, stream: BinaryIO | None = None) -> None:
                 temporary.mkdir()
                 for name, entry in members.items():
                     _extract(archive, name, entry, temporary / name, file)
-                _require_readable(temporary / CONFIG, file)
+                _require_readable(temporary, file)
                 fsync_directory(temporary)
                 os.rename(temporary, target)
                 fsync_directory(target.absolute().parent)
@@ -263,9 +265,20 @@ def _read(source: Any, name: str, file: Path) -> bytes:
         raise _damaged(file, name, error) from None
 
 
-def _require_readable(config: Path, file: Path) -> None:
-    """Raise where the config is no text, or of a newer version: nothing of the run could be used then."""
-    tree = parse_yaml(config.read_bytes(), f"{printable(file)}, {CONFIG}")
+def _require_readable(run: Path, file: Path) -> None:
+    """Raise where what every command reads is damaged, or of a newer version: nothing could be used then."""
+    for name in ("checkpoints/latest", "checkpoints/best"):
+        if (run / name).is_file() and not re.fullmatch(rf"({MOMENT})\n?", _start_of(run / name)):
+            raise _refused(file, "A member is damaged.", name)
+    environment = RunFolder(run).environment_path
+    if environment.is_file():
+        if environment.stat().st_size > MAX_ENVIRONMENT:
+            raise _refused(file, "A member is too long.", environment.name)
+        try:
+            parse_environment(environment.read_bytes())
+        except ValueError as error:
+            raise _refused(file, "A member is damaged.", f"{environment.name}: {error}") from None
+    tree = parse_yaml((run / CONFIG).read_bytes(), f"{printable(file)}, {CONFIG}")
     version = tree.get("schema_version", SCHEMA_VERSION)
     if not isinstance(version, int) or version > SCHEMA_VERSION:
         raise RunError(
@@ -275,6 +288,11 @@ def _require_readable(config: Path, file: Path) -> None:
             expected=f"at most {SCHEMA_VERSION}",
             hint="pip install --upgrade ganlet",
         )
+
+
+def _start_of(path: Path) -> str:
+    with open(path, "rb") as stream:
+        return stream.read(100).decode("ascii", "replace")
 
 
 def _plain_name(name: object) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from ganlet.config import last_name, read_yaml
 from ganlet.errors import ConfigError
 from ganlet.runs.folder import RunFolder
+from ganlet.runs.plain_json import read_json
 
 # Two names or more behind a root, a home or a drive; an address such as https://host/page is none.
 BELOW = r"(?:[\\/][^\s\\/\"'<>,;:()]+)"
@@ -29,7 +30,7 @@ def places_of(folder: RunFolder) -> dict[str, str]:
     trees: list[Any] = []
     try:
         trees.append(read_yaml(folder.config_path))
-        trees.append(json.loads(folder.environment_path.read_text("utf-8")))
+        trees.append(read_json(folder.environment_path.read_text("utf-8")))
     except (ConfigError, OSError, ValueError):  # then there is less to be told
         pass
     for text in _texts(trees):

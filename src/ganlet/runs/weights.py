@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from ganlet.config import portable_tree
 from ganlet.errors import RunError, TrainingError
 from ganlet.runs.files import write_atomic
+from ganlet.runs.plain_json import read_json
 
 SCHEMA = 1
 # One key only: safetensors writes several in arbitrary order, and equal generators are promised to be equal files.
@@ -139,9 +140,9 @@ def _metadata(data: bytes) -> dict[str, Any] | None:
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length])
     try:
-        metadata = json.loads(header["__metadata__"][KEY])
-        _canonical(metadata)  # which NaN, infinity and what is nested too deeply have no form in
-    except (KeyError, ValueError, RecursionError):
+        metadata = read_json(header["__metadata__"][KEY])
+        _canonical(metadata)  # in which NaN and infinity have no form
+    except (KeyError, ValueError):
         return None
     return metadata if isinstance(metadata, dict) else None
 

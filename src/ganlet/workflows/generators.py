@@ -121,11 +121,9 @@ def open_generator_file(
     tensors, metadata = load_generator_file(path)
     try:
         config = drawing_config(metadata["config"])
-    except (ConfigError, RecursionError) as error:
-        told = " ".join(error.message.split()) if isinstance(error, ConfigError) else "settings within settings"
-        raise RunError(
-            "The config in this generator file is none of ganlet.", where=path, got=told[:MAX_TOLD]
-        ) from error
+    except ConfigError as error:
+        told = " ".join(error.message.split())[:MAX_TOLD]
+        raise RunError("The config in this generator file is none of ganlet.", where=path, got=told) from error
     alone = {"discriminator": nn.Identity()}  # which is not in the file, and may be large
     if generator is not None:
         game = Gan(config, {"generator": generator, **alone})
