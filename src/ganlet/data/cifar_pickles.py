@@ -118,8 +118,8 @@ def _require_plain(data: bytes) -> None:
         if name not in OPCODES:
             raise pickle.UnpicklingError(f"{name} at byte {position}, which no file of CIFAR has")
         if name in PUTS or name == "MEMOIZE":
-            index = len(kept) if name == "MEMOIZE" else argument
-            if index > position:  # picklers count from 0 or 1, and all places up to it take memory
+            index = len(kept) if name == "MEMOIZE" else int(argument)  # pyright: ignore[reportArgumentType]
+            if index > (position or 0):  # picklers count from 0 or 1, and all places up to it take memory
                 raise pickle.UnpicklingError(f"a place in memory that is too high, at byte {position}")
             kept.add(index)
             if just_made:

@@ -14,8 +14,9 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from io import BufferedReader
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any
 
 from ganlet.config import parse_yaml
 from ganlet.config.schema import SCHEMA_VERSION
@@ -40,7 +41,7 @@ UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, struct.error, NotImpleme
 AGAIN = "get the file again from where it came"
 
 
-def unzip_run(file: Path, target: Path, stream: BinaryIO | None = None) -> None:
+def unzip_run(file: Path, target: Path, stream: BufferedReader | None = None) -> None:
     """Write the run in a zip to the new folder `target`, whole or not at all.
 
     `stream` has the file's bytes, where it was opened before. Raises `RunError` for what is no such zip, was changed,
@@ -105,7 +106,7 @@ def _run_in(home: Path) -> Path | None:
 
 
 @contextmanager
-def opened_contents(file: Path, stream: BinaryIO | None = None) -> Iterator[dict[str, Any]]:
+def opened_contents(file: Path, stream: BufferedReader | None = None) -> Iterator[dict[str, Any]]:
     """The list of contents of a zip, of which nothing else is looked at. Raises `RunError`."""
     with _archive(file, stream) as archive:
         yield _contents(archive, file)
@@ -113,7 +114,7 @@ def opened_contents(file: Path, stream: BinaryIO | None = None) -> Iterator[dict
 
 @contextmanager
 def opened_archive(
-    file: Path, stream: BinaryIO | None = None
+    file: Path, stream: BufferedReader | None = None
 ) -> Iterator[tuple[zipfile.ZipFile, dict[str, dict[str, Any]]]]:
     """A zip whose names, sizes and list of contents are in order, and the members by name; raises `RunError`."""
     with _archive(file, stream) as archive:
@@ -133,7 +134,7 @@ def opened_archive(
 
 
 @contextmanager
-def _archive(file: Path, stream: BinaryIO | None) -> Iterator[zipfile.ZipFile]:
+def _archive(file: Path, stream: BufferedReader | None) -> Iterator[zipfile.ZipFile]:
     """A zip, of the file as it was opened before, where it was."""
     with (
         _errors_explained(file),
@@ -144,7 +145,7 @@ def _archive(file: Path, stream: BinaryIO | None) -> Iterator[zipfile.ZipFile]:
 
 
 @contextmanager
-def _stream(file: Path) -> Iterator[BinaryIO]:
+def _stream(file: Path) -> Iterator[BufferedReader]:
     """The bytes of a file. Raises `RunError` for what is none, such as a pipe, which could be waited for for ever."""
     with _errors_explained(file):
         if not stat.S_ISREG(os.stat(file).st_mode):
