@@ -5,18 +5,20 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import NamedTuple
 
-from ganlet.errors import ConfigError, EnvironmentProblem, GanletError
+from ganlet.errors import ConfigError, EnvironmentProblem, GanletError, ResourceProblem
 from ganlet.paths import HUB, printable, shortened
 
 PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"
 NAME = re.compile(rf"(?P<repo>{PART}(?:/{PART})?)(?:/(?P<subset>[^/@]+))?(?:@(?P<revision>[A-Za-z0-9][\w./-]*))?")
 SHOWN = 12  # digits of a revision
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # the last of a limit on the size of one file
 
 
 class HubName(NamedTuple):
@@ -126,6 +128,17 @@ def hub_problems(name: HubName, what: str, missing: type[GanletError]) -> Iterat
             where=where,
             got=None if offline else f"{constants.ENDPOINT}: {shortened(printable(error)) or type(error).__name__}",
             hint="unset HF_HUB_OFFLINE" if offline else "look whether there is a network, and try again",
+        ) from error
+    except OSError as error:
+        if error.errno is None:  # of the library itself, or of what was fetched
+            raise
+        full = error.errno in DISK_FULL
+        problem = ResourceProblem if full else EnvironmentProblem
+        raise problem(
+            "The disk is full." if full else "The cache of the hub cannot be used.",
+            where=printable(constants.HF_HUB_CACHE),
+            got=error.strerror,
+            hint=f"set HF_HOME to a folder {'on a disk with more room' if full else 'that can be written'}",
         ) from error
 
 

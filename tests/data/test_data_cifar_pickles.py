@@ -142,6 +142,45 @@ def test_damaged_files_are_told(write, noise, kind):
     assert caught.value.where == str(path)
 
 
+DAG = b")q\1h\1h\1\x86" + b"".join(b"q%ch%ch%c\x86" % (n, n, n) for n in range(2, 60))
+LIST = b"]q\1" + b"".join(b"](h%ch%ceq%c" % (n, n, n + 1) for n in range(1, 60))
+BOMBS = {
+    "a deep key": b"\x80\x02}" + b")" + b"\x85" * 1_000_000 + b"K\1s.",
+    "a wide key": b"\x80\x02}" + b")" + b"2\x86" * 60 + b"K\1s.",
+    "a key of one tuple, again and again": b"\x80\x02}" + DAG + b"K\1s.",
+    "by another place": b"\x80\x04}" + b")\x85\x94h\0h\0\x86\x94h\1h\1\x86" + b"K\1s.",
+    "by a place that is taken twice": b"\x80\x04}]q\0]q\0)\x85\x94h\1h\1\x86" + b"K\1s.",
+    "a high place in memory": b"\x80\x02}r" + struct.pack("<I", 300_000_000) + b".",
+    "a high place in memory, as text": b"}p300000000\n.",
+    "an encoding of any size": b"\x80\x02c_codecs\nencode\nX\1\0\0\0a" + LIST + b"\x86R.",
+    "a shape of any size": b"\x80\x02}U\4datacnumpy\nndarray\n)R(K\1" + LIST + b"K\1\x86NN)tbs.",
+    "a side of many digits": b"\x80\x02}U\4datacnumpy\nndarray\n)R(K\1\x8b\xd0\7\0\0" + b"\1" * 2000
+    + b"K\1\x86NN)tbs.",
+    "sets": b"\x80\x04\x8f.",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_what_would_take_all_memory_time_or_stack_is_refused(write, kind):
+    path = write(BOMBS[kind])
+    with pytest.raises(DataError, match="A file of CIFAR is damaged") as caught:
+        read_batch(path)
+    assert len(str(caught.value)) < 1000
+
+
+def test_a_tuple_is_known_by_its_place_however_the_place_was_found(write):
+    for kind in ("a key of one tuple, again and again", "by another place", "by a place that is taken twice"):
+        with pytest.raises(DataError, match="used twice"):
+            read_batch(write(BOMBS[kind]))
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4])
+def test_names_of_files_may_be_many(write, noise, protocol):
+    names = [f"name of a picture {number}.png" for number in range(2_000)]
+    batch = {"data": noise(2, 3072), "labels": [0, 1], "filenames": names}
+    assert read_batch(write(batch, protocol)).labels == {"labels": [0, 1]}
+
+
 def test_no_file_of_any_size_is_read(write, monkeypatch):
     monkeypatch.setattr("ganlet.data.cifar_pickles.MAX_BYTES", 10)
     with pytest.raises(DataError, match="at most 10"):

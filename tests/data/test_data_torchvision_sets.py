@@ -161,6 +161,27 @@ def test_svhn_takes_ten_for_zero(root, noise):
         taken(root, "SVHN")
 
 
+@pytest.mark.parametrize("sizes", [{"X": 40_000, "y": 40_000}, {"X": 3, "y": 20_000_000}])
+def test_a_file_of_svhn_that_says_to_hold_far_more_than_it_is_is_not_read(root, monkeypatch, sizes):
+    scipy_io = pytest.importorskip("scipy.io")
+    content = {"X": np.zeros((32, 32, 3, sizes["X"]), np.uint8), "y": np.ones((sizes["y"], 1), np.uint8)}
+    if sizes["X"] == 3:
+        content["y"] = content["y"].astype(np.float64)
+    scipy_io.savemat(root / "train_32x32.mat", content, do_compression=True)
+    monkeypatch.setattr(scipy_io, "loadmat", lambda *_, **__: pytest.fail("memory was taken"))
+    with pytest.raises(DataError, match="that say to hold"):
+        taken(root, "SVHN")
+
+
+def test_labels_of_svhn_that_hold_anything_are_not_read(root, monkeypatch):
+    scipy_io = pytest.importorskip("scipy.io")
+    content = {"X": np.zeros((32, 32, 3, 2), np.uint8), "y": np.array([[np.zeros(1000), "a"]], object)}
+    scipy_io.savemat(root / "train_32x32.mat", content, do_compression=True)
+    monkeypatch.setattr(scipy_io, "loadmat", lambda *_, **__: pytest.fail("it was read"))
+    with pytest.raises(DataError, match="y of type cell"):
+        taken(root, "SVHN")
+
+
 def test_svhn_without_scipy_is_told(root, monkeypatch):
     (root / "train_32x32.mat").write_bytes(b"")
     monkeypatch.setitem(sys.modules, "scipy", None)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
 import shutil
 import struct
+import subprocess
+import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from ganlet.config import dump_yaml
+from ganlet.data import cache_contents
 from ganlet.data.cache import cache_folder
 from ganlet.data.cache_contents import contents, remove
 from ganlet.errors import ResourceProblem, RunError
@@ -189,7 +194,7 @@ ATTACKS = {
     "newer": (listed(lambda tree: tree.update(schema=2, ganlet="9.9")), "A newer ganlet"),
     "no list": (lambda members: [(k, v) for k, v in members.items() if k != CONTENTS], "no list of contents"),
     "list of nonsense": (changed(CONTENTS, lambda _: b'{"schema": 1, "members": [1]}'), "list of contents is damaged"),
-    "deep list": (changed(CONTENTS, lambda _: b"[" * 100_000), "list of contents is damaged"),
+    "deep list": (changed(CONTENTS, lambda _: b"[" * 10_000), "list of contents is damaged"),
     "negative size": (listed(lambda t: t["members"]["config.yaml"].update(size=-1)), "list of contents is damaged"),
 }  # fmt: skip
 
@@ -324,8 +329,6 @@ def test_the_cache_is_cleaned_of_runs_that_nobody_uses(zipped, tmp_path, monkeyp
     path = opened_run(zipped)
     removed, used = remove(contents())
     assert (removed, len(used)) == ([], 1)  # this process uses it
-    from ganlet.data import cache_contents
-
     os.close(cache_contents._IN_USE.pop(path.parent))
     assert len(remove(contents())[0]) == 1
     assert not list((cache_folder() / "runs").iterdir())
@@ -351,3 +354,158 @@ def test_other_files_are_no_runs(tmp_path):
     write_atomic(tmp_path / "file.txt", b"text")
     with pytest.raises(RunError, match="a folder or a zip"):
         RunFolder.open(tmp_path / "file.txt")
+
+
+@pytest.fixture
+def cached(zipped, tmp_path, monkeypatch) -> Path:
+    """The run of a zip in the cache, where nobody uses it any more."""
+    monkeypatch.setenv("GANLET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(cache_contents, "_IN_USE", {})
+    run = opened_run(zipped)
+    for descriptor in cache_contents._IN_USE.values():
+        os.close(descriptor)
+    cache_contents._IN_USE.clear()
+    return run
+
+
+def test_a_removal_that_was_killed_leaves_no_part_of_a_run(cached, zipped, monkeypatch):
+    known = Path.unlink
+
+    def killed(path, **settings):
+        if path.name == "environment.json":  # some have gone by then
+            raise KeyboardInterrupt
+        known(path, **settings)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", killed)
+        with pytest.raises(KeyboardInterrupt):
+            remove(contents())
+    assert not cached.parent.exists()
+    assert opened_run(zipped) == cached
+    assert RunFolder.open(zipped).config_path.is_file()
+
+
+@pytest.mark.parametrize("left", [[], ["made"], ["made", "other"]])
+def test_a_hollow_run_in_the_cache_is_opened_anew(cached, zipped, left):
+    shutil.rmtree(cached.parent)
+    for name in left:
+        (cached.parent / name / "samples").mkdir(parents=True)
+    assert opened_run(zipped) == cached
+    assert RunFolder.open(zipped).config_path.is_file()
+    assert sorted(path.name for path in cached.parent.iterdir()) == ["made"]
+
+
+def test_what_is_unpacked_is_the_file_that_was_hashed(run, zipped, tmp_path, monkeypatch):
+    monkeypatch.setenv("GANLET_CACHE", str(tmp_path / "cache"))
+    (run.samples_path / "000000128.png").write_bytes(b"of another run")
+    other = zip_run(run, tmp_path / "other.zip", "latest", bytes).path
+    known = archive_reading._contents
+
+    def replaced(*given):
+        if other.exists():
+            os.replace(other, zipped)
+        return known(*given)
+
+    monkeypatch.setattr(archive_reading, "_contents", replaced)
+    opened = opened_run(zipped)
+    assert not other.exists()
+    assert sorted(path.name for path in (opened / "samples").iterdir()) == ["000000064.png"]
+
+
+def test_a_run_that_is_being_opened_is_not_removed(cached, zipped, monkeypatch):
+    known, outcomes = archive_reading.note_run, []
+
+    def note(*given):
+        with ThreadPoolExecutor() as pool:  # as another process would, between the opening and the lock on the run
+            outcomes.append(pool.submit(lambda: remove(contents())).result())
+        known(*given)
+
+    monkeypatch.setattr(archive_reading, "note_run", note)
+    assert (opened_run(zipped) / "config.yaml").is_file()
+    ((removed, used),) = outcomes
+    assert (removed, len(used)) == ([], 1)
+
+
+def test_a_pipe_is_no_run_and_nobody_waits_for_it(tmp_path):
+    os.mkfifo(tmp_path / "run.zip")
+    with pytest.raises(RunError, match="no file"):
+        unzip_run(tmp_path / "run.zip", tmp_path / "back")
+    assert not archive.is_archive(tmp_path / "run.zip")
+
+
+def test_what_a_killed_process_left_is_swept_at_the_next_call(run, tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", "pass"])
+    process.wait()
+    dead, alive = process.pid, os.getppid()
+    for pid, name in ((dead, "back"), (alive, "back"), (dead, "run.zip"), (dead, "other")):
+        (tmp_path / f".tmp-{pid}-{name}" / "samples").mkdir(parents=True)
+    (tmp_path / ".tmp-mine-back").touch()
+    zip_run(run, tmp_path / "run.zip", "none", bytes)
+    unzip_run(tmp_path / "run.zip", tmp_path / "back")
+    left = sorted(path.name for path in tmp_path.glob(".tmp-*"))
+    assert left == sorted([f".tmp-{alive}-back", f".tmp-{dead}-other", ".tmp-mine-back"])
+
+
+def test_a_list_of_contents_far_longer_than_its_members_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(json, "loads", lambda _: pytest.fail("it was read"))
+    with zipfile.ZipFile(tmp_path / "list.zip", "w", zipfile.ZIP_DEFLATED) as written:
+        written.writestr(CONTENTS, b'{"schema":1,"members":[' + b"[]," * 11_000_000 + b"0]}")
+    with pytest.raises(RunError, match="list of contents is too long"):
+        unzip_run(tmp_path / "list.zip", tmp_path / "back")
+
+
+def test_a_list_of_contents_of_long_names_is_read(run, tmp_path):
+    points = run.path / "lab" / "points"
+    points.mkdir(parents=True)
+    for number in range(50):
+        (points / ("\U0001f600" * 50 + f"{number}.json")).write_text("{}")
+    zip_run(run, tmp_path / "run.zip", "all", bytes)
+    unzip_run(tmp_path / "run.zip", tmp_path / "back")
+    assert len(list((tmp_path / "back" / "lab" / "points").iterdir())) == 50
+
+
+def replaced(name: str, data: bytes):
+    """A change of one member that the list of contents goes along with."""
+
+    def change(members):
+        members[name] = data
+        entry = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        listed(lambda tree: tree["members"].update({name: entry}))(members)
+
+    return change
+
+
+DAMAGED = {
+    "deep": ("environment.json", b"[" * 200_000),
+    "too deep to go through": ("environment.json", b'{"data": {"a": ' + b"[" * 400 + b"]" * 400 + b"}}"),
+    "no keys": ("environment.json", b"[]"),
+    "odd parts": ("environment.json", b'{"given": 5}'),
+    "best": ("checkpoints/best", b"9" * 6000),
+    "latest": ("checkpoints/latest", b"best\n"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_a_zip_is_refused_where_what_every_command_reads_is_damaged(zipped, tmp_path, kind):
+    name, data = DAMAGED[kind]
+    with pytest.raises(RunError, match="A member is damaged") as caught:
+        unzip_run(rewritten(zipped, replaced(name, data)), tmp_path / "back")
+    assert name in str(caught.value)
+    assert not (tmp_path / "back").exists()
+
+
+def test_a_zip_with_a_long_environment_is_refused(zipped, tmp_path, monkeypatch):
+    monkeypatch.setattr(archive_reading, "MAX_ENVIRONMENT", 10)
+    with pytest.raises(RunError, match="too long"):
+        unzip_run(zipped, tmp_path / "back")
+
+
+def test_damaged_files_of_a_run_are_left_out_of_its_zip(run, tmp_path):
+    for name in ("environment.json", "lab/points/deep.json"):
+        (run.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (run.path / name).write_text("[" * 200_000)
+    (run.checkpoints_path / "best").write_text("9" * 6000)
+    (run.checkpoints_path / "\u00b2").mkdir()
+    written = zip_run(run, tmp_path / "run.zip", "latest", bytes)
+    assert {"environment.json (it is damaged)", "lab/points/deep.json (it is damaged)"} < set(written.left_out)
+    assert written.checkpoints == [192]

@@ -8,7 +8,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from ganlet.errors import ConfigError, EnvironmentProblem, RunError
+from ganlet.errors import ConfigError, EnvironmentProblem, ResourceProblem, RunError
 from ganlet.hub import HubName
 from ganlet.runs.folder import RunFolder
 from ganlet.runs.hub import given_run, pinned, place_beside, stem_of
@@ -155,6 +155,24 @@ def test_without_the_hub_what_was_fetched_before_serves_and_it_is_said(hub, soun
     with caplog.at_level(logging.WARNING, "ganlet"):
         assert given_run(NAME).read_bytes() == sound
     assert "as it was fetched before" in caplog.text
+
+
+def test_a_cache_of_the_hub_that_cannot_be_used_is_told_by_its_folder(hub, sound, tmp_path, monkeypatch):
+    hub.put("somebody/faces", {GENERATOR: sound})
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "file" / "hub"))
+    with pytest.raises(EnvironmentProblem, match="cache of the hub cannot be used") as caught:
+        given_run(NAME)
+    assert caught.value.where == str(tmp_path / "file" / "hub")
+    assert "HF_HOME" in caught.value.hint
+
+
+def test_a_disk_that_is_full_while_fetching_is_told(hub, sound, tmp_path, file_size_limit):
+    save_generator(tmp_path / "large", {"w": torch.zeros(100_000)}, "{}")
+    hub.put("somebody/faces", {GENERATOR: (tmp_path / "large").read_bytes()})
+    with file_size_limit(20_000), pytest.raises(ResourceProblem, match="disk is full"):
+        given_run(NAME)
+    assert given_run(NAME).is_file()
 
 
 def test_without_the_library_the_extra_is_named(monkeypatch):

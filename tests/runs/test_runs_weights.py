@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import json
 import pickle
+import struct
 
 import pytest
 import safetensors.torch
 import torch
 
 from ganlet.errors import ResourceProblem, RunError, TrainingError
+from ganlet.runs import weights
 from ganlet.runs.weights import load_generator_file, save_generator
 
 CONFIG = json.dumps({"seed": 3, "data": {"size": [32, 32]}})
@@ -123,3 +125,48 @@ def test_without_room_the_old_file_stays(tmp_path, file_size_limit):
         save_generator(path, {"w": torch.zeros(30_000)}, CONFIG)
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def raw(metadata: str, tensors: dict | None = None, data: bytes = b"") -> bytes:
+    """A safetensors file with that text as our metadata, put together by hand."""
+    header = json.dumps({"__metadata__": {"ganlet": metadata}, **(tensors or {})}).encode()
+    return struct.pack("<Q", len(header)) + header + data
+
+
+ODD_HEADERS = {
+    "deep": raw("[" * 200_000),
+    "deep within": raw('{"schema":1,"config":' + "[" * 600 + "]" * 600 + "}"),
+    "NaN": raw('{"schema":1,"config":{"a":NaN},"sha256":"x"}'),
+    "infinity": raw('{"schema":1,"config":{"a":1e400},"sha256":"x"}'),
+    "digits": raw('{"schema":1,"config":{"a":' + "9" * 5000 + '},"sha256":"x"}'),
+    "four bits": raw('{"schema":1,"config":{}}', {"a": {"dtype": "F4", "shape": [2], "data_offsets": [0, 1]}}, b"\0"),
+    "powers": raw('{"schema":1,"config":{}}', {"a": {"dtype": "F8_E8M0", "shape": [1], "data_offsets": [0, 1]}}, b"\0"),
+}
+
+
+@pytest.mark.parametrize("kind", ODD_HEADERS)
+def test_headers_that_nobody_writes_are_refused(tmp_path, kind):
+    path = tmp_path / "generator.safetensors"
+    path.write_bytes(ODD_HEADERS[kind])
+    with pytest.raises(RunError, match=r"not written by ganlet|damaged"):
+        load_generator_file(path)
+
+
+ODD_METADATA = {
+    "config": 5,
+    "images_seen": "abc",
+    "images_seen ": [1],
+    "images_seen  ": 10**400,
+    "given": 5,
+    "labels": {"a": 1},
+    "data_fingerprint": {"a": 1},
+}
+
+
+@pytest.mark.parametrize("key", ODD_METADATA)
+def test_metadata_of_another_kind_are_refused_though_the_hash_fits(tmp_path, key):
+    path, metadata = tmp_path / "generator.safetensors", {"schema": 1, "config": {}, key.strip(): ODD_METADATA[key]}
+    metadata["sha256"] = weights._digest({"w": torch.zeros(3)}, metadata)
+    safetensors.torch.save_file({"w": torch.zeros(3)}, path, {weights.KEY: weights._canonical(metadata)})
+    with pytest.raises(RunError, match="none that ganlet writes"):
+        load_generator_file(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -113,6 +114,27 @@ def test_only_an_earlier_zip_of_the_same_run_is_overwritten(straight, start, tmp
         with pytest.raises(ConfigError, match="no zip of this run"):
             other.zip(tmp_path / name)
         assert (tmp_path / name).read_bytes() == before
+
+
+def test_the_zip_of_a_run_without_an_id_is_that_of_no_other(straight, tmp_path):
+    for name in ("first", "second"):
+        shutil.copytree(straight.path, tmp_path / name)
+        (tmp_path / name / "environment.json").unlink()
+    zip_run(tmp_path / "first", tmp_path / "run.zip", checkpoints="none")
+    before = (tmp_path / "run.zip").read_bytes()
+    with pytest.raises(ConfigError, match="no zip of this run"):
+        zip_run(tmp_path / "second", tmp_path / "run.zip", checkpoints="none")
+    assert (tmp_path / "run.zip").read_bytes() == before
+
+
+def test_a_pipe_is_neither_replaced_nor_waited_for(straight, cli, tmp_path):
+    os.mkfifo(tmp_path / "run.zip")
+    code, _, errors = cli("zip", straight.path, "--out", tmp_path / "run.zip")
+    assert code == 2
+    assert "no zip of this run" in errors
+    code, _, errors = cli("unzip", tmp_path / "run.zip")
+    assert code == 2
+    assert "This is no file" in errors
 
 
 @pytest.mark.parametrize(

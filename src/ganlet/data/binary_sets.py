@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,10 @@ from ganlet.paths import printable, shortened
 STL10_SHAPE = (3, 96, 96)  # planes, columns, rows
 STL10_LABELS = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
 SVHN_SHAPE = (32, 32, 3)
+NUMBERS = {"uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "single", "double"}  # of MATLAB
 BLOCK = 256
+# Of what a compressed file says to hold: pictures of digits compress to about a half, a bomb to a thousandth.
+MAX_RATIO, ALWAYS_ALLOWED = 100, 64 * 2**20
 
 
 def open_cifar_pickles(kind: str, folder: Path, names: Sequence[str], meta: str, labels: str, names_key: str) -> Source:
@@ -93,13 +97,21 @@ def open_svhn(paths: Sequence[Path]) -> Source:
     labels: list[np.ndarray] = []
     for path in paths:
         try:
-            shapes = {name: shape for name, shape, _ in scipy_io.whosmat(path)}
+            found = {name: (shape, kind) for name, shape, kind in scipy_io.whosmat(path)}
         except Exception as error:
             raise _damaged("SVHN", path, shortened(printable(error)), "a whole MATLAB file of version 5") from error
+        shapes = {name: shape for name, (shape, _) in found.items()}
         shape = shapes.get("X", ())
         if len(shape) != 4 or shape[:3] != SVHN_SHAPE or "y" not in shapes:
             raise _damaged("SVHN", path, ", ".join(f"{name} {shape}" for name, shape in shapes.items()) or "nothing",
                            "X (32, 32, 3, n) and y (n, 1)")  # fmt: skip
+        kinds = {name: found[name][1] for name in ("X", "y")}
+        if not NUMBERS.issuperset(kinds.values()):  # such as cells, of which their size is not told
+            raise _damaged("SVHN", path, ", ".join(f"{name} of type {kind}" for name, kind in kinds.items()), "numbers")
+        declared = sum(math.prod(map(int, shapes[name])) * (1 if kinds[name] == "uint8" else 8) for name in kinds)
+        if declared > max(ALWAYS_ALLOWED, MAX_RATIO * path.stat().st_size):
+            raise _damaged("SVHN", path, f"{path.stat().st_size:,} bytes that say to hold {declared:,}",
+                           f"at most {MAX_RATIO} times as many")  # fmt: skip
         numbers = np.asarray(arrays(path, variable_names=("y",))["y"]).reshape(-1)
         if len(numbers) != shape[3] or not np.isin(numbers, range(11)).all():
             raise _damaged("SVHN", path, f"{len(numbers)} labels", f"{shape[3]} from 1 to 10")

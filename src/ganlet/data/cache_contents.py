@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -21,7 +20,7 @@ from typing import Literal
 
 from filelock import FileLock, Timeout
 
-from ganlet.data.cache import NO_LOCKS, cache_folder, cache_problems
+from ganlet.data.cache import NO_LOCKS, building_folder, cache_folder, cache_problems
 from ganlet.data.pack import pack_path
 from ganlet.data.stacked import STACKED
 from ganlet.errors import ConfigError
@@ -53,7 +52,7 @@ class Kept:
     fingerprint: str
     sources: list[str] = field(default_factory=list)  # absolute where they are paths
     files: list[Path] = field(default_factory=list)
-    keys: list[str] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)  # the locks under which it is built
     size: int = 0
     last_used: float = 0.0
     folder: Path | None = None
@@ -100,6 +99,11 @@ def note_run(home: Path, source: str) -> None:
         os.replace(temporary, note)
 
 
+def lock_of_run(digest: str) -> str:
+    """What the lock is called under which a run from a zip file is opened, and removed."""
+    return f"run-{digest}"
+
+
 def source_of_run(run: Path) -> Path | None:
     """The zip file that a run in the cache was opened from last; None for a run anywhere else."""
     if run.parent.parent != cache_folder() / RUNS:
@@ -140,7 +144,7 @@ def contents() -> list[Kept]:
             kept.add(note)
         kept.sources = list(dict.fromkeys(map(_plain, kept.sources)))
     for note in cache.glob(f"{RUNS}/*.json"):
-        run = Kept(note.stem, _sources(note), folder=note.with_suffix(""), kind="run")
+        run = Kept(note.stem, _sources(note), keys=[lock_of_run(note.stem)], folder=note.with_suffix(""), kind="run")
         for path in [note, *sorted(note.with_suffix("").rglob("*"))]:
             if path.is_file():
                 run.add(path)
@@ -157,12 +161,18 @@ def remove(kept: Iterable[Kept]) -> tuple[list[Kept], list[Kept]]:
     for one in kept:
         with _alone(one) as alone:
             if alone:
+                if one.folder is not None:
+                    _remove_whole(one.folder)
                 for path in sorted(one.files, key=lambda path: path.suffix == ".npy"):  # first what leads there
                     path.unlink(missing_ok=True)
-                if one.folder is not None:
-                    shutil.rmtree(one.folder, ignore_errors=True)
             (removed if alone else used).append(one)
     return removed, used
+
+
+def _remove_whole(folder: Path) -> None:
+    """Take a folder away in one move, so that no part of it is left in its place; what a kill leaves is swept later."""
+    with suppress(FileNotFoundError), building_folder(cache_folder()) as away:
+        os.rename(folder, away / folder.name)
 
 
 def keep_within_limit() -> list[Kept]:

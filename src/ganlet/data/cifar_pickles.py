@@ -2,7 +2,8 @@
 
 A pickle names functions, and whoever unpickles calls them. Here five names are known, and none stands for the function
 that it names: each gives a stand-in that only keeps what it is handed. So a file can make dicts, lists, numbers, text,
-bytes and stand-ins of arrays, and nothing else happens, whatever is in it.
+bytes and stand-ins of arrays, and nothing else happens, whatever is in it. Its opcodes are looked at before any is
+carried out: a few of them could take all memory, or nest tuples until their hash ends the process.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import io
 import math
 import pickle
+import pickletools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,17 @@ from ganlet.paths import printable, shortened
 
 MAX_BYTES = 2**30  # the largest official file has 154 MB
 RECORD = (3, 32, 32)  # planes of red, green and blue
+MAX_TUPLES = 1000  # an array has six, and each bytes of Python 3 in a pickle for Python 2 has one
+# What pickles of dicts, lists, numbers, text, bytes and arrays are made of; others have DUP, sets or persistent ids.
+TUPLES = {"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"}
+PUTS, GETS = {"PUT", "BINPUT", "LONG_BINPUT"}, {"GET", "BINGET", "LONG_BINGET"}
+OPCODES = {
+    *TUPLES, *PUTS, *GETS, "MEMOIZE", "PROTO", "FRAME", "STOP", "MARK", "EMPTY_TUPLE", "GLOBAL", "STACK_GLOBAL",
+    *("EMPTY_DICT", "DICT", "SETITEM", "SETITEMS", "EMPTY_LIST", "LIST", "APPEND", "APPENDS", "REDUCE", "BUILD"),
+    *("NONE", "NEWTRUE", "NEWFALSE", "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4"),
+    *("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
+    *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -41,13 +54,18 @@ def read_batch(path: Path) -> Batch:
         raise _damaged(path, "no array of pictures", "data")
     _, shape, dtype, is_fortran, data = state
     kind, size = getattr(dtype, "kind", None), math.prod(RECORD)
-    whole = isinstance(shape, tuple) and len(shape) == 2 and all(type(side) is int for side in shape)
+    whole = isinstance(shape, tuple) and len(shape) == 2 and all(_is_below(MAX_BYTES, side) for side in shape)
     if not whole or shape[1] != size or kind != "u1" or is_fortran or not isinstance(data, bytes):
-        raise _damaged(path, f"an array of {kind}, {shortened(str(shape))}", f"bytes (n, {size})")
+        sides = " x ".join(map(str, shape)) if whole else "of no such shape"  # else it can be anything, however large
+        raise _damaged(path, f"an array of {shortened(str(kind))}, {sides}", f"bytes (n, {size})")
     if len(data) != math.prod(shape):
         raise _damaged(path, f"{len(data)} bytes of pictures", f"{math.prod(shape)}, as its array says")
     for name, numbers in labels.items():
-        if not isinstance(numbers, list) or len(numbers) != shape[0] or any(type(one) is not int for one in numbers):
+        if (
+            not isinstance(numbers, list)
+            or len(numbers) != shape[0]
+            or not all(_is_below(MAX_BYTES, one) for one in numbers)
+        ):
             raise _damaged(path, f"{name} that are no numbers, or too few", f"{shape[0]}, one for each picture")
     return Batch(np.frombuffer(data, np.uint8).reshape(-1, *RECORD), labels)
 
@@ -65,7 +83,9 @@ def read_pickle(path: Path) -> dict[str, Any]:
     if path.stat().st_size > MAX_BYTES:
         raise _damaged(path, f"{path.stat().st_size} bytes", f"at most {MAX_BYTES}")
     try:
-        found = _unpickler(path.read_bytes()).load()
+        data = path.read_bytes()
+        _require_plain(data)
+        found = _unpickler(data).load()
     except pickle.UnpicklingError as error:
         if isinstance(error, _Forbidden):
             raise DataError(
@@ -87,6 +107,34 @@ class _Forbidden(pickle.UnpicklingError):
     """A name that is not known."""
 
 
+def _require_plain(data: bytes) -> None:
+    """Raise UnpicklingError for opcodes that no file of CIFAR has, or that would take far more memory than the file.
+
+    A tuple can be the key of a dict, whose hash goes through all of it: so tuples are few, and none is used twice.
+    """
+    num_tuples, kept, tuples, just_made = 0, set[int](), set[int](), False
+    for opcode, argument, position in pickletools.genops(data):
+        name = opcode.name
+        if name not in OPCODES:
+            raise pickle.UnpicklingError(f"{name} at byte {position}, which no file of CIFAR has")
+        if name in PUTS or name == "MEMOIZE":
+            index = len(kept) if name == "MEMOIZE" else int(argument)  # pyright: ignore[reportArgumentType]
+            if index > (position or 0):  # picklers count from 0 or 1, and all places up to it take memory
+                raise pickle.UnpicklingError(f"a place in memory that is too high, at byte {position}")
+            kept.add(index)
+            if just_made:
+                tuples.add(index)
+            else:
+                tuples.discard(index)
+            continue
+        if name in GETS and argument in tuples:
+            raise pickle.UnpicklingError(f"a tuple that is used twice, at byte {position}")
+        just_made = name in TUPLES
+        num_tuples += just_made
+        if num_tuples > MAX_TUPLES:
+            raise pickle.UnpicklingError(f"more than {MAX_TUPLES:,} tuples")
+
+
 def _unpickler(data: bytes) -> pickle.Unpickler:
     """An unpickler with stand-ins of its own: a file that tampers with them spoils nobody else's."""
 
@@ -106,7 +154,7 @@ def _unpickler(data: bytes) -> pickle.Unpickler:
 
     def encode(text: str, encoding: str) -> bytes:  # how bytes are written for Python 2
         if encoding != "latin1":
-            raise ValueError(f"text in {encoding}")
+            raise ValueError("text in another encoding than latin1")
         return str.encode(text, "latin1")
 
     known = {
@@ -127,6 +175,11 @@ def _unpickler(data: bytes) -> pickle.Unpickler:
             raise _Forbidden("an object that lies elsewhere")
 
     return Restricted(io.BytesIO(data), encoding="bytes")  # as text of Python 2 is bytes
+
+
+def _is_below(most: int, value: object) -> bool:
+    """Whether a value is a number that a message can show: a pickle may hold one with millions of digits."""
+    return type(value) is int and -most < value < most
 
 
 def _text(value: bytes | str) -> str:

@@ -30,7 +30,8 @@ def build_network(
         shape["grow_from"] = grow_from
     with torch.random.fork_rng(devices=[]):  # PyTorch draws weights of its own first
         network = settings.module()(**shape, **settings.arguments())
-    initialise(network, settings.initial, derive(seed, f"initial/{name}"))
+    if torch.get_default_device().type != "meta":  # an outline has no weights to draw
+        initialise(network, settings.initial, derive(seed, f"initial/{name}"))
     if settings.spectral:
         # The discriminator was the first to have one, and its stream is part of what old runs were.
         stream = "initial/spectral" if name == "discriminator" else f"initial/{name} spectral"

@@ -21,11 +21,13 @@ from filelock import FileLock, Timeout
 from ganlet import __version__
 from ganlet.config import plain_yaml, portable_tree
 from ganlet.errors import ConfigError, RunError
-from ganlet.runs.files import TEMPORARY, fsync_directory, os_errors_explained
+from ganlet.runs.environment import parse_environment
+from ganlet.runs.files import TEMPORARY, fsync_directory, os_errors_explained, sweep_beside
 from ganlet.runs.folder import CONFIG, RunFolder
 from ganlet.runs.lock import LOCK
-from ganlet.runs.manifest import MANIFEST, META, describe, directory_name, examine, to_json
+from ganlet.runs.manifest import MANIFEST, META, MOMENT, describe, directory_name, examine, to_json
 from ganlet.runs.places import places_of, tells, without_places
+from ganlet.runs.plain_json import read_json
 
 SCHEMA, CONTENTS = 1, "ganlet.json"
 CHOICES = ("none", "latest", "all")
@@ -38,7 +40,7 @@ MEMBER = re.compile(
     r"config\.yaml|environment\.json|(metrics|evaluations)\.jsonl|generator\.safetensors|(report|lab)\.html|README\.md"
     r"|(loss|samples)\.png|samples/[\w-]+\.(png|webp)|lab/encoder\.safetensors"
     r"|lab/(points|directions)/[^/\\:*?\"<>|\x00-\x1f\x7f]+\.(safetensors|json)"
-    r"|checkpoints/(latest|best|[0-9]{9,}/\w+\.(safetensors|json))"
+    rf"|checkpoints/(latest|best|({MOMENT})/\w+\.(safetensors|json))"
 )
 COMPRESSED = (".png", ".webp", ".safetensors")
 LISTED = 3  # files of a folder that are named one by one
@@ -72,6 +74,7 @@ def zip_run(folder: RunFolder, target: Path, checkpoints: str, generator: Callab
     hashes: dict[str, dict[str, Any]] = {}
     temporary = target.with_name(f"{TEMPORARY}{os.getpid()}-{target.name}")
     with os_errors_explained(target):
+        sweep_beside(target)
         try:
             with open(temporary, "wb") as file:
                 with zipfile.ZipFile(file, "w") as archive:
@@ -91,6 +94,8 @@ def zip_run(folder: RunFolder, target: Path, checkpoints: str, generator: Callab
 def is_archive(path: Path) -> bool:
     """Whether a path is meant as the zip of a run: by its name, or as its first bytes say."""
     try:
+        if not path.is_file():  # such as a pipe, which could be waited for for ever
+            return False
         with open(path, "rb") as file:
             return path.suffix.lower() == SUFFIX or file.read(len(MAGIC)) == MAGIC
     except OSError:  # a folder, nothing, or not to be read
@@ -120,7 +125,7 @@ def is_in_use(folder: RunFolder) -> bool:
 def run_id_of(folder: RunFolder) -> str | None:
     """The id of a run by its environment.json; None where that is not there or damaged."""
     try:
-        return str(json.loads(folder.environment_path.read_text("utf-8"))["run_id"])
+        return str(read_json(folder.environment_path.read_text("utf-8"))["run_id"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -130,7 +135,7 @@ def _chosen(folder: RunFolder, checkpoints: str) -> tuple[list[int], list[str]]:
     if checkpoints not in CHOICES:
         expected = ", ".join(CHOICES)
         raise ConfigError("There is no such choice.", where="--checkpoints", got=checkpoints, expected=expected)
-    known = sorted(_moment(path) for path in folder.checkpoints_path.glob("*") if path.name.isdigit())
+    known = sorted(_moment(path) for path in folder.checkpoints_path.glob("*") if re.fullmatch(MOMENT, path.name))
     if checkpoints == "none":
         return [], []
     chosen, problems, best = set[int](), list[str](), _pointer(folder, "best")
@@ -154,7 +159,7 @@ def _pointer(folder: RunFolder, name: str) -> int | None:
         text = (folder.checkpoints_path / name).read_text("ascii").strip()
     except (OSError, ValueError):
         return None
-    return int(text) if text.isdigit() else None
+    return int(text) if re.fullmatch(MOMENT, text) else None
 
 
 def _others(folder: RunFolder) -> list[str]:
@@ -180,7 +185,11 @@ def _members(
     for name in sorted(path.relative_to(folder.path).as_posix() for path in folder.path.rglob("*") if path.is_file()):
         if MEMBER.fullmatch(name) is None or name.startswith("checkpoints/"):
             continue
-        data = _cleaned(name, (folder.path / name).read_bytes(), places)
+        try:
+            data = _cleaned(name, (folder.path / name).read_bytes(), places)
+        except ValueError:  # as JSON: then nobody knows what it tells
+            left_out.append(f"{name} (it is damaged)")
+            continue
         if tells(data, places) and name == folder.generator_path.name:  # older versions wrote the whole path
             data = generator()
         if tells(data, places):
@@ -196,8 +205,8 @@ def _members(
                 got=problems[0],
                 hint="type the same command again",
             )
-        manifest = json.loads(files.pop(MANIFEST))
-        meta = json.loads(files[META])
+        manifest = read_json(files.pop(MANIFEST))
+        meta = read_json(files[META])
         files[META] = to_json(without_places({**meta, "config": portable_tree(meta["config"])}, places))
         files[MANIFEST] = describe(moment, manifest["run_id"], files)
         for name, data in sorted(files.items()):
@@ -212,14 +221,14 @@ def _cleaned(name: str, data: bytes, places: dict[str, str]) -> bytes:
     if name == CONFIG:
         return plain_yaml.dump(without_places(portable_tree(plain_yaml.load(data, CONFIG)), places)).encode()
     if name == "environment.json":
-        tree = without_places(json.loads(data), places)
+        tree = without_places(parse_environment(data), places)
         tree["sessions"] = [
             {key: value for key, value in session.items() if key not in OF_THE_MACHINE}
-            for session in tree.get("sessions", [])
+            for session in tree.get("sessions") or []
         ]
         return json.dumps(tree, indent=1).encode()
     if name.startswith("lab/") and name.endswith(".json"):
-        cleaned = without_places(tree := json.loads(data), places)
+        cleaned = without_places(tree := read_json(data), places)
         return data if cleaned == tree else json.dumps(cleaned, indent=2).encode()
     if name.endswith(".jsonl"):
         lines = data.split(b"\n")[:-1]  # what a writer has not ended yet is no row
@@ -229,7 +238,7 @@ def _cleaned(name: str, data: bytes, places: dict[str, str]) -> bytes:
 
 def _row(line: bytes, places: dict[str, str]) -> bytes:
     try:
-        row = json.loads(line)
+        row = read_json(line)
     except ValueError:  # torn by a kill: it counts for nothing, and could hold anything
         return b""
     cleaned = without_places(row, places)

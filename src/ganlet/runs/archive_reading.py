@@ -13,33 +13,40 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ganlet.config import parse_yaml
 from ganlet.config.schema import SCHEMA_VERSION
 from ganlet.data.cache import build_lock, building_folder, cache_folder, cache_problems
-from ganlet.data.cache_contents import RUNS, keep_within_limit, note_run
+from ganlet.data.cache_contents import RUNS, keep_within_limit, lock_of_run, note_run
 from ganlet.errors import GanletError, RunError
 from ganlet.paths import printable, shortened
 from ganlet.runs.archive import CONTENTS, MEMBER, SCHEMA
-from ganlet.runs.files import TEMPORARY, fsync_directory, os_errors_explained, require_space
-from ganlet.runs.folder import CONFIG
+from ganlet.runs.environment import parse_environment
+from ganlet.runs.files import TEMPORARY, fsync_directory, os_errors_explained, require_space, sweep_beside
+from ganlet.runs.folder import CONFIG, RunFolder
+from ganlet.runs.manifest import MOMENT
 
 CHUNK = 2**20
-MAX_MEMBERS, MAX_CONTENTS = 100_000, 32 * 2**20
+MAX_MEMBERS, MAX_ENVIRONMENT = 100_000, 16 * 2**20
+# What the list of contents has of each member beside its name, whose characters take up to 12 bytes in JSON, and of
+# the run. More is made only to take memory when it is read.
+OF_A_MEMBER, OF_A_CHARACTER, OF_THE_RUN = 200, 12, 16_384
 # Rows of numbers compress to about a tenth; a bomb to a thousandth.
 MAX_RATIO, ALWAYS_ALLOWED = 100, 64 * 2**20
 UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, struct.error, NotImplementedError, RuntimeError, ValueError)
 AGAIN = "get the file again from where it came"
 
 
-def unzip_run(file: Path, target: Path) -> None:
+def unzip_run(file: Path, target: Path, stream: BufferedReader | None = None) -> None:
     """Write the run in a zip to the new folder `target`, whole or not at all.
 
-    Raises `RunError` for what is no such zip, was changed, cut short, is of a newer version or looks like an attack,
-    and where there is something at `target`; else as `files.os_errors_explained` does.
+    `stream` has the file's bytes, where it was opened before. Raises `RunError` for what is no such zip, was changed,
+    cut short, is of a newer version or looks like an attack, and where there is something at `target`; else as
+    `files.os_errors_explained` does.
     """
     if os.path.lexists(target):
         raise RunError(
@@ -48,16 +55,17 @@ def unzip_run(file: Path, target: Path) -> None:
             expected="the name of a new folder",
             hint="choose another one with --out",
         )
-    with opened_archive(file) as (archive, members):
+    with opened_archive(file, stream) as (archive, members):
         temporary = target.with_name(f"{TEMPORARY}{os.getpid()}-{target.name}")
         total = sum(entry["size"] for entry in members.values())
         with os_errors_explained(target, total):
+            sweep_beside(target)
             require_space(target.absolute().parent, total)
             try:
                 temporary.mkdir()
                 for name, entry in members.items():
                     _extract(archive, name, entry, temporary / name, file)
-                _require_readable(temporary / CONFIG, file)
+                _require_readable(temporary, file)
                 fsync_directory(temporary)
                 os.rename(temporary, target)
                 fsync_directory(target.absolute().parent)
@@ -67,38 +75,49 @@ def unzip_run(file: Path, target: Path) -> None:
 
 def opened_run(file: Path) -> Path:
     """The folder of a zip's run in the cache, where it is opened once, by the hash of the file. Raises as above."""
-    with _errors_explained(file), open(file, "rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()[:32]
     cache = cache_folder()
-    home = cache / RUNS / digest
-    with cache_problems(cache, 0):
-        home.parent.mkdir(parents=True, exist_ok=True)
-    with build_lock(cache, f"run-{digest}"):
-        if not home.is_dir():
-            with opened_contents(file) as contents:
-                name = _plain_name(contents.get("run"))
-            with building_folder(cache) as building:
-                (building / "opened").mkdir()
-                unzip_run(file, building / "opened" / name)
-                with cache_problems(cache, 0):
-                    os.rename(building / "opened", home)
-    note_run(home, str(file.absolute()))
+    with _stream(file) as stream:  # one for all, as another file may take the place of this one
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()[:32]
+        home = cache / RUNS / digest
+        with cache_problems(cache, 0):
+            home.parent.mkdir(parents=True, exist_ok=True)
+        with build_lock(cache, lock_of_run(digest)):
+            run = _run_in(home)
+            if run is None:
+                with opened_contents(file, stream) as contents:
+                    name = _plain_name(contents.get("run"))
+                with building_folder(cache) as building:
+                    (building / "opened").mkdir()
+                    unzip_run(file, building / "opened" / name, stream)
+                    with cache_problems(cache, 0):
+                        if home.exists():  # with only a part of a run in it
+                            os.rename(home, building / "hollow")
+                        os.rename(building / "opened", home)
+                run = home / name
+            note_run(home, str(file.absolute()))  # still under the lock, without which it could be removed
     keep_within_limit()
-    (run,) = [path for path in home.iterdir() if path.is_dir()]
     return run
 
 
+def _run_in(home: Path) -> Path | None:
+    """The run in a folder of the cache; None where there is none, or only a part of one."""
+    found = [path for path in home.iterdir() if (path / CONFIG).is_file()] if home.is_dir() else []
+    return found[0] if len(found) == 1 else None
+
+
 @contextmanager
-def opened_contents(file: Path) -> Iterator[dict[str, Any]]:
+def opened_contents(file: Path, stream: BufferedReader | None = None) -> Iterator[dict[str, Any]]:
     """The list of contents of a zip, of which nothing else is looked at. Raises `RunError`."""
-    with _errors_explained(file), zipfile.ZipFile(file) as archive:
+    with _archive(file, stream) as archive:
         yield _contents(archive, file)
 
 
 @contextmanager
-def opened_archive(file: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, dict[str, Any]]]]:
+def opened_archive(
+    file: Path, stream: BufferedReader | None = None
+) -> Iterator[tuple[zipfile.ZipFile, dict[str, dict[str, Any]]]]:
     """A zip whose names, sizes and list of contents are in order, and the members by name; raises `RunError`."""
-    with _errors_explained(file), open(file, "rb") as stream, zipfile.ZipFile(stream) as archive:
+    with _archive(file, stream) as archive:
         there = _names(archive, file)
         contents = _contents(archive, file)
         members = _listed(contents, file)
@@ -112,6 +131,27 @@ def opened_archive(file: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, dict
             if there[name].file_size != entry["size"]:
                 raise _refused(file, "A member was changed.", f"{name}, {there[name].file_size:,} bytes")
         yield archive, members
+
+
+@contextmanager
+def _archive(file: Path, stream: BufferedReader | None) -> Iterator[zipfile.ZipFile]:
+    """A zip, of the file as it was opened before, where it was."""
+    with (
+        _errors_explained(file),
+        _stream(file) if stream is None else nullcontext(stream) as source,
+        zipfile.ZipFile(source) as archive,
+    ):
+        yield archive
+
+
+@contextmanager
+def _stream(file: Path) -> Iterator[BufferedReader]:
+    """The bytes of a file. Raises `RunError` for what is none, such as a pipe, which could be waited for for ever."""
+    with _errors_explained(file):
+        if not stat.S_ISREG(os.stat(file).st_mode):
+            raise RunError("This is no file.", where=printable(file), expected="a file that `ganlet zip` wrote")
+        with open(file, "rb") as stream:
+            yield stream
 
 
 def _names(archive: zipfile.ZipFile, file: Path) -> dict[str, zipfile.ZipInfo]:
@@ -163,7 +203,8 @@ def _contents(archive: zipfile.ZipFile, file: Path) -> dict[str, Any]:
             expected=f"a file that `ganlet zip` wrote, with {CONTENTS} in it",
             hint="pictures in an archive are for ganlet train; a run is packed by: ganlet zip RUN",
         ) from None
-    if info.file_size > MAX_CONTENTS:
+    names = archive.namelist()
+    if info.file_size > OF_THE_RUN + sum(OF_A_MEMBER + OF_A_CHARACTER * len(name) for name in names):
         raise _refused(file, "The list of contents is too long.", f"{info.file_size:,} bytes")
     with suppress(RecursionError, ValueError):
         contents = json.loads(archive.read(info))
@@ -225,9 +266,20 @@ def _read(source: Any, name: str, file: Path) -> bytes:
         raise _damaged(file, name, error) from None
 
 
-def _require_readable(config: Path, file: Path) -> None:
-    """Raise where the config is no text, or of a newer version: nothing of the run could be used then."""
-    tree = parse_yaml(config.read_bytes(), f"{printable(file)}, {CONFIG}")
+def _require_readable(run: Path, file: Path) -> None:
+    """Raise where what every command reads is damaged, or of a newer version: nothing could be used then."""
+    for name in ("checkpoints/latest", "checkpoints/best"):
+        if (run / name).is_file() and not re.fullmatch(rf"({MOMENT})\n?", _start_of(run / name)):
+            raise _refused(file, "A member is damaged.", name)
+    environment = RunFolder(run).environment_path
+    if environment.is_file():
+        if environment.stat().st_size > MAX_ENVIRONMENT:
+            raise _refused(file, "A member is too long.", environment.name)
+        try:
+            parse_environment(environment.read_bytes())
+        except ValueError as error:
+            raise _refused(file, "A member is damaged.", f"{environment.name}: {error}") from None
+    tree = parse_yaml((run / CONFIG).read_bytes(), f"{printable(file)}, {CONFIG}")
     version = tree.get("schema_version", SCHEMA_VERSION)
     if not isinstance(version, int) or version > SCHEMA_VERSION:
         raise RunError(
@@ -237,6 +289,11 @@ def _require_readable(config: Path, file: Path) -> None:
             expected=f"at most {SCHEMA_VERSION}",
             hint="pip install --upgrade ganlet",
         )
+
+
+def _start_of(path: Path) -> str:
+    with open(path, "rb") as stream:
+        return stream.read(100).decode("ascii", "replace")
 
 
 def _plain_name(name: object) -> str:

@@ -8,7 +8,6 @@ again. (A sound one whose moment is saved again with other contents moves aside 
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
@@ -20,11 +19,14 @@ from typing import Any, Literal
 
 import safetensors.torch
 import torch
+from safetensors import SafetensorError
 
 from ganlet.errors import CheckpointError
+from ganlet.paths import printable, shortened
 from ganlet.runs import files as storage
 from ganlet.runs.files import os_errors_explained
-from ganlet.runs.manifest import MANIFEST, META, describe, directory_name, examine, to_json
+from ganlet.runs.manifest import MANIFEST, META, MOMENT, describe, directory_name, examine, to_json
+from ganlet.runs.plain_json import read_json
 from ganlet.runs.weights import Tensors, snapshot
 
 SUFFIX = ".safetensors"
@@ -88,10 +90,13 @@ def load(folder: Path, images_seen: int | None = None, run_id: str | None = None
         path = folder / directory_name(moment)
         files, found = examine(path, run_id)
         if not found:
-            meta = json.loads(files.pop(META))
             del files[MANIFEST]
-            members = {name.removesuffix(SUFFIX): safetensors.torch.load(data) for name, data in files.items()}
-            return Checkpoint(moment, members, meta, path, problems)
+            try:
+                meta = read_json(files.pop(META))
+                members = {name.removesuffix(SUFFIX): safetensors.torch.load(data) for name, data in files.items()}
+                return Checkpoint(moment, members, meta, path, problems)
+            except (ValueError, KeyError, SafetensorError) as error:  # of others: hashes fit whatever was written
+                found = [f"{path.name} cannot be read ({type(error).__name__}: {shortened(printable(error))})"]
         problems += found
     anew = f"ganlet train --config {shlex.quote(str(folder.parent / 'config.yaml'))} --out NEW_FOLDER"
     raise CheckpointError(
@@ -142,7 +147,7 @@ def forget_after(folder: Path, images_seen: int, run_id: str | None = None) -> N
 def moments(folder: Path) -> list[int]:
     """The images seen of each checkpoint in `folder`, sound or not, in ascending order."""
     names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-    return sorted(int(name) for name in names if re.fullmatch("[0-9]{9}|[1-9][0-9]{9,}", name))
+    return sorted(int(name) for name in names if re.fullmatch(MOMENT, name))
 
 
 def write_pointer(folder: Path, name: Pointer, images_seen: int) -> None:
@@ -156,7 +161,7 @@ def read_pointer(folder: Path, name: Pointer) -> int | None:
         text = (folder / name).read_bytes().strip()
     except OSError:
         return None
-    return int(text) if re.fullmatch(b"[0-9]{9,}", text) else None
+    return int(text) if re.fullmatch(MOMENT.encode(), text) else None
 
 
 def _delete(path: Path) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ganlet.runs.plain_json import read_json
+
 PACKAGES = ("ganlet", "numpy", "pillow", "safetensors")
 
 # Exact resume is promised for the same build on the same device model with the same number of processes. The number of
@@ -27,6 +29,23 @@ DECISIVE = (
     "world_size",
     "threads",
 )
+
+
+# What environment.json has under these names, where it has them; one of others may have anything.
+KINDS = {"run_id": str, "data": dict, "sessions": list, "given": dict, "labels": list, "weight_norms": dict}
+
+
+def parse_environment(data: bytes) -> dict[str, Any]:
+    """What environment.json says. Raises `ValueError` where it is damaged."""
+    tree = read_json(data)
+    if not isinstance(tree, dict):
+        raise ValueError("it holds no keys and values")
+    for key, kind in KINDS.items():
+        if not isinstance(tree.get(key), kind | None):
+            raise ValueError(f"{key} is of type {type(tree[key]).__name__}")
+    if not all(isinstance(session, dict) for session in tree.get("sessions") or []):
+        raise ValueError("a session holds no keys and values")
+    return tree
 
 
 def describe_environment(device: str, world_size: int = 1) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import itertools
 import os
 import shutil
@@ -77,6 +78,31 @@ def sweep(folder: Path) -> list[str]:
             else:
                 entry.unlink()
     return [entry.name for entry in leftovers]
+
+
+def sweep_beside(path: Path) -> None:
+    """Remove what was to become `path` and lies beside it since the process that wrote it was killed."""
+    for entry in path.absolute().parent.glob(f"{TEMPORARY}*-{glob.escape(path.name)}"):
+        writer = entry.name[len(TEMPORARY) : -len(path.name) - 1]
+        if writer.isdecimal() and not _may_run(writer):
+            with contextlib.suppress(OSError):
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry)
+                else:
+                    entry.unlink()
+
+
+def _may_run(process: str) -> bool:
+    """Whether a process may still be there, which Windows has no harmless way to ask."""
+    if os.name == "nt":
+        return True
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except (OSError, ValueError):
+        pass
+    return True
 
 
 def free_name(path: Path) -> Path:

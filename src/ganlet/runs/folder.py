@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from ganlet.hub import is_hub_name
 from ganlet.paths import given, printable
 from ganlet.runs.files import TEMPORARY, free_name, fsync_directory, os_errors_explained, sweep, write_atomic
 from ganlet.runs.lock import HOLDER, LOCK, run_lock
+from ganlet.runs.plain_json import read_json
 
 CONFIG, GENERATOR = "config.yaml", "generator.safetensors"
 
@@ -167,7 +167,7 @@ class RunFolder:
     def given_names(self) -> list[str]:
         """The names of what was handed in from Python as objects, by environment.json where that can be read."""
         try:
-            environment = json.loads(self.environment_path.read_text("utf-8"))
+            environment = read_json(self.environment_path.read_text("utf-8"))
             return list(handed_in(environment))
         except (OSError, ValueError, AttributeError):
             return []

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ganlet.runs.files import fsync_directory, os_errors_explained
+from ganlet.runs.plain_json import read_json
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -113,7 +114,7 @@ def read_history(path: Path) -> list[dict[str, Any]]:
 
 def _parse(line: bytes) -> dict[str, Any] | None:
     try:
-        row = json.loads(line)
+        row = read_json(line)
     except ValueError:
         return None
     return row if isinstance(row, dict) and isinstance(row.get("images_seen"), int) else None

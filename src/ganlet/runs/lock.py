@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from ganlet.data.cache import NO_LOCKS
 from ganlet.errors import RunError
 from ganlet.runs.files import os_errors_explained
+from ganlet.runs.plain_json import read_json
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ def _holder() -> dict[str, object]:
 
 def _in_use(run: Path) -> RunError:
     try:
-        holder = json.loads((run / HOLDER).read_text())
+        holder = read_json((run / HOLDER).read_text())
         pid, host = int(holder["pid"]), str(holder["host"])
         got = f"process {pid} on {host}, since {holder['start']}"
         hint = f"wait for it, or let it save and stop: kill -TERM {pid}"

@@ -11,8 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ganlet.runs.plain_json import read_json
+
 SCHEMA = 1
 MANIFEST, META = "manifest.json", "meta.json"
+MOMENT = "[0-9]{9}|[1-9][0-9]{9,14}"  # the name of a checkpoint; others may write more digits than a number can have
 
 
 class _Damage(Exception):
@@ -60,7 +63,7 @@ def to_json(value: object) -> bytes:
 
 def _members(data: bytes, name: str, run_id: str | None) -> dict[str, dict[str, Any]]:
     try:
-        manifest = json.loads(data)
+        manifest = read_json(data)
         schema = manifest["schema"]
         # Checked before anything else is read: a newer manifest may look quite different.
         if schema != SCHEMA:
@@ -71,7 +74,7 @@ def _members(data: bytes, name: str, run_id: str | None) -> dict[str, dict[str, 
         if run_id is not None and owner != run_id:
             raise _Damage(f"belongs to another run ({owner} instead of {run_id})")
         entries = {member: {"size": int(entry["size"]), "sha256": entry["sha256"]} for member, entry in members.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise _Damage(f"is unreadable ({type(error).__name__}: {error})") from error
     if META not in entries or any(Path(member).name != member for member in entries):
         raise _Damage("names wrong files")

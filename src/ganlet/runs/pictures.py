@@ -21,6 +21,7 @@ from ganlet.runs.cells import GAP, SHEET_SIDE, grid_boxes
 from ganlet.runs.certificate import Certificate
 from ganlet.runs.files import write_atomic
 from ganlet.runs.folder import RunFolder
+from ganlet.runs.manifest import MOMENT
 from ganlet.runs.picture_files import certificate_text, certified, described
 
 logger = logging.getLogger(__name__)
@@ -106,9 +107,7 @@ def read_png(path: Path) -> np.ndarray:
 def sample_moments(folder: RunFolder) -> list[tuple[int, Path]]:
     """The moments (images seen) of which there is a sample grid, in ascending order, each with its file."""
     paths = list(folder.samples_path.iterdir()) if folder.samples_path.is_dir() else []
-    return sorted(
-        (int(path.stem), path) for path in paths if re.fullmatch(r"([0-9]{9}|[1-9][0-9]{9,})\.png", path.name)
-    )
+    return sorted((int(path.stem), path) for path in paths if re.fullmatch(rf"({MOMENT})\.png", path.name))
 
 
 def progression(folder: RunFolder, config: RunConfig) -> Path | None:

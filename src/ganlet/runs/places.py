@@ -12,10 +12,16 @@ from typing import Any
 from ganlet.config import last_name, read_yaml
 from ganlet.errors import ConfigError
 from ganlet.runs.folder import RunFolder
+from ganlet.runs.plain_json import read_json
 
-# Two names or more behind a root, a home or a drive; an address such as https://host/page is none.
-BELOW = r"(?:[\\/][^\s\\/\"'<>,;:()]+)"
-ABSOLUTE = re.compile(rf"(?<![\w.:/\\~-])(?:~|[A-Za-z]:)?{BELOW}{{2,}}[\\/]?")
+BELOW = r"(?:(?:/+|\\+)[^\s\\/\"'<>,;:()]+)"
+# Two names or more behind a root, a drive, a server or a home, one behind the home of somebody by name. An address such
+# as https://host/page is none, and is looked at first.
+ACCOUNT = r"[\w.+-]{1,64}@[\w.-]{1,255}"  # bounded, for packed numbers are long texts
+ADDRESS = r"(?P<address>(?<!\w)(?:https?|ftp|git|hf|s3|gs)://[^\s\"'<>]*)"
+ABSOLUTE = re.compile(
+    rf"{ADDRESS}|(?<![\w./\\~])(?:(?:{ACCOUNT}:)?(?:~|[A-Za-z]:)?{BELOW}{{2,}}|~[A-Za-z_][\w.-]*{BELOW}+)[\\/]?"
+)
 ROOTED = re.compile(r"[\\/]|[A-Za-z]:[\\/]")
 
 
@@ -29,7 +35,7 @@ def places_of(folder: RunFolder) -> dict[str, str]:
     trees: list[Any] = []
     try:
         trees.append(read_yaml(folder.config_path))
-        trees.append(json.loads(folder.environment_path.read_text("utf-8")))
+        trees.append(read_json(folder.environment_path.read_text("utf-8")))
     except (ConfigError, OSError, ValueError):  # then there is less to be told
         pass
     for text in _texts(trees):
@@ -52,8 +58,14 @@ def without_places(value: Any, places: Mapping[str, str]) -> Any:
     if not isinstance(value, str):
         return value
     for place, instead in places.items():
-        value = re.sub(rf"(?<![\w.]){re.escape(place)}({BELOW}*)[\\/]?(?![\w.-])", partial(_last_of, instead), value)
-    return ABSOLUTE.sub(lambda found: last_name(found[0].replace("\\", "/")), value)
+        value = re.sub(
+            rf"(?<![\w.]){re.escape(place)}({BELOW}*)[\\/]?(?![\w-]|\.\w)", partial(_last_of, instead), value
+        )
+    return ABSOLUTE.sub(lambda found: found["address"] or _last_name(found[0]), value)
+
+
+def _last_name(place: str) -> str:
+    return place.replace("\\", "/").rstrip("/").rpartition("/")[2]
 
 
 def _last_of(instead: str, found: re.Match[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -16,6 +15,7 @@ from ganlet.runs.folder import RunFolder
 from ganlet.runs.history import RESUME, STOP, read_history
 from ganlet.runs.markup import chart, data_uri, render, still
 from ganlet.runs.pictures import film, progression, sample_moments
+from ganlet.runs.plain_json import read_json
 from ganlet.runs.plots import evidence_plot, loss_plot, panels_of
 
 VERSIONS = {"ganlet": "ganlet", "torch": "torch", "numpy": "numpy", "pillow": "pillow", "python": "Python"}
@@ -52,7 +52,7 @@ def write_report(folder: RunFolder, *, facts: Mapping[str, Any]) -> Path:
 def _the_run(folder: RunFolder, config: RunConfig, rows: Rows, facts: Mapping[str, Any]) -> dict[str, Any]:
     """What was trained, on what, with what, and how far."""
     path, source, moments = folder.environment_path, config.data.source, sample_moments(folder)
-    environment = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    environment = read_json(path.read_text("utf-8")) if path.exists() else {}
     session = (environment.get("sessions") or [environment])[-1]
     name = source if ":" in source else Path(source).name or source
     images_seen = max([0, *(moment for moment, _ in moments), *(row["images_seen"] for row in rows)])

@@ -18,11 +18,15 @@ from safetensors import SafetensorError
 from ganlet.config import portable_tree
 from ganlet.errors import RunError, TrainingError
 from ganlet.runs.files import write_atomic
+from ganlet.runs.plain_json import read_json
 
 SCHEMA = 1
 # One key only: safetensors writes several in arbitrary order, and equal generators are promised to be equal files.
 KEY = "ganlet"
 DAMAGED = "The generator file is damaged: its contents do not match its hash."
+# What the metadata hold beside, where it is there: a file of others may have anything under these names.
+KINDS = {"config": dict, "images_seen": int, "given": dict, "labels": list, "data_fingerprint": str}
+MAX_IMAGES = 2**53  # whole numbers beyond are no floats
 PICKLE_STARTS = (*(bytes((0x80, protocol)) for protocol in range(2, 6)), b"PK\x03\x04")  # torch.save packs one in a zip
 
 Tensors = dict[str, torch.Tensor]
@@ -96,6 +100,9 @@ def load_generator_file(path: Path) -> tuple[Tensors, dict[str, Any]]:
                 expected="a safetensors file, as ganlet writes it",
             ) from error
         raise RunError("This is no safetensors file, or it is damaged.", where=path, got=error) from error
+    except KeyError as error:  # one of the kinds of numbers that a file may have and PyTorch has not
+        got = f"tensors of {error.args[0]}"
+        raise RunError("This safetensors file was not written by ganlet.", where=path, got=got) from error
     metadata = _metadata(data)
     if metadata is None or "config" not in metadata:
         raise RunError(
@@ -113,7 +120,19 @@ def load_generator_file(path: Path) -> tuple[Tensors, dict[str, Any]]:
     if _digest(tensors, {key: value for key, value in metadata.items() if key != "sha256"}) != expected:
         hint = "copy it again from where it came, or write it again from a checkpoint with: ganlet resume RUN"
         raise RunError(DAMAGED, where=path, hint=hint)
+    _require_kinds(metadata, path)
     return tensors, metadata
+
+
+def _require_kinds(metadata: Mapping[str, Any], path: Path) -> None:
+    """Raise RunError where the metadata hold what ganlet never writes, however well it fits the hash."""
+    odd = [key for key, kind in KINDS.items() if not isinstance(metadata.get(key), kind | None)]
+    if odd or metadata["config"] is None or not 0 <= (metadata.get("images_seen") or 0) < MAX_IMAGES:
+        raise RunError(
+            "The metadata of this generator file are none that ganlet writes.",
+            where=path,
+            got=f"{odd[0]} of type {type(metadata[odd[0]]).__name__}" if odd else None,
+        )
 
 
 def _metadata(data: bytes) -> dict[str, Any] | None:
@@ -121,7 +140,8 @@ def _metadata(data: bytes) -> dict[str, Any] | None:
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length])
     try:
-        metadata = json.loads(header["__metadata__"][KEY])
+        metadata = read_json(header["__metadata__"][KEY])
+        _canonical(metadata)  # in which NaN and infinity have no form
     except (KeyError, ValueError):
         return None
     return metadata if isinstance(metadata, dict) else None

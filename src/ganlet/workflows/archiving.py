@@ -69,7 +69,7 @@ def _require_own(target: Path, folder: RunFolder) -> None:
         return
     try:
         with archive_reading.opened_contents(target) as contents:
-            same = contents.get("run_id") == run_id_of(folder)
+            same = contents.get("run_id") == run_id_of(folder) is not None  # two runs without one are no same run
     except RunError:
         same = False
     if not same:

@@ -32,8 +32,10 @@ from ganlet.runs.folder import RunFolder
 from ganlet.runs.hub import given_run
 from ganlet.runs.weights import Tensors, load_generator_file
 from ganlet.settings import as_images
-from ganlet.workflows.labels import LabelSampler
+from ganlet.workflows.labels import NUM_ROWS, LabelSampler
 from ganlet.workflows.records import read_environment
+
+MAX_TOLD = 2000  # characters of what does not fit in a file of others
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,13 +86,13 @@ def open_generator(
     saved = open_checkpoint(folder, "latest" if which is None else which)
     config = drawing_config(saved.meta["config"])
     game = game_of(config, read_environment(folder), folder.path, game)
-    name, networks = name or str(game.draws), game.build()
+    name, networks = name or str(game.draws), _built(game, saved.members, saved.path)
     if not hasattr(networks.get(name), "latents"):
         able = ", ".join(known for known, network in networks.items() if hasattr(network, "latents"))
         raise ConfigError("No such network draws pictures of latents.", where="network", got=name, expected=able)
     member = game.member_of(name, config.evaluate.weights == "ema") if average is None else _further(config, average)
     network = _loaded(networks[name], saved.members[member], config, saved.images_seen, saved.path, device)
-    labels = LabelSampler.from_sets(read_environment(folder).get("labels"), config.data.num_labels)
+    labels = _labels(read_environment(folder).get("labels"), config, folder.environment_path)
     return Trained(network, config, saved.images_seen, labels, str(saved.meta.get("data_fingerprint")))
 
 
@@ -117,14 +119,21 @@ def open_generator_file(
     label sets inside; those of the run's environment.json serve then.
     """
     tensors, metadata = load_generator_file(path)
-    config = drawing_config(metadata["config"])
+    try:
+        config = drawing_config(metadata["config"])
+    except ConfigError as error:
+        told = " ".join(error.message.split())[:MAX_TOLD]
+        raise RunError("The config in this generator file is none of ganlet.", where=path, got=told) from error
+    alone = {"discriminator": nn.Identity()}  # which is not in the file, and may be large
     if generator is not None:
-        game = Gan(config, {"generator": generator})
+        game = Gan(config, {"generator": generator, **alone})
     game = game_of(config, metadata, path, game)
+    if type(game) is Gan and not game.handed_in:
+        game = Gan(config, alone)
     seen = int(metadata.get("images_seen") or 0)
-    network = _loaded(game.build()[str(game.draws)], tensors, config, seen, path, device)
-    sets = metadata.get("labels") or (environment or {}).get("labels")
-    labels = LabelSampler.from_sets(sets, config.data.num_labels)
+    networks = _built(game, {str(game.draws): tensors}, path)
+    network = _loaded(networks[str(game.draws)], tensors, config, seen, path, device)
+    labels = _labels(metadata.get("labels") or (environment or {}).get("labels"), config, path)
     return Trained(network, config, seen, labels, str(metadata.get("data_fingerprint")))
 
 
@@ -166,7 +175,7 @@ def open_networks(
     config = drawing_config(saved.meta["config"])
     game = game_of(config, read_environment(folder), folder.path, game)
     found = {}
-    for name, network in game.build().items():
+    for name, network in _built(game, saved.members, saved.path).items():
         tensors = saved.members[game.member_of(name, ema)]
         found[name] = _loaded(network, tensors, config, saved.images_seen, saved.path, device)
     return Networks(found, saved.images_seen)
@@ -223,35 +232,80 @@ def drawing_config(tree: Mapping[str, Any]) -> RunConfig:
     Raises `ConfigError` for what is no config.
     """
     changed = copy.deepcopy(dict(tree))
-    objective, augment = (changed.get("objective") or {}), (changed.get("objective") or {}).get("augment") or {}
-    if (objective.get("loss") or {}).get("kind") not in LOSSES:
-        objective.pop("loss", None)
-    objective["penalties"] = [
-        penalty
-        for penalty in objective.get("penalties") or ()
-        if penalty.get("kind") in PENALTIES and {*penalty.get("policies", ())} <= POLICIES.keys()
-    ]
-    if not {*augment.get("policies", ())} <= POLICIES.keys():
-        del objective["augment"]
+    objective = changed.setdefault("objective", {})
+    if isinstance(objective, dict):
+        if _part(objective, "loss").get("kind") not in [*LOSSES]:
+            objective.pop("loss", None)
+        if isinstance(penalties := objective.get("penalties") or [], list):
+            objective["penalties"] = [one for one in penalties if not isinstance(one, dict) or _is_known(one)]
+        if not _has_known_policies(_part(objective, "augment")):
+            del objective["augment"]
     for side in ("generator", "discriminator"):
-        optimizer = (changed.get(side) or {}).get("optimizer") or {}
-        if (optimizer.get("schedule") or {}).get("kind") not in SCHEDULES:
+        optimizer = _part(_part(changed, side), "optimizer")
+        if _part(optimizer, "schedule").get("kind") not in [*SCHEDULES]:
             optimizer.pop("schedule", None)
-    return validate(changed | {"objective": objective})
+    return validate(changed)
+
+
+def _part(tree: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """The keys and values under a key; none where there is something else, which `validate` will tell."""
+    part = tree.get(key)
+    return part if isinstance(part, dict) else {}
+
+
+def _is_known(penalty: Mapping[str, Any]) -> bool:
+    return penalty.get("kind") in [*PENALTIES] and _has_known_policies(penalty)
+
+
+def _has_known_policies(settings: Mapping[str, Any]) -> bool:
+    policies = settings.get("policies", ())
+    return not isinstance(policies, list | tuple) or all(policy in [*POLICIES] for policy in policies)
+
+
+def _is_label(value: object, num_labels: int) -> bool:
+    return type(value) is int and 0 <= value < num_labels
+
+
+def _built(game: Game, members: Mapping[str, Tensors], where: Path) -> dict[str, nn.Module]:
+    """The networks of a game, once those of `members` are known to fit; raises RunError where they do not.
+
+    They are compared without memory first: a file of others may describe networks that take all there is.
+    """
+    if type(game) is Gan:
+        with torch.device("meta"):
+            outlines = game.build()
+        for name in outlines.keys() & members.keys() - game.handed_in.keys():
+            _fill(outlines[name], members[name], where, assign=True)
+    return game.build()
+
+
+def _fill(network: nn.Module, tensors: Tensors, where: Path, assign: bool = False) -> None:
+    try:
+        network.load_state_dict(tensors, assign=assign)
+    except RuntimeError as error:
+        raise RunError(
+            "The weights do not fit the network that the config describes, or that was handed in.",
+            where=where,
+            got=str(error)[:MAX_TOLD],
+        ) from None
+
+
+def _labels(sets: Any, config: RunConfig, where: Path) -> LabelSampler | None:
+    """The labels that pictures are drawn with; raises RunError for sets that are none of this config's labels."""
+    num_labels = config.data.num_labels
+    if num_labels and sets:
+        labels = [label for one in sets for label in (one if isinstance(one, list) else [None])]
+        if len(sets) > max(NUM_ROWS, num_labels) or not all(_is_label(label, num_labels) for label in labels):
+            expected = f"lists of numbers below {num_labels}"
+            raise RunError("The labels of the training pictures are damaged.", where=where, expected=expected)
+    return LabelSampler.from_sets(sets, num_labels)
 
 
 def _loaded(
     network: nn.Module, tensors: Tensors, config: RunConfig, images_seen: int, where: Path, device: torch.device
 ) -> nn.Module:
     """A network with saved weights, in evaluation mode, at its stage of growing."""
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise RunError(
-            "The weights do not fit the network that the config describes, or that was handed in.",
-            where=where,
-            got=str(error),
-        ) from None
+    _fill(network, tensors, where)
     if hasattr(network, "set_stage"):
         growing = cast(Any, network)
         growing.set_stage(*growth(config, growing.num_stages, images_seen))

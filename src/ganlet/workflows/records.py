@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from ganlet.config.tree import Tree
 from ganlet.errors import Interrupted, RunError
-from ganlet.runs.environment import differences
+from ganlet.runs.environment import differences, parse_environment
 from ganlet.runs.files import write_atomic
 from ganlet.runs.folder import RunFolder
 from ganlet.workflows.reporting import Reporter
@@ -23,9 +23,7 @@ def read_environment(folder: RunFolder) -> Tree:
     if not path.exists():
         return {}
     try:
-        environment = json.loads(path.read_text())
-        if not isinstance(environment, dict):
-            raise ValueError("it holds no keys and values")
+        environment = parse_environment(path.read_bytes())
     except ValueError as error:
         raise RunError(
             "environment.json is damaged.", where=path, got=error, hint="bring it back from a backup"

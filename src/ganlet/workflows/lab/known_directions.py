@@ -20,6 +20,7 @@ from ganlet.latent.directions import Direction, LabelChange, Place
 from ganlet.latent.effects import Moved, Share, Turned
 from ganlet.paths import printable
 from ganlet.runs.files import os_errors_explained, write_atomic
+from ganlet.runs.plain_json import read_json
 from ganlet.workflows.lab.addresses import kept_names, kept_path
 from ganlet.workflows.lab.lab import Lab
 
@@ -98,7 +99,7 @@ def load(lab: Lab, name: str, option: str = "--along") -> Known:
         )
     try:
         with safetensors.safe_open(path, "pt") as file:
-            facts = json.loads((file.metadata() or {})["direction"])
+            facts = read_json((file.metadata() or {})["direction"])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         known = _known(facts, tensors)
     except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
