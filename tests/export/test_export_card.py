@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from ganlet.errors import ConfigError, RunError
 from ganlet.export import to_card
 from ganlet.export.card_sections import SECTIONS, front_matter, opening
 from ganlet.export.facts import Facts, gather
-from ganlet.export.markdown import code, plain
+from ganlet.export.markdown import code, plain, word
 from ganlet.runs.folder import RunFolder
 from ganlet.workflows import evaluating
 
@@ -127,6 +128,12 @@ def test_what_was_measured_is_told_with_protocol_spread_and_floor(run, evaluated
     assert "±" in text
     assert "The floor is the same number for" in text
     assert "ganlet evaluate" not in text or "memorisation" in str(row["refused"])
+
+
+@pytest.mark.parametrize("name", [*EVIL, "`; touch x # `", "x" * 300, "it's", "plain"])
+def test_a_command_in_code_is_the_command_or_has_a_placeholder(name):
+    shown = code(f"ganlet sample FILE --label {word(name, 'NAME')}")
+    assert shlex.split(shown.strip("`")) in [["ganlet", "sample", "FILE", "--label", last] for last in (name, "NAME")]
 
 
 def test_copies_of_training_pictures_are_told(run, evaluated):

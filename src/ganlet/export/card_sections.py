@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 from ganlet.data.settings import UNKNOWN_LICENCE
 from ganlet.export.facts import Facts
-from ganlet.export.markdown import bullets, code, head, plain, prose, table
+from ganlet.export.markdown import bullets, code, head, plain, prose, table, word
 from ganlet.health.findings import written
 from ganlet.runs.evaluations import HEADINGS, cells, describe_value, refusals, remarks
 
@@ -114,7 +113,7 @@ def usage(facts: Facts) -> str:
         ]
         after = "On a command line: `ganlet sample generator.safetensors --num 16 --seed 0`."
         if facts.config.data.num_labels:
-            name = shlex.quote(str(facts.config.data.label_names[0]))
+            name = word(facts.config.data.label_names[0], "NAME")
             after += f" By label: {code(f'ganlet sample generator.safetensors --label {name}')}."
     block = "\n".join(["```python", *lines, "```"])
     version = facts.session.get("ganlet", "")
@@ -151,7 +150,7 @@ def _licence(facts: Facts) -> str:
         return plain(licence)
     if facts.drawn_by_code:
         return "**unknown**; the pictures are drawn by code that comes with ganlet (Apache-2.0)"
-    command = f"ganlet resume {shlex.quote(facts.name)} --set data.licence=NAME"
+    command = f"ganlet resume {word(facts.name, 'RUN')} --set data.licence=NAME"
     return f"**unknown**: nobody said under which licence these pictures are; whoever has the run can: {code(command)}"
 
 
@@ -207,7 +206,7 @@ def _changes(facts: Facts) -> str:
 def quality(facts: Facts) -> str:
     row, title = facts.evaluation, "## How good it is"
     if row is None or not row["measurements"]:
-        command = code(f"ganlet evaluate {shlex.quote(facts.name)}")
+        command = code(f"ganlet evaluate {word(facts.name, 'RUN')}")
         return f"{title}\n\nNobody has measured it; {command} does, and the card tells it when it is made again."
     parts = [title]
     if not facts.measured_here:
@@ -245,7 +244,7 @@ def memorising(facts: Facts) -> str:
     if not found:
         refused = [one for one in (row or {}).get("refused", ()) if one["metric"] == "memorisation"]
         why = f" It was left out: {prose(refused[0]['reason'])}." if refused else ""
-        command = code(f"ganlet evaluate {shlex.quote(facts.name)}")
+        command = code(f"ganlet evaluate {word(facts.name, 'RUN')}")
         return f"{title}\n\nNobody has looked; {command} does.{why}"
     one = found[0]
     value = describe_value(one)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -36,6 +37,12 @@ def prose(value: object) -> str:
 def code(value: object) -> str:
     """A text as a piece of code; a backtick, which would end it, becomes an apostrophe."""
     return f"`{one_line(value).replace('`', chr(39)).replace('|', '¦')}`"
+
+
+def word(value: object, instead: str) -> str:
+    """A word of a command for a shell, or the placeholder `instead` where code would make another command of it."""
+    quoted = shlex.quote(str(value))
+    return quoted if len(quoted) < LONGEST // 2 and code(quoted) == f"`{quoted}`" else instead
 
 
 def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

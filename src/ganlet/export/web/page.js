@@ -128,8 +128,10 @@
 
   function show(kept = true) {
     stop();
-    if (kept) history.replaceState(null, "", `#${written()}`);
     soon(now);
+    try {
+      if (kept) history.replaceState(null, "", `#${written()}`);
+    } catch {} // browsers refuse what comes too often
   }
 
   async function now() {
@@ -168,13 +170,13 @@
   // ---- addresses: #seed=3&label=Coat&along=darker:1.5
 
   function written() {
-    const found = new URLSearchParams({ seed: nameOf(state) });
+    const found = new URLSearchParams({ seed: nameOf(state).replace("#", ".") });
     if (state.chosen) state.chosen.forEach((label) => found.append("label", facts.labels.names[label]));
     if (state.toward !== null && state.share) found.set("toward", `${facts.labels.names[state.toward]}:${rounded(state.share)}`);
     if (state.truncation !== 1) found.set("truncation", rounded(state.truncation));
     if (state.mix) found.set("mix", `${facts.parts[state.mix.part].name}:${state.mix.seed}`);
     facts.directions.forEach(({ name }, i) => state.strengths[i] && found.append("along", `${name}:${rounded(state.strengths[i])}`));
-    return found.toString().replaceAll("%23", ".").replaceAll("%3A", ":").replaceAll("+", "%20");
+    return found.toString().replaceAll("%3A", ":").replaceAll("+", "%20");
   }
 
   const within = (number, low, high) => Math.min(high, Math.max(low, number));
@@ -199,7 +201,7 @@
     const truncation = parseFloat(asked.get("truncation"));
     if (facts.mean && truncation >= 0) found.truncation = within(truncation, 0, 1);
     const [part, seed] = numbered("mix"), number = facts.parts.findIndex(({ name }) => name === part);
-    if (number >= 0 && seedOf(`${seed}`)) found.mix = { seed, part: number };
+    if (number >= 0 && Number.isSafeInteger(seed) && seed >= 0) found.mix = { seed, part: number };
     for (const text of asked.getAll("along")) {
       const at = text.lastIndexOf(":"), i = facts.directions.findIndex(({ name }) => name === text.slice(0, at)), by = parseFloat(text.slice(at + 1));
       if (i >= 0 && Number.isFinite(by)) found.strengths[i] = within(by, facts.directions[i].low, facts.directions[i].high);
@@ -246,7 +248,7 @@
   });
 
   one("#share").addEventListener("click", async (event) => {
-    const local = location.protocol === "file:", text = local ? location.hash : location.href, button = event.currentTarget;
+    const hash = `#${written()}`, text = location.protocol === "file:" ? hash : location.href.split("#")[0] + hash, button = event.currentTarget;
     try {
       await navigator.clipboard.writeText(text);
       button.textContent = "Copied";

@@ -132,8 +132,8 @@ def page_text(
     )
 
 
-def _moments(lab: Lab, num: int, runtime: Runtime) -> Markup:
-    """The generators of checkpoints, evenly spaced, as the page carries them."""
+def _moments(lab: Lab, num: int, runtime: Runtime) -> Markup | None:
+    """The generators of checkpoints, evenly spaced, as the page carries them; None without any."""
     if lab.folder is None:
         raise ConfigError(
             "A generator without its run has no checkpoints.",
@@ -155,9 +155,9 @@ def _moments(lab: Lab, num: int, runtime: Runtime) -> Markup:
         told.append({"images_seen": trained.images_seen, "maker": asdict(trained.maker), "programs": own})
         lab.reporter.progress("packing checkpoints", number, len(chosen))
     if len(told) < num:
-        keep = "a run keeps as many as checkpoints.keep says"
+        keep = "a run keeps as many as train.keep_checkpoints says"
         lab.reporter.say(f"There are {len(told)} checkpoints in place of {num}: {keep}.")
-    return _carried({"moments": told}, into)
+    return _carried({"moments": told}, into) if told else None
 
 
 def _carried(told: dict[str, Any], into: Bytes) -> Markup:
