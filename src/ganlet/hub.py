@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +12,11 @@ from types import ModuleType
 from typing import NamedTuple
 
 from ganlet.errors import ConfigError, EnvironmentProblem, GanletError, ResourceProblem
-from ganlet.paths import HUB, printable, shortened
+from ganlet.paths import DISK_FULL, HUB, printable, shortened
 
 PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"
 NAME = re.compile(rf"(?P<repo>{PART}(?:/{PART})?)(?:/(?P<subset>[^/@]+))?(?:@(?P<revision>[A-Za-z0-9][\w./-]*))?")
 SHOWN = 12  # digits of a revision
-DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # the last of a limit on the size of one file
 
 
 class HubName(NamedTuple):

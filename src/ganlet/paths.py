@@ -18,6 +18,7 @@ from ganlet.errors import ConfigError, EnvironmentProblem
 
 LONG_SUFFIX = 6  # from here on a suffix is a word
 TRIAL = ".ganlet-"
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # the last of a limit on the size of one file (ulimit -f)
 HUB, TORCHVISION = "hf:", "torchvision:"  # how names begin that are no paths
 # What the system says about a path that can never be right, whatever is on the disk.
 IMPOSSIBLE = {

@@ -224,3 +224,10 @@ def test_a_missing_package_is_told_with_what_brings_it(package, run, tmp_path, m
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(EnvironmentProblem, match=r"pip install 'ganlet\[export\]'"):
         to_onnx(run.path, tmp_path / "faces.onnx")
+
+
+def test_files_of_lone_files_do_not_take_each_others_names(tmp_path, run):
+    zipped = run.zip(tmp_path / "cats.zip")
+    alone = to_onnx(zipped), to_onnx(zipped, network="discriminator"), to_onnx(zipped, precision="fp16")
+    assert [made.path.name for made in alone] == ["cats.onnx", "cats-discriminator.onnx", "cats-fp16.onnx"]
+    assert all(made.path.parent == tmp_path for made in alone)

@@ -22,6 +22,7 @@ from ganlet.errors import ConfigError, EnvironmentProblem
 from ganlet.export import to_web
 from ganlet.export.parity import answer, open_session, pixels
 from ganlet.export.web import ort
+from ganlet.workflows.lab.lab import Lab
 from ganlet.workflows.sampling import sample
 
 MINIFIED = (
@@ -137,9 +138,7 @@ def test_what_our_own_runtime_does_not_know_is_drawn_by_this_one(rare, tmp_path)
     with pytest.raises(ConfigError, match="Gelu") as caught:
         to_web(rare, tmp_path / "page.html", find_directions=False)
     assert "--runtime ort" in str(caught.value)
-    file = tmp_path / "some.tgz"
-    file.write_bytes(SMALL)
-    path = to_web(rare, tmp_path / "page.html", runtime=file, moments=2, find_directions=False)
+    path = to_web(rare, tmp_path / "page.html", runtime=_small(tmp_path), moments=2, find_directions=False)
     page = path.read_text()
     assert carried(page, "ort-wasm") == b"\0asm"
     assert carried(page, "ort").startswith(b"var a=1")
@@ -158,9 +157,24 @@ def test_what_our_own_runtime_does_not_know_is_drawn_by_this_one(rare, tmp_path)
         assert np.abs(drawn[0] - home.astype(int)).max() <= most
 
 
-def test_what_it_cannot_do_is_one_message(rare, tmp_path):
-    file = tmp_path / "some.tgz"
+def test_what_cannot_be_drawn_is_told_before_directions_are_sought(rare, tmp_path, monkeypatch):
+    sought: list[object] = []
+    monkeypatch.setattr(Lab, "find_directions", lambda self: sought.append(self))
+    with pytest.raises(ConfigError, match="Gelu"):
+        to_web(rare, tmp_path / "page.html")
+    assert not sought
+    to_web(rare, tmp_path / "page.html", runtime=_small(tmp_path))
+    assert len(sought) == 1
+
+
+def _small(folder):
+    file = folder / "some.tgz"
     file.write_bytes(SMALL)
+    return file
+
+
+def test_what_it_cannot_do_is_one_message(rare, tmp_path):
+    file = _small(tmp_path)
     with pytest.raises(ConfigError, match="no such choice"):
         to_web(rare, tmp_path / "page.html", runtime="orb")
     with pytest.raises(ConfigError, match="no such choice"):

@@ -44,8 +44,11 @@ const ends = points.directions.map((one) => {
 });
 const [height, width] = facts.size, sheet = { pixels: new Uint8Array(plain), width, height, channels: facts.channels };
 const how = { verb: "page", seed: 3, precision: facts.precision };
+const seal = await points.compared(), last = facts.references[0].place + facts.references[0].size - 1;
+numbers[last] ^= 64; // the last number of the first picture
+const broken = await points.compared();
 const said = await Certificate.text(facts, how, [{ ...point, box: [0, 0, 1] }], sheet);
-return { png: Buffer.from(await Certificate.png(sheet, said)).toString("base64"), seal: await points.compared(), ends };
+return { png: Buffer.from(await Certificate.png(sheet, said)).toString("base64"), seal, broken, ends };
 """
 
 
@@ -114,6 +117,9 @@ def test_pictures_of_the_page_are_known_by_whence_and_directions_move_as_in_the_
     found = run_node(RUN, {"numbers": numbers_of(exported.read_text())}, tmp_path)
     seal = found["seal"]
     assert seal["worst"] <= 1
+    assert seal["within"] == seal["total"]
+    assert found["broken"]["within"] == seal["total"] - 1
+    assert 63 <= found["broken"]["worst"] <= 193
     picture = tmp_path / "saved.png"
     picture.write_bytes(base64.b64decode(found["png"]))
     origin = whence(picture, exported.parent / "some")

@@ -20,12 +20,11 @@ import platformdirs
 from filelock import FileLock
 
 from ganlet.errors import EnvironmentProblem, ResourceProblem
-from ganlet.paths import given, printable
+from ganlet.paths import DISK_FULL, given, printable
 
 CACHE_VARIABLE = "GANLET_CACHE"
 BUILD_PREFIX = ".building-"
 DEAD_AFTER_SECONDS = 24 * 3600
-DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}  # what file systems without locks answer
 
 

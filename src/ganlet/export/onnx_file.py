@@ -27,7 +27,7 @@ from ganlet.export.precision import PRECISIONS, Precision, reduce_weights
 from ganlet.export.taken import require_replaceable
 from ganlet.games import Game
 from ganlet.runs.files import write_atomic
-from ganlet.runs.hub import given_run, place_beside
+from ganlet.runs.hub import given_run, place_beside, stem_of
 from ganlet.workflows.reporting import Reporter, Silent
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def to_onnx(
 
     Args:
         run: the run's folder, a generator.safetensors alone, or a `Run`.
-        out: FILE.onnx; default: NETWORK.onnx, or NETWORK-PRECISION.onnx, beside the generator.
+        out: FILE.onnx; default: NETWORK.onnx, or NETWORK-PRECISION.onnx, in the run; beside a lone file it is
+            called after that.
         precision: of the weights, fp32, fp16 or int8; what is computed with them is float32.
         network: generator, or discriminator.
         checkpoint: best, latest, or the images seen of one; default: generator.safetensors, and of the discriminator
@@ -79,7 +80,7 @@ def to_onnx(
     require_packages()
     run, game = path_and_game(run, game)
     source, reporter = given_run(run), reporter or Silent()
-    target = _target(place_beside(run), out, network, precision)
+    target = _target(run, source, out, network, precision)
     opened = open_network(source, network, checkpoint, game)
     require_replaceable(target, MADE_BY.encode())
     reporter.say(f"tracing the {network}")
@@ -212,8 +213,7 @@ def require_packages() -> None:
             importlib.import_module(name)
         except ImportError as error:
             raise EnvironmentProblem(
-                "ONNX files need packages that are not installed.",
-                where="--format onnx",
+                "What is exported goes through ONNX, whose packages are not installed.",
                 got=error,
                 hint="pip install 'ganlet[export]'",
             ) from error
@@ -232,10 +232,12 @@ def require_one_of(option: str, name: object, known: tuple[str, ...]) -> None:
         )
 
 
-def _target(beside: Path, out: str | os.PathLike[str] | None, network: str, precision: str) -> Path:
+def _target(run: str, source: Path, out: str | os.PathLike[str] | None, network: str, precision: str) -> Path:
+    """Where to write: by default NETWORK-PRECISION.onnx in the run, or beside a lone file and called after it."""
     if out is None:
-        name = network if precision == "fp32" else f"{network}-{precision}"
-        return beside / f"{name}.onnx"
+        of_file = [stem_of(run, source)] if source.is_file() else []
+        parts = [*of_file, *([] if of_file and network == "generator" else [network])]
+        return place_beside(run) / f"{'-'.join([*parts, *([] if precision == 'fp32' else [precision])])}.onnx"
     return paths.file_to_write(out, "--out", [".onnx"], "An ONNX graph")
 
 

@@ -18,11 +18,10 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from ganlet.errors import EnvironmentProblem, ResourceProblem
+from ganlet.paths import DISK_FULL
 
 TEMPORARY, DELETED = ".tmp-", ".del-"
 
-# EFBIG comes from a limit on the size of one file (ulimit -f): for the user it is the same shortage.
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 UNHARMED = "nothing that was saved before is lost"
 # What the system answers, in words; anything else is a disk that has gone or does not answer.
 REASONS = {
@@ -123,7 +122,7 @@ def os_errors_explained(path: Path, num_bytes: int = 0) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in FULL:
+        if error.errno in DISK_FULL:
             raise _disk_full(path, num_bytes, error.strerror) from error
         raise _not_writable(path, error) from error
 

@@ -18,7 +18,7 @@ from ganlet.workflows.lab.edits import STRENGTH
 from ganlet.workflows.lab.known_directions import Known, load_all
 from ganlet.workflows.lab.lab import Lab
 from ganlet.workflows.lab.page.moving import varied
-from ganlet.workflows.lab.words import does, facts, spoken
+from ganlet.workflows.lab.words import facts, spoken
 
 NUM_DIRECTIONS = 8
 NUM_REFERENCES = 4
@@ -86,7 +86,7 @@ def _direction(known: Known, into: Bytes) -> dict[str, Any]:
     def numbers(tensor: torch.Tensor) -> list[Any]:
         return packed_numbers(tensor.flatten().numpy(), into)
 
-    told: dict[str, Any] = {"name": known.name, "does": does(known), "measured": _measured(known)}
+    told: dict[str, Any] = {"name": known.name, "measured": _measured(known)}
     told |= {"vector": numbers(direction.vector), "low": 0.0, "high": 1.0}
     told |= {"labels": None if direction.labels is None else direction.labels.tolist()}
     if direction.change is not None:

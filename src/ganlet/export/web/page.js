@@ -19,7 +19,7 @@
     return;
   }
 
-  const [height, width] = facts.size, MOST_SEED = Number.MAX_SAFE_INTEGER, NEW_SEEDS = 1_000_000, NUM_MANY = 16;
+  const [height, width] = facts.size, MOST_SEED = Number.MAX_SAFE_INTEGER, NEW_SEEDS = 1_000_000, NUM_MANY = 16, MOST_NETS = 12;
   const begun = () => ({ seed: 0, index: 0, chosen: null, toward: null, share: 0, truncation: 1, strengths: facts.directions.map(() => 0), mix: null });
   let state = begun(), shown = null, playing = null;
 
@@ -100,12 +100,12 @@
   // ---- drawing, at most once a frame
 
   const times = [];
-  async function draw(point, drawn, maker = facts.maker, of = undefined) {
+  async function draw(point, drawn, maker = facts.maker, of = undefined, more = "") {
     const start = performance.now(), pixels = await points.draw(point, of);
     times.push(performance.now() - start);
     if (times.length > 50) times.shift();
     paint(one("#picture"), pixels);
-    shown = { point, pixels, how: drawn, maker };
+    shown = { point, pixels, how: drawn, maker, name: `seed-${nameOf(state).replace("#", ".")}${more}` };
   }
 
   const nextFrame = () => new Promise(requestAnimationFrame);
@@ -145,7 +145,10 @@
   }
 
   function stop() {
-    if (playing) playing.end();
+    if (playing) {
+      playing.end();
+      one("#caption").setAttribute("aria-live", "polite");
+    }
     playing = null;
   }
 
@@ -156,6 +159,7 @@
     const start = performance.now();
     const own = { button, end: () => { button.textContent = "Play"; button.setAttribute("aria-pressed", "false"); } };
     playing = own;
+    one("#caption").setAttribute("aria-live", "off"); // it changes with each frame
     button.textContent = "Pause";
     button.setAttribute("aria-pressed", "true");
     async function frame(time) {
@@ -244,7 +248,7 @@
 
   one("#save").addEventListener("click", () => {
     const scale = Math.max(1, Math.floor(512 / Math.max(width, height)));
-    save([{ ...shown, box: [0, 0, scale] }], shown.how, shown.maker, width * scale, height * scale, `seed-${nameOf(state).replace("#", ".")}`);
+    save([{ ...shown, box: [0, 0, scale] }], shown.how, shown.maker, width * scale, height * scale, shown.name);
   });
 
   one("#share").addEventListener("click", async (event) => {
@@ -398,13 +402,13 @@
     one("#other").addEventListener("click", () => {
       seed = Math.floor(Math.random() * NEW_SEEDS);
       if (state.mix) state.mix = { seed, part: state.mix.part };
-      other();
       show();
     });
     opened.mix = () => {
       if (state.mix) seed = state.mix.seed;
-      other();
+      return other();
     };
+    reflections.push(() => isOpen("mix") && opened.mix());
   }
 
   // ---- truncation
@@ -428,7 +432,7 @@
   async function go(share) {
     way.value = share;
     const [first, last] = pins;
-    await draw(points.between(first.point, last.point, share), { verb: "page", precision: facts.precision, between: [first.how, last.how], position: rounded(share) });
+    await draw(points.between(first.point, last.point, share), { verb: "page", precision: facts.precision, between: [first.how, last.how], position: rounded(share) }, facts.maker, undefined, `-between-${rounded(share)}`);
     tell(`between A and B, ${percent(share)}`);
   }
   opened.between = async () => {
@@ -480,7 +484,7 @@
   one("#save-many").addEventListener("click", () => {
     const GAP = 2, columns = 4, rows = NUM_MANY / columns, scale = Math.max(1, Math.floor(800 / (Math.max(rows * (height + GAP), columns * (width + GAP)) + GAP)));
     const placed = cells.map((cell, i) => ({ ...cell, box: [scale * (GAP + Math.floor(i / columns) * (height + GAP)), scale * (GAP + (i % columns) * (width + GAP)), scale] }));
-    const drawn = { ...how({ ...state, index: 0 }), pictures: NUM_MANY };
+    const drawn = { ...how({ ...state, index: 0 }), pictures: cells.length }; // some may not be drawn yet
     save(placed, drawn, facts.maker, scale * (columns * (width + GAP) + GAP), scale * (rows * (height + GAP) + GAP), `seed-${state.seed}-sheet`);
   });
 
@@ -493,8 +497,10 @@
       input.value = number;
       const { images_seen, programs, maker } = moments[0][number];
       if (!nets.has(number)) nets.set(number, await Points.loaded(programs, moments[1], kernel));
+      if (nets.size > MOST_NETS) nets.delete(nets.keys().next().value); // each has a memory of its own
       const net = nets.get(number), point = await points.enter(points.latentOf(state.seed, state.index), labelsOf(state), 1, net);
-      await draw(point, { verb: "page", seed: state.seed, ...(state.index ? { picture: state.index } : {}), precision: facts.moments_as, images_seen }, maker, net);
+      const drawn = how({ ...state, truncation: 1, strengths: [], mix: null });
+      await draw(point, { ...drawn, precision: facts.moments_as, images_seen }, maker, net, `-after-${images_seen}`);
       one("#learning output").textContent = `${images_seen.toLocaleString("en")} images`;
       tell(`after ${images_seen.toLocaleString("en")} images`, nameOf(state));
     }

@@ -86,27 +86,21 @@ def to_web(
     target = page_path(out) if out is not None else _default_path(lab)
     require_folder(target.parent, "--out")
     require_replaceable(target, MARK)
-    if find_directions and lab.folder is not None and not lab.directions:
-        lab.reporter.say("No directions are known yet: finding them takes a minute.")
-        lab.find_directions()
-    text = page_text(lab, cast(Precision | None, precision), moments, title, chosen)
+    text = _page_text(lab, chosen, cast(Precision | None, precision), moments, title, find_directions)
     write_atomic(target, text.encode(errors="backslashreplace"))
     return target
 
 
-def page_text(
-    lab: Lab,
-    precision: Precision | None,
-    moments: int = 0,
-    title: str | None = None,
-    runtime: Runtime | None = None,
+def _page_text(
+    lab: Lab, runtime: Runtime, precision: Precision | None, moments: int, title: str | None, find_directions: bool
 ) -> str:
-    """The page as HTML."""
-    runtime, into, models = runtime or OwnRuntime(), Bytes(), graphs(lab.trained.generator, lab.num_labels)
-    for model in models.values():
-        runtime.packed(model, "fp32", Bytes())  # first whether it can be
+    """The page as HTML. What cannot be drawn by it is told first, and directions are sought only then."""
+    into, models = Bytes(), graphs(lab.trained.generator, lab.num_labels)
     precision = precision or smallest_precision(lab, models, runtime)
     drawn = {name: runtime.packed(model, precision, into) for name, model in models.items()}
+    if find_directions and lab.folder is not None and not lab.directions:
+        lab.reporter.say("No directions are known yet: finding them takes a minute.")
+        lab.find_directions()
     facts: dict[str, Any] = facts_of(lab) | {"programs": drawn, "precision": precision}
     facts |= {"version": __version__, "moments_as": MOMENTS_AS}
     styles = lab.trained.generator.mean_style if lab.space.has_styles else None

@@ -102,7 +102,7 @@ const Points = (() => {
     function packed(image) {
       const { channels, size: [height, width] } = facts, area = height * width, pixels = new Uint8ClampedArray(image.length);
       for (let channel = 0; channel < channels; channel++) {
-        for (let i = 0; i < area; i++) pixels[i * channels + channel] = roundHalfEven((image[channel * area + i] + 1) * 127.5);
+        for (let i = 0; i < area; i++) pixels[i * channels + channel] = (image[channel * area + i] + 1) * 127.5; // clamped and rounded
       }
       return pixels;
     }
@@ -124,11 +124,6 @@ const Points = (() => {
     }
 
     return { facts, directions, net, labelsOf, latentOf, enter, sample, mixed, moved, between, draw, compared, simd: net.draw.simd };
-  }
-
-  function roundHalfEven(x) {
-    const rounded = Math.round(x);
-    return rounded - x === 0.5 && rounded % 2 ? rounded - 1 : rounded;
   }
 
   return { open, loaded };
